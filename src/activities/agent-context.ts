@@ -1,0 +1,40 @@
+import type { Decision } from '../core/decision';
+import type { ArtifactStore } from '../storage/artifact-store';
+
+/** What an agent may use while it acts. */
+export interface AgentContext {
+  /** The task's goal. */
+  readonly goal: string;
+  /** What the plan asks of this step, in words. */
+  readonly instruction: string;
+  /** The step's id in the plan. */
+  readonly step: string;
+  /** The task's workflow id. */
+  readonly task: string;
+  /** Aborts when the task is cancelled, the attempt timed out, or the worker stops. Pass it to `fetch`. */
+  readonly signal: AbortSignal;
+  /** The same in every attempt of this step; see the core's `idempotencyKey`. */
+  readonly idempotencyKey: string;
+  /** Fencing token of the leader that decided on this step; give it to resources that check one. */
+  readonly term: number;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  /** What the last attempt gave to {@link checkpoint}; undefined in the first. */
+  readonly lastCheckpoint: unknown;
+  /** Keeps `value` (JSON, up to 4 KiB) for the next attempt. Throws CheckpointTooLarge. */
+  checkpoint(value: unknown): void;
+  /** Reports that the attempt is alive; done for you while the main thread is free. */
+  heartbeat(): void;
+  /** Records a decision; it counts once, if this attempt succeeds. */
+  decide(decision: Decision): void;
+  readonly artifacts: ArtifactStore;
+  readonly log: AgentLog;
+}
+
+/** Writes to the worker's log, with the task and step attached. */
+export interface AgentLog {
+  debug(message: string, attributes?: Record<string, unknown>): void;
+  info(message: string, attributes?: Record<string, unknown>): void;
+  warn(message: string, attributes?: Record<string, unknown>): void;
+  error(message: string, attributes?: Record<string, unknown>): void;
+}

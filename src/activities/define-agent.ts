@@ -1,0 +1,150 @@
+import { msToNumber } from '@temporalio/common/lib/time';
+import type { Duration } from '@temporalio/common';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { CadreError } from '../core/failures';
+import { PLAN_ACTIVITY, validName } from '../core/names';
+import type { ResolvedPolicy } from '../core/policy';
+import type { AgentContext } from './agent-context';
+
+/**
+ * How Temporal runs an agent. Durations are milliseconds or strings like `'30s'`.
+ * All fields are optional.
+ */
+export interface AgentPolicy {
+  /** The longest one attempt may take. Default 2 minutes; 1 ms to 30 days. */
+  startToClose?: Duration;
+  /**
+   * An attempt that has not reported for so long is taken for dead and retried elsewhere. Cadre reports for
+   * the agent, every fifth of it. Default 5 seconds; 500 ms to 1 hour.
+   */
+  heartbeatTimeout?: Duration;
+  /** The longest all attempts and waits may take together. Default: no limit. */
+  scheduleToClose?: Duration;
+  retry?: {
+    /** Attempts in all, the first included. Default 3; 1 to 1,000, or `Infinity`. */
+    maximumAttempts?: number;
+    /** The wait before the second attempt. Default 1 second. */
+    initialInterval?: Duration;
+    /** Each wait is so many times the one before. Default 2; 1 to 10. */
+    backoffCoefficient?: number;
+    /** No wait is longer. Default 30 seconds, or the initial interval where that is longer; not below it. */
+    maximumInterval?: Duration;
+  };
+  /**
+   * Run as a local activity, inside the workflow task: fewer round trips, but no heartbeat, and a crash may
+   * run the step again. For short, idempotent agents only. Default false.
+   */
+  local?: boolean;
+}
+
+/** What {@link defineAgent} takes. `Input` and `Output` follow from the schemas. */
+export interface AgentDefinition<Input, Output> {
+  /** Matches `[a-z][a-z0-9-]{0,62}`; the activity is named after it, and plans refer to it. */
+  name: string;
+  /** One sentence that tells a planner what the agent is for. */
+  description: string;
+  /** Words a planner may choose by. Default none. */
+  skills?: readonly string[];
+  /** Run on workers that serve this pool (`cadre worker --pool NAME`) instead of on every worker. */
+  pool?: string;
+  /** Any Standard Schema (https://standardschema.dev): zod, valibot, arktype. Checked before `act` runs. */
+  input: StandardSchemaV1<unknown, Input>;
+  /** Likewise, checked before the output is recorded. The output must be JSON. */
+  output: StandardSchemaV1<unknown, Output>;
+  policy?: AgentPolicy;
+  /**
+   * Does the work. May run more than once (a crash, a lost connection, a retry): give
+   * `context.idempotencyKey` to the outside world. What it throws is retried by the policy;
+   * throw `ApplicationFailure.nonRetryable(...)` for what no retry can mend.
+   */
+  act(input: Input, context: AgentContext): Promise<Output> | Output;
+}
+
+/** An agent whose definition was checked. */
+export interface Agent<Input = unknown, Output = unknown> extends AgentDefinition<Input, Output> {
+  readonly skills: readonly string[];
+  readonly resolvedPolicy: ResolvedPolicy;
+}
+
+/** An agent of whatever input and output, for lists of agents. */
+// oxlint-disable-next-line typescript/no-explicit-any -- `act` is contravariant in its input: a list of agents of different inputs has no narrower type.
+export type AnyAgent = Agent<any, any>;
+
+const SECOND = 1000;
+const DAY = 24 * 60 * 60 * SECOND;
+
+/**
+ * Checks the definition and fills in the policy's defaults.
+ *
+ * Throws CadreError NameInvalid for a name or pool that does not match, and PolicyInvalid for a value out of
+ * its range; both name the field, the allowed range and the value got.
+ */
+export function defineAgent<Input, Output>(definition: AgentDefinition<Input, Output>): Agent<Input, Output> {
+  validName('agent', definition.name);
+  if (definition.name === PLAN_ACTIVITY) {
+    throw new CadreError('NameInvalid', `"${PLAN_ACTIVITY}" names the activity that makes plans, not an agent`);
+  }
+  if (definition.pool !== undefined) validName('pool', definition.pool);
+  for (const field of ['input', 'output'] as const) {
+    if (typeof definition[field]?.['~standard']?.validate !== 'function') {
+      throw new CadreError('ConfigInvalid', `Expected \`${field}\` of agent "${definition.name}" to be a Standard Schema`);
+    }
+  }
+  if (typeof definition.act !== 'function') {
+    throw new CadreError('ConfigInvalid', `Expected \`act\` of agent "${definition.name}" to be a function`);
+  }
+  return {
+    ...definition,
+    skills: definition.skills ?? [],
+    resolvedPolicy: resolvePolicy(definition),
+  };
+}
+
+function resolvePolicy(definition: { name: string; pool?: string; policy?: AgentPolicy }): ResolvedPolicy {
+  const policy = definition.policy ?? {};
+  const retry = policy.retry ?? {};
+  const check = (field: string, got: number, minimum: number, maximum: number): number => {
+    if (got >= minimum && got <= maximum) return got;
+    throw new CadreError(
+      'PolicyInvalid',
+      `Expected \`policy.${field}\` of agent "${definition.name}" to be from ${minimum} to ${maximum}, got ${got}`,
+    );
+  };
+  const duration = (field: string, value: Duration | undefined, fallback: number, minimum: number, maximum: number) =>
+    check(field, value === undefined ? fallback : milliseconds(definition.name, field, value), minimum, maximum);
+  const attempts = retry.maximumAttempts ?? 3;
+  const initialInterval = duration('retry.initialInterval', retry.initialInterval, SECOND, 1, DAY);
+  const maximumInterval = Math.max(30 * SECOND, initialInterval);
+  return {
+    startToClose: duration('startToClose', policy.startToClose, 120 * SECOND, 1, 30 * DAY),
+    heartbeatTimeout: duration('heartbeatTimeout', policy.heartbeatTimeout, 5 * SECOND, 500, DAY / 24),
+    ...(policy.scheduleToClose === undefined
+      ? {}
+      : { scheduleToClose: duration('scheduleToClose', policy.scheduleToClose, 0, 1, 3650 * DAY) }),
+    retry: {
+      maximumAttempts: attempts === Infinity ? 0 : check('retry.maximumAttempts', attempts, 1, 1000),
+      initialInterval,
+      backoffCoefficient: check('retry.backoffCoefficient', retry.backoffCoefficient ?? 2, 1, 10),
+      maximumInterval: duration('retry.maximumInterval', retry.maximumInterval, maximumInterval, initialInterval, 30 * DAY),
+    },
+    local: policy.local ?? false,
+    ...(definition.pool === undefined ? {} : { pool: definition.pool }),
+  };
+}
+
+function milliseconds(agent: string, field: string, value: Duration): number {
+  const result = typeof value === 'number' ? value : safeMilliseconds(value);
+  if (Number.isFinite(result)) return result;
+  throw new CadreError(
+    'PolicyInvalid',
+    `Expected \`policy.${field}\` of agent "${agent}" to be milliseconds or a duration such as '30s', got ${JSON.stringify(value)}`,
+  );
+}
+
+function safeMilliseconds(value: Duration): number {
+  try {
+    return msToNumber(value);
+  } catch {
+    return Number.NaN;
+  }
+}

@@ -1,0 +1,47 @@
+import { TaskFailedError } from '../client/task-handle';
+import { type FailureType, fixFor, isCadreError } from '../core/failures';
+import { EXIT } from './exit';
+import type { Output } from './output';
+
+const UNREACHABLE: ReadonlySet<string> = new Set<FailureType>(['ServerUnreachable', 'ServerUnavailable']);
+const USAGE: ReadonlySet<string> = new Set<FailureType>([
+  'InputInvalid',
+  'InputTooLarge',
+  'GoalEmpty',
+  'PlanInvalid',
+  'NameInvalid',
+  'ConfigInvalid',
+]);
+
+/**
+ * Says what went wrong, why and what to do, and returns the exit code. The stack is shown only
+ * where `CADRE_DEBUG` is set.
+ */
+export function reportError(error: unknown, output: Output): number {
+  const { type, message } = describe(error);
+  const fix = fixFor(type);
+  output.line(`${output.paint('red', '✗')} ${message}`);
+  if (fix !== undefined) output.line(`  → ${fix}`);
+  const unexpected = fix === undefined && !(error instanceof TaskFailedError);
+  if (process.env['CADRE_DEBUG']) output.line(error instanceof Error ? `${error.stack}` : '');
+  else if (unexpected) output.line('  → Set CADRE_DEBUG=1 to see where it came from.');
+  output.value({ error: { type, message, ...(fix === undefined ? {} : { fix }) } });
+  if (isUnreachable(error) || UNREACHABLE.has(type)) return EXIT.unreachable;
+  // A task that was refused by its workers has failed; only what was refused here is a usage error.
+  return isCadreError(error) && USAGE.has(type) ? EXIT.usage : EXIT.failed;
+}
+
+function describe(error: unknown): { type: string; message: string } {
+  if (isCadreError(error) || error instanceof TaskFailedError) return { type: error.type, message: error.message };
+  if (isUnreachable(error)) return { type: 'ServerUnreachable', message: `Lost the Temporal server: ${String(error.message)}` };
+  return error instanceof Error ? { type: error.name, message: error.message } : { type: 'Error', message: String(error) };
+}
+
+const GRPC_UNAVAILABLE = 14;
+const GRPC_DEADLINE_EXCEEDED = 4;
+
+function isUnreachable(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as Error & { code?: unknown };
+  return code === GRPC_UNAVAILABLE || code === GRPC_DEADLINE_EXCEEDED;
+}

@@ -1,0 +1,13 @@
+/** `cadre/client`: start and watch tasks. */
+export { CadreClient, type CadreClientOptions, type TaskSummary } from './cadre-client';
+export { type ConnectionFlags, type ResolvedConnection, connect, resolveConnection } from './connection';
+export { type PendingStep, type TaskDescription, TaskFailedError, TaskHandle } from './task-handle';
+export { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
+export { CadreError, FAILURES, type FailureInfo, type FailureType, fixFor, isCadreError } from '../core/failures';
+export type { Decision } from '../core/decision';
+export type { Plan, Step } from '../core/plan';
+export type { Stored } from '../core/stored';
+export type { StepState, TaskEvent, TaskPhase, TaskResult, TaskState } from '../core/task-events';
+export { evolve, foldTask, INITIAL_TASK_STATE } from '../core/task-events';
+export type { TaskInput } from '../core/task-input';
+export type { LogEntry, LoggedTaskEvent } from '../core/task-projection';

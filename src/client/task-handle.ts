@@ -1,0 +1,194 @@
+import { type Client, type WorkflowExecutionDescription, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
+import { tsToMs } from '@temporalio/common/lib/time';
+import type { temporal } from '@temporalio/proto';
+import { failureInfo } from '../core/failure-info';
+import { CadreError, type FailureInfo } from '../core/failures';
+import type { Stored } from '../core/stored';
+import { type TaskResult, type TaskState, resultOf } from '../core/task-events';
+import { type LoggedTaskEvent, TaskProjection } from '../core/task-projection';
+import type { ArtifactStore } from '../storage/artifact-store';
+import { load } from '../storage/stored-values';
+import { readFacts } from './history-reader';
+
+/** How a task ended other than with a result. `type` and `message` are those of the failure. */
+export class TaskFailedError extends Error {
+  override readonly name = 'TaskFailedError';
+  readonly type: string;
+  /** For `StepFailed`: `{ failed, finished, cancelled, notStarted }` with step ids. */
+  readonly details: unknown;
+
+  constructor(failure: FailureInfo, details: unknown, cause: unknown) {
+    super(failure.message, { cause });
+    this.type = failure.type;
+    this.details = details;
+  }
+}
+
+/** A running activity of a task. */
+export interface PendingStep {
+  /** Id of the step; `plan` while the plan is made. */
+  readonly step: string;
+  readonly agent: string;
+  /** `scheduled`: waits for a worker; `started`: a worker has it. */
+  readonly kind: 'scheduled' | 'started';
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** Identity of the worker that has it, or had it last. */
+  readonly worker?: string;
+  /** Why the last attempt failed. */
+  readonly lastFailure?: string;
+  /** Milliseconds since 1970: when this attempt was scheduled or started. */
+  readonly since: number;
+}
+
+/** Where a task stands, from its history and what the server says of its pending activities. */
+export interface TaskDescription {
+  readonly id: string;
+  readonly runId: string;
+  readonly state: TaskState;
+  readonly pending: readonly PendingStep[];
+  /** Number of the log's last event. */
+  readonly events: number;
+  /** Of the present run. */
+  readonly history: { readonly events: number; readonly bytes: number };
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly endedAt?: number;
+}
+
+/** One task, running or ended. Makes no call until it is asked something. */
+export class TaskHandle {
+  constructor(
+    private readonly client: Client,
+    private readonly artifacts: ArtifactStore,
+    readonly id: string,
+    private readonly firstRunId?: string,
+  ) {}
+
+  /**
+   * Waits for the task's end and returns the outputs of its final steps, by step id.
+   * Throws TaskFailedError where it failed, was cancelled (`type` `Cancelled`) or terminated, and TaskNotFound.
+   */
+  async result(): Promise<Record<string, unknown>> {
+    try {
+      const result: TaskResult = await this.client.workflow.getHandle(this.id).result();
+      return await this.loadAll(result.outputs);
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
+  /**
+   * The task's events, projected from its history, in order. With `follow` the iteration goes on as they happen and
+   * ends with the task; `signal` ends it before. Throws TaskNotFound.
+   */
+  async *events(options: { follow?: boolean; signal?: AbortSignal } = {}): AsyncGenerator<LoggedTaskEvent> {
+    const projection = new TaskProjection();
+    const from = this.firstRunId === undefined ? {} : { firstRunId: this.firstRunId };
+    try {
+      for await (const fact of readFacts(this.client, this.id, { ...options, ...from })) yield* projection.next(fact);
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
+  /** Where the task stands now. Needs no worker. Throws TaskNotFound. */
+  async describe(): Promise<TaskDescription> {
+    try {
+      const projection = new TaskProjection();
+      let events = 0;
+      const description = await this.client.workflow.getHandle(this.id).describe();
+      for await (const fact of readFacts(this.client, this.id)) events += projection.next(fact).length;
+      return toDescription(description, projection.state, events);
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
+  /** What the finished steps put out so far, by step id; also of a task that failed. Throws TaskNotFound, ArtifactMissing. */
+  async outputs(): Promise<Record<string, unknown>> {
+    const { state } = await this.describe();
+    const outputs: Record<string, Stored> = {};
+    for (const [id, step] of Object.entries(state.steps)) if (step.kind === 'completed') outputs[id] = step.output;
+    return this.loadAll(outputs);
+  }
+
+  /** The result so far as a state has it; what {@link result} returns once the task is completed. */
+  async resultOf(state: TaskState): Promise<Record<string, unknown>> {
+    return this.loadAll(resultOf(state).outputs);
+  }
+
+  /** Asks the task to stop; its agents' AbortSignals fire with their next heartbeat. Throws TaskNotFound. */
+  async cancel(): Promise<void> {
+    try {
+      await this.client.workflow.getHandle(this.id).cancel();
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
+  private async loadAll(outputs: Readonly<Record<string, Stored>>): Promise<Record<string, unknown>> {
+    const loaded = Object.entries(outputs).map(async ([id, stored]) => [id, await load(this.artifacts, stored)] as const);
+    return Object.fromEntries(await Promise.all(loaded));
+  }
+
+  private translate(error: unknown): unknown {
+    if (error instanceof WorkflowNotFoundError || isNotFound(error)) {
+      return new CadreError('TaskNotFound', `There is no task "${this.id}" in namespace "${this.client.options.namespace}"`, {
+        cause: error,
+      });
+    }
+    return error instanceof WorkflowFailedError ? taskFailed(error.cause, error) : error;
+  }
+}
+
+function taskFailed(cause: Error | undefined, error: Error): TaskFailedError {
+  if (cause instanceof CancelledFailure) {
+    return new TaskFailedError({ type: 'Cancelled', message: 'The task was cancelled' }, undefined, error);
+  }
+  if (cause instanceof TerminatedFailure) {
+    return new TaskFailedError({ type: 'Terminated', message: 'The task was terminated' }, undefined, error);
+  }
+  if (cause instanceof TimeoutFailure) {
+    return new TaskFailedError({ type: 'TimedOut', message: 'The task exceeded its time limit' }, undefined, error);
+  }
+  const details = cause instanceof ApplicationFailure ? cause.details?.[0] : undefined;
+  return new TaskFailedError(failureInfo(cause), details, error);
+}
+
+const GRPC_NOT_FOUND = 5;
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof Error && (error as Error & { code?: unknown }).code === GRPC_NOT_FOUND;
+}
+
+function toDescription(description: WorkflowExecutionDescription, state: TaskState, events: number): TaskDescription {
+  const { closeTime, raw } = description;
+  return {
+    id: description.workflowId,
+    runId: description.runId,
+    state,
+    pending: (raw.pendingActivities ?? []).map(toPendingStep),
+    events,
+    history: { events: description.historyLength, bytes: description.historySize ?? 0 },
+    startedAt: description.startTime.getTime(),
+    ...(closeTime === undefined ? {} : { endedAt: closeTime.getTime() }),
+  };
+}
+
+function toPendingStep(pending: temporal.api.workflow.v1.IPendingActivityInfo): PendingStep {
+  const worker = pending.lastWorkerIdentity;
+  const started = pending.state === 2;
+  const since = started ? pending.lastStartedTime : pending.scheduledTime;
+  return {
+    step: pending.activityId ?? '',
+    agent: pending.activityType?.name ?? '',
+    kind: started ? 'started' : 'scheduled',
+    attempt: pending.attempt ?? 1,
+    ...(worker ? { worker } : {}),
+    ...(pending.lastFailure?.message ? { lastFailure: pending.lastFailure.message } : {}),
+    since: since ? tsToMs(since) : 0,
+  };
+}
+

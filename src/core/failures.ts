@@ -1,0 +1,100 @@
+/**
+ * Every failure that Cadre itself raises, one row a type. A failure crosses processes as Temporal's
+ * ApplicationFailure with this `type`; classify by `type`, never by `instanceof`, which neither the
+ * workflow sandbox nor Jest keeps intact.
+ */
+export const FAILURES = {
+  InputInvalid: { retryable: false, fix: 'Correct the field and start again; nothing was started.' },
+  InputTooLarge: {
+    retryable: false,
+    fix: 'Pass documents by path, and large values through the artifact store.',
+  },
+  NameInvalid: { retryable: false, fix: 'Use a lower-case letter, then up to 62 of a-z, 0-9 and "-".' },
+  PolicyInvalid: { retryable: false, fix: "Correct the agent's policy; a worker does not start with it." },
+  GoalEmpty: { retryable: false, fix: 'Say in `goal` what the team is to find out or do.' },
+  PlanInvalid: { retryable: false, fix: 'Correct the plan and start again; no step was started.' },
+  AgentUnknown: {
+    retryable: false,
+    fix: 'Name an agent of the roster, or list the missing one in cadre.config.js and restart the worker.',
+  },
+  AgentInputInvalid: {
+    retryable: false,
+    fix: "Make the step's input match the agent's input schema.",
+  },
+  AgentOutputInvalid: {
+    retryable: false,
+    fix: "Make the agent return what its output schema says, or correct the schema.",
+  },
+  CheckpointTooLarge: {
+    retryable: false,
+    fix: 'Keep the value in the artifact store and its reference in the checkpoint.',
+  },
+  ArtifactMissing: {
+    retryable: true,
+    fix: 'Let every worker and client of the cadre use the same artifact store (CADRE_ARTIFACTS).',
+  },
+  DocumentsUnreadable: {
+    retryable: false,
+    fix: 'Give --docs a readable folder with Markdown, text or HTML files.',
+  },
+  StepFailed: {
+    retryable: false,
+    fix: 'Read the cause with `cadre show`; finished steps keep their outputs.',
+  },
+  TaskExists: { retryable: false, fix: 'Choose another id, or leave it out and get a fresh one.' },
+  TaskNotFound: { retryable: false, fix: 'List the tasks there are with `cadre list`.' },
+  ServerUnreachable: {
+    retryable: true,
+    fix: 'Start a server with `cadre server`, or set TEMPORAL_ADDRESS.',
+  },
+  ServerUnavailable: {
+    retryable: false,
+    fix: 'Set TEMPORAL_ADDRESS, put the `temporal` CLI on PATH, or install Go and run again.',
+  },
+  ConfigInvalid: { retryable: false, fix: 'Correct the configuration file.' },
+} as const satisfies Record<string, { retryable: boolean; fix: string }>;
+
+export type FailureType = keyof typeof FAILURES;
+
+/** A failure as it stands in histories, events and `--json` output. */
+export interface FailureInfo {
+  /** A key of {@link FAILURES}, or what user code threw (`Error`, `TypeError`, an ApplicationFailure's type). */
+  readonly type: string;
+  readonly message: string;
+}
+
+/** An error of Cadre's own. `message` says what is wrong; `fix` (from the table) what to do about it. */
+export class CadreError extends Error {
+  override readonly name = 'CadreError';
+  readonly type: FailureType;
+  /** JSON that helps a program, such as the problems of a plan. */
+  readonly details: unknown;
+
+  constructor(type: FailureType, message: string, options: { details?: unknown; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.type = type;
+    this.details = options.details;
+  }
+
+  get retryable(): boolean {
+    return FAILURES[this.type].retryable;
+  }
+
+  get fix(): string {
+    return FAILURES[this.type].fix;
+  }
+}
+
+/** True for a {@link CadreError}, also one made by another copy of this module. */
+export function isCadreError(error: unknown): error is CadreError {
+  return error instanceof Error && error.name === 'CadreError' && isFailureType((error as CadreError).type);
+}
+
+export function isFailureType(type: unknown): type is FailureType {
+  return typeof type === 'string' && Object.hasOwn(FAILURES, type);
+}
+
+/** What to do about a failure of this type, where we know; undefined for types of user code. */
+export function fixFor(type: string): string | undefined {
+  return isFailureType(type) ? FAILURES[type].fix : undefined;
+}

@@ -1,0 +1,38 @@
+import type { FailureInfo } from './failures';
+
+/**
+ * What the projection reads of Temporal's history: its events, decoded, without what the log has no use for.
+ * The client's history reader makes them; `input` and `result` are decoded payloads.
+ */
+export type HistoryFact = FactBase &
+  (
+    | { readonly kind: 'workflowStarted'; readonly workflowId: string; readonly firstRunId: string; readonly input: unknown }
+    | { readonly kind: 'activityScheduled'; readonly activityType: string; readonly input: readonly unknown[] }
+    | {
+        readonly kind: 'activityStarted';
+        readonly scheduledEventId: number;
+        readonly attempt: number;
+        readonly identity: string;
+        /** Why the attempt before the last one failed, where there was one. */
+        readonly lastFailure?: FailureInfo;
+      }
+    | { readonly kind: 'activityCompleted'; readonly scheduledEventId: number; readonly result: unknown }
+    | { readonly kind: 'activityFailed'; readonly scheduledEventId: number; readonly failure: FailureInfo }
+    | { readonly kind: 'activityCancelled'; readonly scheduledEventId: number }
+    | { readonly kind: 'localActivityCompleted'; readonly summary: string; readonly result: unknown }
+    | { readonly kind: 'localActivityFailed'; readonly summary: string; readonly failure: FailureInfo }
+    | { readonly kind: 'cancelRequested' }
+    | { readonly kind: 'workflowCompleted' }
+    | { readonly kind: 'workflowFailed'; readonly failure: FailureInfo }
+    | { readonly kind: 'workflowCancelled' }
+    | { readonly kind: 'workflowTerminated'; readonly how: 'terminated' | 'timedOut' }
+    | { readonly kind: 'continuedAsNew'; readonly newRunId: string }
+  );
+
+interface FactBase {
+  /** Temporal's event id, from 1 in each run. */
+  readonly eventId: number;
+  /** Server time in milliseconds since 1970. */
+  readonly time: number;
+  readonly runId: string;
+}

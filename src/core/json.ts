@@ -1,0 +1,33 @@
+/** A value that survives `JSON.parse(JSON.stringify(value))` unchanged. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Length in bytes of `value` as UTF-8 JSON; 0 for `undefined`. Throws TypeError where JSON.stringify does. */
+export function jsonBytes(value: unknown): number {
+  const text = JSON.stringify(value);
+  return text === undefined ? 0 : utf8Bytes(text);
+}
+
+/** Length in bytes of `text` in UTF-8. The workflow sandbox has no Buffer, hence the count by code unit. */
+export function utf8Bytes(text: string): number {
+  let bytes = 0;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x80) bytes += 1;
+    else if (unit < 0x800) bytes += 2;
+    else if (unit >= 0xd800 && unit < 0xdc00 && index + 1 < text.length) {
+      bytes += 4;
+      index++;
+    } else bytes += 3;
+  }
+  return bytes;
+}
+
+/** True for an object that is neither null nor an array. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Ends a switch over one of our unions: a new member is then a compile error, not a silent default. */
+export function assertNever(value: never): never {
+  throw new TypeError(`Unexpected member of a union: ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,77 @@
+import { CadreError } from './failures';
+
+const NAME = /^[a-z][a-z0-9-]{0,62}$/;
+/** Temporal allows 1,000 characters; this leaves room for the suffixes of forks and resumes. */
+const TASK_ID_MAXIMUM_LENGTH = 200;
+const SLUG_MAXIMUM_LENGTH = 40;
+
+/** The cadre that workers and clients belong to unless told otherwise; also its task queue. */
+export const DEFAULT_CADRE = 'cadre';
+
+/** The workflow type of a task. */
+export const TASK_WORKFLOW = 'task';
+
+/** The activity that makes a task's plan. Agents may not take this name. */
+export const PLAN_ACTIVITY = 'plan';
+
+/** The step that stands for planning in envelopes, events and keys. */
+export const PLAN_STEP = 'plan';
+
+/** Returns `name`, or throws NameInvalid. `what` says in the message whose name it is, such as `cadre`. */
+export function validName(what: string, name: unknown): string {
+  if (typeof name === 'string' && NAME.test(name)) return name;
+  throw new CadreError(
+    'NameInvalid',
+    `Expected the ${what} name to match [a-z][a-z0-9-]{0,62}, got ${JSON.stringify(name)}`,
+  );
+}
+
+/** The task queue on which a cadre's workflows run, and its agents that have no pool. */
+export function taskQueue(cadre: string): string {
+  return cadre;
+}
+
+/** The task queue of a pool's agents. */
+export function poolQueue(cadre: string, pool: string): string {
+  return `${cadre}.pool.${pool}`;
+}
+
+/** The task queue on which `agent` runs. */
+export function agentQueue(cadre: string, agent: { readonly pool?: string | undefined }): string {
+  return agent.pool === undefined ? taskQueue(cadre) : poolQueue(cadre, agent.pool);
+}
+
+/**
+ * A new task's id: a slug of its goal and `suffix` (8 random hex digits), or the suffix alone after
+ * `task-` where ids must not tell what a task is about (ids are never encrypted).
+ */
+export function newTaskId(goal: string, suffix: string, ids: 'slug' | 'opaque'): string {
+  const slug = ids === 'opaque' ? '' : slugOf(goal);
+  return `${slug === '' ? 'task' : slug}-${suffix}`;
+}
+
+/** Returns a caller's own task id, or throws InputInvalid. */
+export function validTaskId(id: unknown): string {
+  if (typeof id === 'string' && id.length <= TASK_ID_MAXIMUM_LENGTH && /^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u.test(id)) {
+    return id;
+  }
+  throw new CadreError(
+    'InputInvalid',
+    `Expected \`id\` to be up to ${TASK_ID_MAXIMUM_LENGTH} letters, digits, ".", "_" and "-", got ${JSON.stringify(id)}`,
+  );
+}
+
+function slugOf(goal: string): string {
+  const words = goal
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/\p{M}/gu, '')
+    .split(/[^a-z0-9]+/)
+    .filter((word) => word !== '');
+  let slug = '';
+  for (const word of words) {
+    if (slug.length + word.length + 1 > SLUG_MAXIMUM_LENGTH) break;
+    slug = slug === '' ? word : `${slug}-${word}`;
+  }
+  return slug;
+}

@@ -1,0 +1,231 @@
+import { CadreError } from './failures';
+import { isRecord, jsonBytes } from './json';
+import { INLINE_MAXIMUM_BYTES } from './stored';
+
+/** A DAG of steps. Made by the `planner` agent or given by the caller; checked before anything starts. */
+export interface Plan {
+  readonly steps: readonly Step[];
+}
+
+/** One agent's part in a task. */
+export interface Step {
+  /** Unique in the plan: letters, digits, `.`, `_`, `-`; up to 63. */
+  readonly id: string;
+  /** Name of an agent of the roster. */
+  readonly agent: string;
+  /** What to do, in words; shown wherever the step is. Up to 2,000 characters. */
+  readonly instruction: string;
+  /** Ids of the steps that must be finished before this one starts. */
+  readonly needs?: readonly string[];
+  /**
+   * The agent's input. Anywhere in it `{ "$output": "<step id>" }` stands for that step's output; such a
+   * step counts as needed. Left out, the input is `{ goal, instruction, needs: { <step id>: <output> } }`.
+   */
+  readonly input?: unknown;
+}
+
+export const PLAN_MAXIMUM_STEPS = 1000;
+export const PLAN_MAXIMUM_BYTES = 256 * 1024;
+/** Over all steps. Bounds what one workflow task can schedule, see {@link inlineMaximumBytes}. */
+export const PLAN_MAXIMUM_NEEDS = 10_000;
+
+/** One thing that is wrong with a plan. */
+export interface PlanProblem {
+  readonly code:
+    | 'NotAPlan'
+    | 'NoSteps'
+    | 'TooManySteps'
+    | 'TooManyNeeds'
+    | 'TooLarge'
+    | 'StepInvalid'
+    | 'DuplicateStep'
+    | 'UnknownAgent'
+    | 'UnknownNeed'
+    | 'CyclicNeeds';
+  /** The step it is about, where it is about one. */
+  readonly step?: string;
+  /** What is wrong, with what was expected, and what to do. */
+  readonly message: string;
+}
+
+const STEP_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const INSTRUCTION_MAXIMUM_LENGTH = 2000;
+/** What all outputs, and again all decisions, of a task may take inline in its state. */
+const INLINE_BUDGET_BYTES = 256 * 1024;
+/** A reference takes about 120 bytes, so a lower limit would save nothing. */
+const INLINE_MINIMUM_BYTES = 200;
+const PROBLEMS_SHOWN = 5;
+
+/**
+ * Returns `candidate` as a plan, or throws: AgentUnknown where that is all that is wrong with it, else
+ * PlanInvalid. The message names the steps and what to do; `details` is the list of {@link PlanProblem}.
+ * `agents` are the names there are; undefined where the caller cannot know them (a client).
+ */
+export function validatePlan(candidate: unknown, agents: ReadonlySet<string> | undefined): Plan {
+  const problems = planProblems(candidate, agents);
+  if (problems.length === 0) return candidate as Plan;
+  const more = problems.length - PROBLEMS_SHOWN;
+  const shown = problems.slice(0, PROBLEMS_SHOWN).map((problem) => problem.message);
+  const type = problems.every((problem) => problem.code === 'UnknownAgent') ? 'AgentUnknown' : 'PlanInvalid';
+  throw new CadreError(type, shown.join('; ') + (more > 0 ? `; and ${more} more` : ''), {
+    details: problems.slice(0, 50),
+  });
+}
+
+/** Everything that is wrong with a candidate for a plan; empty where it is one. */
+export function planProblems(candidate: unknown, agents: ReadonlySet<string> | undefined): PlanProblem[] {
+  if (!isRecord(candidate) || !Array.isArray(candidate['steps'])) {
+    return [{ code: 'NotAPlan', message: 'Expected a plan of the form { "steps": [...] }' }];
+  }
+  const steps = candidate['steps'] as unknown[];
+  if (steps.length === 0) return [{ code: 'NoSteps', message: 'Expected at least one step, got none' }];
+  if (steps.length > PLAN_MAXIMUM_STEPS) {
+    const message = `Expected at most ${PLAN_MAXIMUM_STEPS} steps, got ${steps.length}: split the work into several tasks`;
+    return [{ code: 'TooManySteps', message }];
+  }
+  const bytes = jsonBytes(candidate);
+  if (bytes > PLAN_MAXIMUM_BYTES) {
+    const message = `Expected a plan of at most ${PLAN_MAXIMUM_BYTES} bytes, got ${bytes}: pass large inputs by path`;
+    return [{ code: 'TooLarge', message }];
+  }
+  const malformed = steps.flatMap((step, index) => shapeProblems(step, index));
+  return malformed.length > 0 ? malformed : graphProblems(steps as Step[], agents);
+}
+
+function shapeProblems(step: unknown, index: number): PlanProblem[] {
+  if (!isRecord(step)) return [{ code: 'StepInvalid', message: `Expected steps[${index}] to be an object` }];
+  const problems: PlanProblem[] = [];
+  const at = typeof step['id'] === 'string' ? { step: step['id'] } : {};
+  const expect = (holds: boolean, field: string, expected: string): void => {
+    if (holds) return;
+    const got = JSON.stringify(step[field])?.slice(0, 80) ?? 'nothing';
+    const message = `Expected steps[${index}].${field} to be ${expected}, got ${got}`;
+    problems.push({ code: 'StepInvalid', ...at, message });
+  };
+  const { id, agent, instruction, needs } = step;
+  expect(typeof id === 'string' && STEP_ID.test(id), 'id', 'up to 63 letters, digits, ".", "_" or "-"');
+  expect(typeof agent === 'string', 'agent', "an agent's name");
+  expect(
+    typeof instruction === 'string' && instruction.length <= INSTRUCTION_MAXIMUM_LENGTH,
+    'instruction',
+    `a text of at most ${INSTRUCTION_MAXIMUM_LENGTH} characters`,
+  );
+  expect(
+    needs === undefined || (Array.isArray(needs) && needs.every((need) => typeof need === 'string')),
+    'needs',
+    'a list of step ids',
+  );
+  return problems;
+}
+
+function graphProblems(steps: readonly Step[], agents: ReadonlySet<string> | undefined): PlanProblem[] {
+  const problems: PlanProblem[] = [];
+  const known = new Set<string>();
+  for (const step of steps) {
+    if (known.has(step.id)) {
+      problems.push({
+        code: 'DuplicateStep',
+        step: step.id,
+        message: `Two steps have the id "${step.id}": give each its own`,
+      });
+    }
+    known.add(step.id);
+  }
+  const needs = new Map(steps.map((step) => [step.id, stepNeeds(step)]));
+  const total = [...needs.values()].reduce((sum, list) => sum + list.length, 0);
+  if (total > PLAN_MAXIMUM_NEEDS) {
+    const message = `Expected at most ${PLAN_MAXIMUM_NEEDS} needs over all steps, got ${total}: gather results in steps between`;
+    problems.push({ code: 'TooManyNeeds', message });
+  }
+  for (const step of steps) {
+    if (agents !== undefined && !agents.has(step.agent)) {
+      const message = `Step "${step.id}" names the agent "${step.agent}", which is not in the roster (${[...agents].join(', ')})`;
+      problems.push({ code: 'UnknownAgent', step: step.id, message });
+    }
+    for (const need of needs.get(step.id) ?? []) {
+      if (known.has(need)) continue;
+      const message = `Step "${step.id}" needs "${need}", which is not a step of the plan: add it or drop the need`;
+      problems.push({ code: 'UnknownNeed', step: step.id, message });
+    }
+  }
+  const cycle = findCycle(needs);
+  if (cycle !== undefined) {
+    const message = `Steps need each other in a circle (${cycle.join(' → ')}): remove one of these needs`;
+    problems.push({ code: 'CyclicNeeds', step: cycle[0] ?? '', message });
+  }
+  return problems;
+}
+
+/** Kahn's algorithm; what it cannot remove holds a circle, which is then walked. */
+function findCycle(needs: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const waiting = new Map([...needs].map(([id, list]) => [id, list.filter((need) => needs.has(need))]));
+  const dependants = new Map<string, string[]>([...needs.keys()].map((id) => [id, []]));
+  for (const [id, list] of waiting) for (const need of list) dependants.get(need)?.push(id);
+  const open = new Map([...waiting].map(([id, list]) => [id, list.length]));
+  const ready = [...open].filter(([, count]) => count === 0).map(([id]) => id);
+  for (let id = ready.pop(); id !== undefined; id = ready.pop()) {
+    open.delete(id);
+    for (const dependant of dependants.get(id) ?? []) {
+      const count = (open.get(dependant) ?? 0) - 1;
+      open.set(dependant, count);
+      if (count === 0) ready.push(dependant);
+    }
+  }
+  let at = open.keys().next().value;
+  if (at === undefined) return undefined;
+  const path: string[] = [];
+  while (at !== undefined && !path.includes(at)) {
+    path.push(at);
+    at = waiting.get(at)?.find((need) => open.has(need));
+  }
+  return at === undefined ? path : [...path.slice(path.indexOf(at)), at];
+}
+
+/** The steps that `step` waits for: its `needs` and those whose outputs its input refers to; each once. */
+export function stepNeeds(step: Step): string[] {
+  const needs = new Set(step.needs ?? []);
+  collectOutputReferences(step.input, needs);
+  return [...needs];
+}
+
+function collectOutputReferences(value: unknown, into: Set<string>): void {
+  if (Array.isArray(value)) {
+    for (const item of value) collectOutputReferences(item, into);
+  } else if (isRecord(value)) {
+    const reference = outputReference(value);
+    if (reference !== undefined) into.add(reference);
+    else for (const item of Object.values(value)) collectOutputReferences(item, into);
+  }
+}
+
+/** The step id of `{ "$output": "<step id>" }`; undefined for any other value. */
+export function outputReference(value: unknown): string | undefined {
+  if (!isRecord(value)) return undefined;
+  const step = value['$output'];
+  return typeof step === 'string' && Object.keys(value).length === 1 ? step : undefined;
+}
+
+/** `input` with each `{ "$output": id }` replaced by `outputs.get(id)`. */
+export function fillInput(input: unknown, outputs: ReadonlyMap<string, unknown>): unknown {
+  if (Array.isArray(input)) return input.map((item) => fillInput(item, outputs));
+  if (!isRecord(input)) return input;
+  const reference = outputReference(input);
+  if (reference !== undefined) return outputs.get(reference);
+  return Object.fromEntries(Object.entries(input).map(([key, value]) => [key, fillInput(value, outputs)]));
+}
+
+/** The steps that no other step needs: their outputs are the task's result. */
+export function finalSteps(plan: Plan): Step[] {
+  const needed = new Set(plan.steps.flatMap(stepNeeds));
+  return plan.steps.filter((step) => !needed.has(step.id));
+}
+
+/**
+ * The largest output that a step of this plan may leave in history, in bytes: small enough that all outputs
+ * fit a `Resume`, and that what 100 steps need fits one workflow task (4 MB on the wire).
+ */
+export function inlineMaximumBytes(plan: Plan): number {
+  const uses = plan.steps.reduce((sum, step) => sum + stepNeeds(step).length, 0);
+  const share = Math.floor(INLINE_BUDGET_BYTES / Math.max(plan.steps.length, uses));
+  return Math.min(Math.max(share, INLINE_MINIMUM_BYTES), INLINE_MAXIMUM_BYTES);
+}

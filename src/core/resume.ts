@@ -1,0 +1,23 @@
+import { isRecord } from './json';
+
+/**
+ * The one input by which an execution goes on from an earlier state: continue-as-new, and whatever else
+ * restores. At most 1 MiB of JSON.
+ */
+export interface Resume<State> {
+  readonly snapshot: State;
+  readonly origin: ResumeOrigin;
+  /** Changes to make to the snapshot before going on. */
+  readonly overrides: Readonly<Record<string, unknown>>;
+}
+
+/** Where a resumed execution comes from. */
+export interface ResumeOrigin {
+  readonly kind: 'continuedAsNew';
+  readonly workflowId: string;
+  readonly runId: string;
+}
+
+export function isResume(value: unknown): value is Resume<unknown> {
+  return isRecord(value) && isRecord(value['snapshot']) && isRecord(value['origin']) && isRecord(value['overrides']);
+}

@@ -1,0 +1,73 @@
+/** What the workflow `task` sends to its activities and gets back: the payloads that stand in history. */
+import type { Decision } from './decision';
+import type { Plan } from './plan';
+import type { ResolvedPolicy } from './policy';
+import type { Stored } from './stored';
+import type { TaskEvent } from './task-events';
+
+/** Second argument of the activity `plan`. */
+export interface PlanRequest {
+  readonly goal: string;
+  readonly docs?: string;
+  /** The caller's own plan; the activity then only checks it and looks up the policies. */
+  readonly plan?: Plan;
+}
+
+/** What the activity `plan` returns. */
+export interface PlanOutcome {
+  readonly plan: Plan;
+  readonly policies: Readonly<Record<string, ResolvedPolicy>>;
+  /** The agent that made the plan, or `caller`. */
+  readonly by: string;
+  readonly decisions?: Stored<readonly Decision[]>;
+}
+
+/** Second argument of an agent's activity. */
+export interface ActRequest {
+  readonly goal: string;
+  readonly instruction: string;
+  /** The step's input as the plan has it, references to outputs included. */
+  readonly input?: unknown;
+  /** The outputs of the steps it needs, by step id. */
+  readonly outputs: Readonly<Record<string, Stored>>;
+  /** An output or list of decisions of more bytes than this goes to the artifact store. */
+  readonly inlineMaximum: number;
+}
+
+/** What an agent's activity returns. */
+export interface ActOutcome {
+  readonly output: Stored;
+  /** Left out where the agent made none. */
+  readonly decisions?: Stored<readonly Decision[]>;
+}
+
+/** The events that a plan's making leaves, in order; the same for the workflow and the log. */
+export function planEvents(outcome: PlanOutcome, term: number): TaskEvent[] {
+  const { plan, policies, by, decisions } = outcome;
+  return [{ type: 'planned', plan, policies, by, term, ...(decisions === undefined ? {} : { decisions }) }];
+}
+
+/** The events that a step's success leaves, in order; the same for the workflow and the log. */
+export function actEvents(step: string, outcome: ActOutcome): TaskEvent[] {
+  const { output, decisions } = outcome;
+  const completed: TaskEvent = { type: 'stepCompleted', step, output };
+  return decisions === undefined ? [completed] : [{ type: 'decisionsRecorded', step, decisions }, completed];
+}
+
+/**
+ * The one-line summary by which the Web UI names an activity's bar. The log reads the agent and step of a
+ * local activity from it, whose input history does not keep.
+ */
+export function stepSummary(agent: string, step: string, instruction: string): string {
+  const line = `${agent} (${step}): ${instruction.replace(/\s+/g, ' ').trim()}`;
+  return line.length <= SUMMARY_MAXIMUM_LENGTH ? line : `${line.slice(0, SUMMARY_MAXIMUM_LENGTH - 1)}…`;
+}
+
+/** Agent and step of a {@link stepSummary}; undefined for any other text. */
+export function parseStepSummary(summary: string): { agent: string; step: string } | undefined {
+  const match = /^([a-z][a-z0-9-]*) \(([^()]+)\): /.exec(summary);
+  return match?.[1] === undefined || match[2] === undefined ? undefined : { agent: match[1], step: match[2] };
+}
+
+/** The Web UI cuts summaries at 200 bytes. */
+const SUMMARY_MAXIMUM_LENGTH = 100;

@@ -1,0 +1,51 @@
+import { CadreError } from './failures';
+import { isRecord, jsonBytes, utf8Bytes } from './json';
+import { type Plan, validatePlan } from './plan';
+
+/** What starts a task. Everything but the goal is optional. */
+export interface TaskInput {
+  /** What the team is to find out or do. 1 byte to 8 KiB; documents travel by path. */
+  readonly goal: string;
+  /** Folder of documents to work on: an absolute path, or relative to the worker's working directory. */
+  readonly docs?: string;
+  /** A plan to carry out as it is; without one the `planner` agent makes it. */
+  readonly plan?: Plan;
+}
+
+/** No task input is larger: Temporal refuses 2 MB, and every replay reads it again. */
+export const INPUT_MAXIMUM_BYTES = 1024 * 1024;
+const GOAL_MAXIMUM_BYTES = 8 * 1024;
+const FIELDS = ['goal', 'docs', 'plan'];
+
+/**
+ * Returns `candidate` as a task's input.
+ * Throws CadreError: InputTooLarge, InputInvalid (names the field), GoalEmpty or PlanInvalid.
+ */
+export function parseTaskInput(candidate: unknown): TaskInput {
+  const bytes = jsonBytes(candidate);
+  if (bytes > INPUT_MAXIMUM_BYTES) {
+    throw new CadreError('InputTooLarge', `The task's input is ${bytes} bytes; the limit is ${INPUT_MAXIMUM_BYTES}`);
+  }
+  if (!isRecord(candidate)) throw invalid('the input', 'an object such as { "goal": "..." }', candidate);
+  for (const field of Object.keys(candidate)) {
+    if (!FIELDS.includes(field)) throw invalid(`\`${field}\``, `left out (the fields are ${FIELDS.join(', ')})`, candidate[field]);
+  }
+  const { goal, docs, plan } = candidate;
+  if (typeof goal !== 'string') throw invalid('`goal`', 'a text', goal);
+  if (goal.trim() === '') throw new CadreError('GoalEmpty', 'The goal is empty');
+  const goalBytes = utf8Bytes(goal);
+  if (goalBytes > GOAL_MAXIMUM_BYTES) {
+    throw new CadreError('InputTooLarge', `The goal is ${goalBytes} bytes; the limit is ${GOAL_MAXIMUM_BYTES}`);
+  }
+  if (docs !== undefined && (typeof docs !== 'string' || docs === '')) throw invalid('`docs`', "a folder's path", docs);
+  return {
+    goal,
+    ...(docs === undefined ? {} : { docs }),
+    ...(plan === undefined ? {} : { plan: validatePlan(plan, undefined) }),
+  };
+}
+
+function invalid(what: string, expected: string, got: unknown): CadreError {
+  const shown = JSON.stringify(got)?.slice(0, 80) ?? 'nothing';
+  return new CadreError('InputInvalid', `Expected ${what} to be ${expected}, got ${shown}`);
+}

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { AnyAgent } from '../activities/define-agent';
+import { CadreClient } from '../client/cadre-client';
+import type { TaskHandle } from '../client/task-handle';
+import type { TaskInput } from '../core/task-input';
+import { FileArtifactStore } from '../storage/artifact-store';
+import { CadreWorker } from '../workers/cadre-worker';
+
+export interface TestCadreOptions {
+  /** The team under test. */
+  readonly agents: readonly AnyAgent[];
+  /** An environment of your own, which you tear down; default: a new one whose clock skips waits. */
+  readonly environment?: TestWorkflowEnvironment;
+  /** Module of your own workflows; see CadreWorkerOptions. */
+  readonly workflowsPath?: string;
+}
+
+/**
+ * A cadre in a test: a server whose clock skips waits, a worker with the agents, and a client.
+ * Use one a test file, and close it at its end.
+ */
+export class TestCadre {
+  private constructor(
+    readonly environment: TestWorkflowEnvironment,
+    readonly client: CadreClient,
+    private readonly close_: () => Promise<void>,
+  ) {}
+
+  static async create(options: TestCadreOptions): Promise<TestCadre> {
+    const environment = options.environment ?? (await timeSkippingEnvironment());
+    const folder = await mkdtemp(join(tmpdir(), 'cadre-test-'));
+    const artifacts = new FileArtifactStore(folder);
+    const cadre = `test-${randomBytes(4).toString('hex')}`;
+    const { agents, workflowsPath } = options;
+    const worker = await CadreWorker.create({
+      connection: environment.nativeConnection,
+      namespace: environment.namespace ?? 'default',
+      cadre,
+      agents,
+      artifacts,
+      shutdownGrace: 1000,
+      ...(workflowsPath === undefined ? {} : { workflowsPath }),
+    });
+    const running = worker.run();
+    return new TestCadre(environment, new CadreClient(environment.client, { cadre, artifacts }), async () => {
+      worker.shutdown();
+      await running;
+      if (options.environment === undefined) await environment.teardown();
+      await rm(folder, { recursive: true, force: true });
+    });
+  }
+
+  /** Starts a task and waits for its result, skipping waits. */
+  async run(input: TaskInput): Promise<{ task: TaskHandle; outputs: Record<string, unknown> }> {
+    const task = await this.client.start(input);
+    return { task, outputs: await task.result() };
+  }
+
+  async close(): Promise<void> {
+    await this.close_();
+  }
+}
+
+/** A Temporal test server whose clock skips waits, fetched before if need be; see `cadre server --fetch`. */
+async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
+  const path = process.env['CADRE_TEST_SERVER_BINARY'];
+  return TestWorkflowEnvironment.createTimeSkipping(
+    path === undefined ? {} : { server: { executable: { type: 'existing-path', path } } },
+  );
+}

@@ -1,0 +1,18 @@
+import { DefaultLogger, type LogLevel, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
+
+/**
+ * Sets up the SDK's process-wide runtime: logs of `level` and above to standard error, and no handling of
+ * signals (the caller's job). Call once, before anything connects.
+ */
+export function installRuntime(level: LogLevel): void {
+  Runtime.install({
+    logger: new DefaultLogger(level, ({ level: of, message, meta }) => {
+      const attributes = meta === undefined || Object.keys(meta).length === 0 ? '' : ` ${JSON.stringify(meta)}`;
+      process.stderr.write(`${new Date().toISOString()} ${of} ${message}${attributes}\n`);
+    }),
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: level === 'TRACE' ? 'TRACE' : 'ERROR', other: 'ERROR' }) },
+    },
+    shutdownSignals: [],
+  });
+}
