@@ -22,11 +22,11 @@ export interface AgentContext {
   /** What the last attempt gave to {@link checkpoint}; undefined in the first. */
   readonly lastCheckpoint: unknown;
   /** Keeps `value` (JSON, up to 4 KiB) for the next attempt. Throws CheckpointTooLarge. */
-  checkpoint(value: unknown): void;
+  readonly checkpoint: (value: unknown) => void;
   /** Reports that the attempt is alive; done for you while the main thread is free. */
-  heartbeat(): void;
+  readonly heartbeat: () => void;
   /** Records a decision; it counts once, if this attempt succeeds. */
-  decide(decision: Decision): void;
+  readonly decide: (decision: Decision) => void;
   readonly artifacts: ArtifactStore;
   readonly log: AgentLog;
 }

@@ -110,7 +110,7 @@ function resolvePolicy(definition: { name: string; pool?: string; policy?: Agent
       `Expected \`policy.${field}\` of agent "${definition.name}" to be from ${minimum} to ${maximum}, got ${got}`,
     );
   };
-  const duration = (field: string, value: Duration | undefined, fallback: number, minimum: number, maximum: number) =>
+  const duration = (field: string, value: AgentPolicy['startToClose'], fallback: number, minimum: number, maximum: number) =>
     check(field, value === undefined ? fallback : milliseconds(definition.name, field, value), minimum, maximum);
   const attempts = retry.maximumAttempts ?? 3;
   const initialInterval = duration('retry.initialInterval', retry.initialInterval, SECOND, 1, DAY);

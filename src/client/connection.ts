@@ -20,7 +20,7 @@ export interface ResolvedConnection {
   readonly namespace: string;
   /** True where the address was given, by flag, variable or profile: another server is then no substitute. */
   readonly configured: boolean;
-  readonly tls?: ConnectionOptions['tls'];
+  readonly tls?: NonNullable<ConnectionOptions['tls']>;
   readonly apiKey?: string;
   readonly metadata?: Record<string, string>;
 }
@@ -37,7 +37,7 @@ export function resolveConnection(flags: ConnectionFlags = {}): ResolvedConnecti
     address: address ?? DEFAULT_ADDRESS,
     namespace: flags.namespace ?? namespace ?? DEFAULT_NAMESPACE,
     configured: address !== undefined,
-    ...(tls === undefined ? {} : { tls }),
+    ...(tls ? { tls } : {}),
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(metadata === undefined ? {} : { metadata: metadata as Record<string, string> }),
   };

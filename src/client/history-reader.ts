@@ -47,13 +47,24 @@ async function* readEvents(
   { follow = false, signal }: ReadOptions,
 ): AsyncGenerator<HistoryEvent> {
   let nextPageToken: Uint8Array = new Uint8Array();
-  do {
-    const request = { namespace: client.options.namespace, execution, nextPageToken, waitNewEvent: follow };
-    const fetchPage = () => client.workflowService.getWorkflowExecutionHistory(request);
-    const page = await (signal === undefined ? fetchPage() : client.withAbortSignal(signal, fetchPage));
-    yield* page.history?.events ?? [];
-    nextPageToken = page.nextPageToken ?? new Uint8Array();
-  } while (nextPageToken.length > 0);
+  // The SDK leaves a listener on the signal with each call, so each call gets a signal of its own.
+  let call = new AbortController();
+  const abort = (): void => call.abort();
+  signal?.addEventListener('abort', abort);
+  try {
+    do {
+      signal?.throwIfAborted();
+      call = new AbortController();
+      const request = { namespace: client.options.namespace, execution, nextPageToken, waitNewEvent: follow };
+      const page = await client.withAbortSignal(call.signal, () =>
+        client.workflowService.getWorkflowExecutionHistory(request),
+      );
+      yield* page.history?.events ?? [];
+      nextPageToken = page.nextPageToken ?? new Uint8Array();
+    } while (nextPageToken.length > 0);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
 }
 
 /** The chain's first run, or the present one where the first is past its retention. */

@@ -65,6 +65,7 @@ function slugOf(goal: string): string {
   const words = goal
     .normalize('NFKD')
     .toLowerCase()
+    .replace(/ß/g, 'ss')
     .replace(/\p{M}/gu, '')
     .split(/[^a-z0-9]+/)
     .filter((word) => word !== '');

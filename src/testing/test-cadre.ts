@@ -27,7 +27,7 @@ export class TestCadre {
   private constructor(
     readonly environment: TestWorkflowEnvironment,
     readonly client: CadreClient,
-    private readonly close_: () => Promise<void>,
+    private readonly tearDown: () => Promise<void>,
   ) {}
 
   static async create(options: TestCadreOptions): Promise<TestCadre> {
@@ -61,7 +61,7 @@ export class TestCadre {
   }
 
   async close(): Promise<void> {
-    await this.close_();
+    await this.tearDown();
   }
 }
 

@@ -72,11 +72,12 @@ export class CadreWorker {
     await Promise.all(this.workers.map((worker) => worker.run()));
   }
 
-  /** Serves while `work` runs, and returns what it returns. */
+  /** Serves while `work` runs, and returns what it returns. Rejects where a worker breaks down before. */
   async runUntil<Result>(work: () => Promise<Result>): Promise<Result> {
     const running = this.run();
+    const brokenDown = new Promise<never>((_resolve, reject) => void running.catch(reject));
     try {
-      return await Promise.race([work(), running.then(() => Promise.reject(new Error('The worker was stopped')))]);
+      return await Promise.race([work(), brokenDown]);
     } finally {
       this.shutdown();
       await running;

@@ -1,0 +1,155 @@
+import { byCodeUnit } from '../documents/document';
+import type { Analysis, Finding, Gap } from '../threads/analyse';
+import type { Difference, Quote } from '../threads/find-differences';
+import { countOf } from './count-of';
+
+/** A report and the sentences it cites, in its order. */
+export interface Report {
+  /** Markdown. */
+  readonly report: string;
+  readonly cited: Quote[];
+}
+
+/**
+ * Composes the report. All it says about the matter are sentences of the sources, each with the place where
+ * it stands; its own words are headings and what it says about files. `unconfirmed` are quotations that no
+ * longer stand where they stood.
+ */
+export function composeReport(question: string, analysis: Analysis, unconfirmed: readonly Quote[]): Report {
+  const composer = new Composer(analysis, unconfirmed);
+  composer.title(question);
+  composer.shortAnswer();
+  composer.findings();
+  composer.differences();
+  composer.gaps();
+  composer.notes();
+  composer.sources();
+  return { report: composer.text(), cited: composer.cited };
+}
+
+class Composer {
+  readonly cited: Quote[] = [];
+  private readonly sections: string[] = [];
+  private readonly short: readonly Finding[];
+  private readonly changed: ReadonlySet<string>;
+
+  constructor(
+    private readonly analysis: Analysis,
+    unconfirmed: readonly Quote[],
+  ) {
+    const each = analysis.parts.length === 1 ? 2 : 1;
+    this.short = analysis.parts.flatMap((_, part) => analysis.findings.filter((finding) => finding.part === part).slice(0, each));
+    this.changed = new Set(unconfirmed.map((quote) => quote.file));
+  }
+
+  title(question: string): void {
+    this.sections.push(`# ${escaped(question.replace(/\s+/g, ' ').trim())}`);
+  }
+
+  shortAnswer(): void {
+    if (this.short.length === 0) {
+      const read = countOf(this.analysis.filesRead, 'document');
+      this.sections.push(`None of the ${read} read answers this question.`);
+      return;
+    }
+    this.section('Short answer', this.short.map((finding) => this.bullet(finding, this.doubt(finding))));
+  }
+
+  /** A sentence of the short answer comes again only with those of other files that support it. */
+  findings(): void {
+    const agreed = this.analysis.findings.filter((finding) => finding.support.length > 0);
+    const single = this.analysis.findings.filter((finding) => {
+      return finding.support.length === 0 && !this.short.includes(finding) && !this.differs(finding);
+    });
+    this.section('What the sources agree on', agreed.map((finding) => {
+      const support = finding.support.map((quote) => `  ${this.bullet(quote)}`);
+      return [this.bullet(finding, this.doubt(finding)), ...support].join('\n');
+    }));
+    const title = agreed.length + this.analysis.differences.length > 0 ? 'What one source says' : 'What the sources say';
+    this.section(title, single.map((finding) => this.bullet(finding)));
+  }
+
+  differences(): void {
+    this.section('Sources differ — check', this.analysis.differences.map((difference) => {
+      const { left, right } = difference;
+      return [`- **${subject(difference)}**`, `  ${this.bullet(left)}`, `  ${this.bullet(right)}`].join('\n');
+    }));
+  }
+
+  gaps(): void {
+    this.section('What the sources do not answer', this.analysis.gaps.map(gapLine));
+  }
+
+  notes(): void {
+    const formats = Object.entries(this.analysis.otherFormats).map(([format, count]) => `${count} .${format}`);
+    const notes = this.analysis.notes.map(({ file, problem }) => `- ${code(file)}: ${problem}`);
+    if (formats.length > 0) notes.push(`- Not a supported format yet: ${code(formats.join(', '))}`);
+    for (const file of [...this.changed].sort(byCodeUnit)) {
+      notes.push(`- ${code(file)}: changed after it was read; its line numbers are those of the state that was read`);
+    }
+    this.section('Notes', notes);
+  }
+
+  sources(): void {
+    const counts = new Map<string, number>();
+    for (const { file } of this.cited) counts.set(file, (counts.get(file) ?? 0) + 1);
+    const files = [...counts].sort(([left], [right]) => byCodeUnit(left, right));
+    this.section('Sources', files.map(([file, count]) => `- ${code(file)}: ${countOf(count, 'sentence')}`));
+    const read = countOf(this.analysis.filesRead, 'document');
+    this.sections.push(`${read} read, ${files.length} cited. Every sentence is quoted from the line it cites.`);
+  }
+
+  text(): string {
+    return `${this.sections.join('\n\n')}\n`;
+  }
+
+  private section(title: string, lines: readonly string[]): void {
+    if (lines.length > 0) this.sections.push(`## ${title}\n\n${lines.join('\n')}`);
+  }
+
+  private bullet(quote: Quote, doubt = ''): string {
+    this.cited.push({ text: quote.text, file: quote.file, line: quote.line });
+    return `- ${escaped(quote.text)} ${code(`${quote.file}#L${quote.line}`)}${doubt}`;
+  }
+
+  private doubt(quote: Quote): string {
+    return this.differs(quote) ? ' (sources differ, see below)' : '';
+  }
+
+  private differs(quote: Quote): boolean {
+    const same = (other: Quote): boolean => {
+      return other.file === quote.file && other.line === quote.line && other.text === quote.text;
+    };
+    return this.analysis.differences.some(({ left, right }) => same(left) || same(right));
+  }
+}
+
+function subject({ kind, left, right }: Difference): string {
+  const [one, other] = [escaped(left.says), escaped(right.says)];
+  if (kind === 'negation') return `One says it is so, the other denies it: ${one} / ${other}`;
+  return `${one} / ${other}`;
+}
+
+function gapLine({ part, missing }: Gap): string {
+  const words = missing.map((word) => `“${escaped(word)}”`).join(', ');
+  const why = missing.length === 0 ? 'no source brings these words together' : `no source mentions ${words}`;
+  return `- “${escaped(part)}”: ${why}`;
+}
+
+/** A code span, whatever `text` holds: file names may hold brackets, backquotes and line ends. */
+function code(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- a line end in a file name would end the line of the report.
+  const line = text.replace(/[\u0000-\u001f\u007f]/g, '\uFFFD');
+  if (!line.includes('`')) return `\`${line}\``;
+  const longest = Math.max(...(line.match(/`+/g) ?? []).map((run) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence} ${line} ${fence}`;
+}
+
+/** Quoted text must not become markup: HTML, links or emphasis. Code spans are kept as they are. */
+function escaped(text: string): string {
+  return text
+    .split(/(`[^`]+`)/)
+    .map((piece, index) => (index % 2 === 1 ? piece : piece.replace(/(^[#+>-](?=\s)|[<\\*[\]]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}]))/gu, '\\$1')))
+    .join('');
+}

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { CadreError } from '../../core/failures';
+import { defineAgent } from '../define-agent';
+import { runInThread } from '../threads';
+import { countOf } from './count-of';
+import { docsSchema, questionSchema, shardFindingsSchema, shardSchema } from './schemas';
+
+/** Reads a share of a folder and returns the passages that may answer the question, with their sentences. */
+export const research = defineAgent({
+  name: 'research',
+  description: 'Finds the passages of Markdown, text and HTML files that may answer a question',
+  skills: ['read', 'search'],
+  input: z.object({ question: questionSchema, docs: docsSchema, shard: shardSchema.default({ index: 0, of: 1 }) }),
+  output: shardFindingsSchema,
+  policy: { startToClose: '2 minutes' },
+  async act(request, context) {
+    const result = await runInThread('findPassages', request, context.signal);
+    if (result.kind === 'refused') throw new CadreError('DocumentsUnreadable', result.message);
+    const { kind: _, ...findings } = result;
+    const files = new Set(findings.candidates.map((candidate) => candidate.file));
+    context.decide({
+      type: 'passagesChosen',
+      rationale: `${countOf(findings.candidates.length, 'passage')} from ${countOf(files.size, 'file')}`,
+      evidence: { filesRead: findings.filesRead, passagesRead: findings.statistics.passages, files: [...files] },
+    });
+    return findings;
+  },
+});

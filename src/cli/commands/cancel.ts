@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+import { type CommonFlags, withCommonOptions } from '../connection-options';
+import { EXIT } from '../exit';
+import type { Output } from '../output';
+import { openSession } from '../session';
+import type { Execute } from './run';
+
+export function cancelCommand(program: Command, execute: Execute): void {
+  withCommonOptions(
+    program.command('cancel').description('ask a task to stop').argument('<id>', "the task's id"),
+  ).action((id: string, flags: CommonFlags) => execute(flags, (output) => cancel(id, flags, output)));
+}
+
+async function cancel(id: string, flags: CommonFlags, output: Output): Promise<number> {
+  const session = await openSession(flags);
+  try {
+    await session.client.task(id).cancel();
+    output.line(`Asked ${id} to stop: its agents hear of it with their next heartbeat, within a second.`);
+    output.value({ task: id, cancelRequested: true });
+    return EXIT.done;
+  } finally {
+    await session.close();
+  }
+}

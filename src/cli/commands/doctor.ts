@@ -1,0 +1,155 @@
+import { constants, existsSync } from 'node:fs';
+import { access, mkdir } from 'node:fs/promises';
+import type { Command } from 'commander';
+import type { Client } from '@temporalio/client';
+import { type ResolvedConnection, connect, resolveConnection } from '../../client/connection';
+import { fixFor, isCadreError } from '../../core/failures';
+import { agentQueue, taskQueue } from '../../core/names';
+import { artifactsFolder } from '../../storage/folders';
+import { PREBUILT_BUNDLE, buildId, parseIdentity } from '../../workers/build-id';
+import type { LoadedConfig } from '../../workers/config';
+import { livePollers } from '../../workers/live-pollers';
+import { describeQueue } from '../../workers/queue-status';
+import { type CommonFlags, connectionFlags, withCommonOptions } from '../connection-options';
+import { EXIT } from '../exit';
+import { type Output, table } from '../output';
+import { configOf } from '../session';
+import type { Execute } from './run';
+
+/** What one check found. */
+interface Finding {
+  readonly check: string;
+  readonly kind: 'ok' | 'warning' | 'failed';
+  readonly message: string;
+  readonly fix?: string;
+}
+
+const NODE_MINIMUM = [20, 19] as const;
+
+export function doctorCommand(program: Command, execute: Execute): void {
+  withCommonOptions(
+    program.command('doctor').description('check what a cadre needs, and say what to do about what is missing'),
+  ).action((flags: CommonFlags) => execute(flags, (output) => doctor(flags, output)));
+}
+
+async function doctor(flags: CommonFlags, output: Output): Promise<number> {
+  const findings: Finding[] = [];
+  const add = (finding: Finding): void => {
+    findings.push(finding);
+    print(finding, output);
+  };
+  add(checkNode());
+  add(checkBundle());
+  add(await checkArtifacts());
+  const config = await attempt('configuration', add, () => {
+    const loaded = configOf(flags);
+    const names = loaded.agents.map(({ name }) => name).join(', ');
+    add(ok('configuration', `${loaded.file ?? 'no configuration file'}; cadre "${loaded.cadre}": ${names}`));
+    return loaded;
+  });
+  const at = await attempt('connection', add, () => resolveConnection(connectionFlags(flags)));
+  const client = at === undefined ? undefined : await attempt('server', add, () => checkServer(at, add));
+  if (client !== undefined && config !== undefined) {
+    await attempt('namespace', add, () => checkNamespace(client, add));
+    await attempt('worker', add, () => checkWorkers(client, config, add));
+    await client.connection.close();
+  }
+  output.value({ ok: findings.every(({ kind }) => kind !== 'failed'), findings });
+  if (client === undefined) return EXIT.unreachable;
+  return findings.some(({ kind }) => kind === 'failed') ? EXIT.failed : EXIT.done;
+}
+
+/** Runs a check; what it throws becomes its finding. */
+async function attempt<Result>(
+  check: string,
+  add: (finding: Finding) => void,
+  run: () => Promise<Result> | Result,
+): Promise<Result | undefined> {
+  try {
+    return await run();
+  } catch (error) {
+    const fix = isCadreError(error) ? fixFor(error.type) : undefined;
+    const message = error instanceof Error ? error.message : String(error);
+    add({ check, kind: 'failed', message, ...(fix === undefined ? {} : { fix }) });
+    return undefined;
+  }
+}
+
+function checkNode(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const [needMajor, needMinor] = NODE_MINIMUM;
+  if (major > needMajor || (major === needMajor && minor >= needMinor)) return ok('Node', process.versions.node);
+  const message = `${process.versions.node} is older than ${needMajor}.${needMinor}`;
+  return { check: 'Node', kind: 'failed', message, fix: 'Install Node 20.19 or newer.' };
+}
+
+function checkBundle(): Finding {
+  if (existsSync(PREBUILT_BUNDLE)) return ok('workflows', `bundle built, build ${buildId()}`);
+  const message = 'no bundle built: workers bundle their workflows at every start';
+  return { check: 'workflows', kind: 'warning', message, fix: 'Run `npm run build`.' };
+}
+
+async function checkArtifacts(): Promise<Finding> {
+  const folder = artifactsFolder();
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+    return ok('artifacts', folder);
+  } catch {
+    const fix = 'Set CADRE_ARTIFACTS to a folder that may be written.';
+    return { check: 'artifacts', kind: 'failed', message: `cannot write to ${folder}`, fix };
+  }
+}
+
+async function checkServer(at: ResolvedConnection, add: (finding: Finding) => void): Promise<Client> {
+  const client = await connect(at);
+  const { serverVersion } = await client.workflowService.getSystemInfo({});
+  add(ok('server', `Temporal ${serverVersion ?? ''} at ${at.address}${at.configured ? ', as configured' : ''}`));
+  return client;
+}
+
+async function checkNamespace(client: Client, add: (finding: Finding) => void): Promise<void> {
+  const { namespace } = client.options;
+  const { config } = await client.workflowService.describeNamespace({ namespace }).catch(() => ({ config: undefined }));
+  if (config === undefined) {
+    const fix = `Create it with \`temporal operator namespace create ${namespace}\`, or choose another with --namespace.`;
+    add({ check: 'namespace', kind: 'failed', message: `there is no namespace "${namespace}"`, fix });
+    return;
+  }
+  const days = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) / 86_400;
+  add(ok('namespace', `"${namespace}" keeps the history of ended tasks for ${days} days`));
+}
+
+async function checkWorkers(client: Client, { cadre, agents }: LoadedConfig, add: (finding: Finding) => void): Promise<void> {
+  const pollers = await livePollers(client, taskQueue(cadre));
+  if (pollers.length === 0) {
+    const message = `nobody polls the queue "${taskQueue(cadre)}": tasks wait`;
+    add({ check: 'worker', kind: 'warning', message, fix: 'Start one with `cadre worker`; `cadre run` brings its own.' });
+  }
+  for (const { identity } of pollers) add(pollerFinding(identity));
+  const pools = new Set(agents.filter(({ pool }) => pool !== undefined).map((agent) => agentQueue(cadre, agent)));
+  for (const queue of pools) {
+    const status = await describeQueue(client, queue, 'activity');
+    const pool = queue.slice(queue.lastIndexOf('.') + 1);
+    if (status.pollers.length > 0) add(ok('pool', `"${pool}" has ${status.pollers.length} workers`));
+    else add({ check: 'pool', kind: 'warning', message: `nobody serves the pool "${pool}"`, fix: `Start \`cadre worker --pool ${pool}\`.` });
+  }
+}
+
+function pollerFinding(identity: string): Finding {
+  const build = parseIdentity(identity)?.build;
+  if (build === buildId()) return ok('worker', identity);
+  const message = `${identity} is ${build === undefined ? 'no worker of Cadre' : `of another build than ${buildId()}`}`;
+  const fix = 'Stop it, or give this cadre a name of its own with --cadre: builds may not replay each other.';
+  return { check: 'worker', kind: 'warning', message, fix };
+}
+
+function ok(check: string, message: string): Finding {
+  return { check, kind: 'ok', message };
+}
+
+function print({ check, kind, message, fix }: Finding, output: Output): void {
+  const mark = { ok: output.paint('green', '✓'), warning: output.paint('yellow', '!'), failed: output.paint('red', '✗') }[kind];
+  for (const line of table([[`${mark} ${check.padEnd(13)}`, message]])) output.line(line);
+  if (fix !== undefined) output.line(`${' '.repeat(17)}→ ${fix}`);
+}

@@ -1,0 +1,45 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { type CommonFlags, withCommonOptions } from '../connection-options';
+import { EXIT } from '../exit';
+import { type Output, duration, table } from '../output';
+import { openSession } from '../session';
+import type { Execute } from './run';
+
+interface ListFlags extends CommonFlags {
+  readonly limit: number;
+}
+
+export function listCommand(program: Command, execute: Execute): void {
+  withCommonOptions(
+    program
+      .command('list')
+      .description("the cadre's tasks, the latest first")
+      .option('--limit <n>', 'how many at most, from 1 to 10,000', parseLimit, 20),
+  ).action((flags: ListFlags) => execute(flags, (output) => list(flags, output)));
+}
+
+async function list(flags: ListFlags, output: Output): Promise<number> {
+  const session = await openSession(flags);
+  try {
+    const rows: string[][] = [];
+    for await (const task of session.client.list({ limit: flags.limit })) {
+      output.value(task);
+      const took = duration((task.endedAt ?? Date.now()) - task.startedAt);
+      rows.push([task.id, task.status, new Date(task.startedAt).toISOString().slice(0, 19), took, task.goal]);
+    }
+    if (rows.length === 0) {
+      output.line(`No tasks of the cadre "${session.config.cadre}" in namespace "${session.at.namespace}".`);
+    } else {
+      for (const line of table([['TASK', 'STATUS', 'STARTED (UTC)', 'TOOK', 'GOAL'], ...rows])) output.line(line);
+    }
+    return EXIT.done;
+  } finally {
+    await session.close();
+  }
+}
+
+function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return limit;
+  throw new InvalidArgumentError('Expected a whole number from 1 to 10,000.');
+}

@@ -1,0 +1,237 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { type LogLevel, NativeConnection } from '@temporalio/worker';
+import type { TaskHandle } from '../../client/task-handle';
+import { CadreError } from '../../core/failures';
+import { taskQueue } from '../../core/names';
+import { type TaskInput, parseTaskInput } from '../../core/task-input';
+import { validatePlan } from '../../core/plan';
+import { CadreWorker } from '../../workers/cadre-worker';
+import { livePollers } from '../../workers/live-pollers';
+import type { TemporalServer } from '../../workers/server';
+import { type CommonFlags, withCommonOptions } from '../connection-options';
+import { EventLines } from '../event-lines';
+import { EXIT } from '../exit';
+import { onInterrupt } from '../interrupt';
+import { webUiLink } from '../links';
+import { type Output, duration } from '../output';
+import { reportOf, writeReport } from '../report-file';
+import { type Session, openSessionWithServer } from '../session';
+
+interface RunFlags extends CommonFlags {
+  readonly docs?: string;
+  readonly plan?: string;
+  readonly id?: string;
+  readonly follow?: boolean;
+  readonly detach?: boolean;
+  readonly worker: boolean;
+  readonly reports: string;
+}
+
+const EXAMPLE_DOCS = join(__dirname, '..', '..', '..', 'examples', 'handbook');
+const EXAMPLE_GOAL = 'When should the on-call engineer fail over the database, and who has to approve it?';
+const REPORT_LINES = 14;
+
+export function runCommand(program: Command, execute: Execute): void {
+  withCommonOptions(
+    program
+      .command('run')
+      .description('have the team work on a goal, wait for the result, and write its report')
+      .argument('[goal]', 'what to find out (default: an example question on the example documents)')
+      .option('--docs <folder>', 'documents to work on: Markdown, text, HTML')
+      .option('--plan <file>', "JSON file with a plan to carry out, instead of the planner's")
+      .option('--id <id>', "the task's id (default: made of the goal)")
+      .option('--follow', 'print every event as it happens, not only the steps')
+      .option('--detach', 'start the task, print its id, and do not wait')
+      .option('--no-worker', 'leave the work to workers that run elsewhere')
+      .option('--reports <folder>', 'folder for the report', 'reports'),
+    // The task's events tell of failing attempts already; the worker's own warnings would say it twice.
+  ).action((goal: string | undefined, flags: RunFlags) => execute(flags, (output) => run(goal, flags, output), 'ERROR'));
+}
+
+/**
+ * Runs a command's body and turns what it returns or throws into the process's exit code. What the SDK logs goes to
+ * standard error from `level` (default `WARN`) on, or from `LOG_LEVEL` on.
+ */
+export type Execute = (
+  flags: CommonFlags,
+  body: (output: Output) => Promise<number>,
+  level?: LogLevel,
+) => Promise<void>;
+
+async function run(goal: string | undefined, flags: RunFlags, output: Output): Promise<number> {
+  const input = taskInput(goal, flags);
+  let worker: CadreWorker | undefined;
+  let server: TemporalServer | undefined;
+  const interrupt = onInterrupt(
+    () => {
+      output.line('Stopping: agents that act may finish. Press Ctrl-C again to stop at once.');
+      worker?.shutdown();
+    },
+    () => server?.kill(),
+  );
+  try {
+    const session = await openSessionWithServer(flags, output, interrupt.signal);
+    server = session.server;
+    output.line(serverLine(server, output));
+    const connection = await NativeConnection.connect(session.at);
+    try {
+      worker = await startWorker(session, connection, flags, output);
+      const work = () => runTask(session, input, flags, output, interrupt.signal);
+      const code = await (worker === undefined ? work() : worker.runUntil(work));
+      await lingerForLinks(server, output, interrupt.signal, code);
+      return code;
+    } finally {
+      await connection.close();
+      await session.close();
+    }
+  } finally {
+    await server?.stop();
+    interrupt.release();
+  }
+}
+
+function taskInput(goal: string | undefined, flags: RunFlags): TaskInput {
+  const plan = flags.plan === undefined ? undefined : readPlan(flags.plan);
+  if (goal === undefined && flags.docs !== undefined) {
+    throw new CadreError('GoalEmpty', `Nothing to find out: say what, as in cadre run "your question" --docs ${flags.docs}`);
+  }
+  const docs = flags.docs === undefined ? (plan === undefined ? EXAMPLE_DOCS : undefined) : resolve(flags.docs);
+  if (docs !== undefined && flags.worker) checkFolder(docs);
+  return parseTaskInput({
+    goal: goal ?? EXAMPLE_GOAL,
+    ...(docs === undefined ? {} : { docs }),
+    ...(plan === undefined ? {} : { plan }),
+  });
+}
+
+/** Where the worker is this process, or one beside it, a wrong path need not wait for the planner to be found. */
+function checkFolder(docs: string): void {
+  if (statSync(docs, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new CadreError('DocumentsUnreadable', `There is no folder ${docs}`);
+}
+
+function readPlan(file: string): TaskInput['plan'] {
+  if (!existsSync(file)) throw new CadreError('PlanInvalid', `There is no plan file ${file}`);
+  try {
+    return validatePlan(JSON.parse(readFileSync(file, 'utf8')), undefined);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new CadreError('PlanInvalid', `${file} is not JSON: ${error.message}`, { cause: error });
+  }
+}
+
+/** A worker in this process, unless one runs already or is not wanted. */
+async function startWorker(
+  { client, config, at }: Session,
+  connection: NativeConnection,
+  flags: RunFlags,
+  output: Output,
+): Promise<CadreWorker | undefined> {
+  if (!flags.worker) return undefined;
+  const others = await livePollers(client.temporal, taskQueue(config.cadre));
+  if (others.length > 0) {
+    const names = others.map(({ identity }) => identity).join(', ');
+    output.line(`${output.paint('green', '✓')} worker running: ${names}`);
+    return undefined;
+  }
+  const { cadre, agents, workflowsPath } = config;
+  const worker = await CadreWorker.create({
+    connection,
+    namespace: at.namespace,
+    cadre,
+    agents,
+    artifacts: client.artifacts,
+    ...(workflowsPath === undefined ? {} : { workflowsPath }),
+  });
+  const queues = worker.queues.join(', ');
+  output.line(`${output.paint('green', '✓')} worker ready: ${agents.length} agents on queue ${queues} · embedded agents, no model`);
+  return worker;
+}
+
+async function runTask(
+  session: Session,
+  input: TaskInput,
+  flags: RunFlags,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const began = Date.now();
+  const task = await session.client.start(input, flags.id === undefined ? {} : { id: flags.id });
+  const link = webUiLink(session.at, task.id);
+  output.line(`  goal    ${input.goal}`);
+  if (input.docs !== undefined) output.line(`  docs    ${docsText(input.docs)}`);
+  output.line(`  task    ${task.id}`);
+  if (link !== undefined) output.line(`  Web UI  ${link}`);
+  if (flags.detach) {
+    output.value({ task: task.id, ...(link === undefined ? {} : { webUi: link }) });
+    return EXIT.done;
+  }
+  await followTask(task, flags, output, signal);
+  if (signal.aborted) {
+    output.line(`Not waited for: the task goes on when a worker runs (cadre worker). See cadre show ${task.id}, cadre cancel ${task.id}.`);
+    return EXIT.interrupted;
+  }
+  const outputs = await task.result();
+  await finish(task, outputs, { flags, output, link, elapsed: Date.now() - began });
+  return EXIT.done;
+}
+
+async function followTask(task: TaskHandle, flags: RunFlags, output: Output, signal: AbortSignal): Promise<void> {
+  const lines = new EventLines(output, flags.follow ?? false);
+  try {
+    for await (const event of task.events({ follow: true, signal })) {
+      lines.write(event);
+      if (flags.follow) output.value(event);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function finish(
+  task: TaskHandle,
+  outputs: Record<string, unknown>,
+  { flags, output, link, elapsed }: { flags: RunFlags; output: Output; link: string | undefined; elapsed: number },
+): Promise<void> {
+  const report = reportOf(outputs);
+  const path = report === undefined ? undefined : await writeReport(flags.reports, task.id, report);
+  output.line(`${output.paint('green', '✓')} done in ${duration(elapsed)}${path === undefined ? '' : `: ${path}`}`);
+  output.line();
+  if (report === undefined) for (const line of JSON.stringify(outputs, null, 2).split('\n')) output.line(`  ${line}`);
+  else printHead(report, output);
+  output.value({
+    task: task.id,
+    status: 'completed',
+    elapsed,
+    ...(path === undefined ? {} : { report: path }),
+    ...(link === undefined ? {} : { webUi: link }),
+    outputs,
+  });
+}
+
+function printHead(report: string, output: Output): void {
+  const lines = report.split('\n');
+  for (const line of lines.slice(0, REPORT_LINES)) output.line(`  ${line}`);
+  if (lines.length > REPORT_LINES) output.line(`  … ${lines.length - REPORT_LINES} more lines`);
+}
+
+function docsText(docs: string): string {
+  if (docs === EXAMPLE_DOCS) return `${relative(process.cwd(), docs) || docs} (the example; --docs FOLDER for yours)`;
+  return docs;
+}
+
+function serverLine(server: TemporalServer, output: Output): string {
+  const how = server.origin === 'started' ? ', started for this run' : '';
+  const version = server.version === undefined ? '' : ` ${server.version}`;
+  return `${output.paint('green', '✓')} Temporal${version} at ${server.address}${how}`;
+}
+
+/** On a terminal a server of ours stays up for the links that were printed, until Ctrl-C. */
+async function lingerForLinks(server: TemporalServer, output: Output, signal: AbortSignal, code: number): Promise<void> {
+  if (server.origin !== 'started' || !process.stdout.isTTY || signal.aborted || code !== EXIT.done) return;
+  output.line();
+  output.line('The server stays up for the link. Press Ctrl-C to stop it; `cadre server` opens the same history again.');
+  await new Promise<void>((stop) => signal.addEventListener('abort', () => stop(), { once: true }));
+}

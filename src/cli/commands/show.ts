@@ -1,0 +1,122 @@
+import type { Command } from 'commander';
+import type { PendingStep, TaskDescription, TaskHandle } from '../../client/task-handle';
+import { CadreError, fixFor } from '../../core/failures';
+import { assertNever } from '../../core/json';
+import { phaseWords } from '../../core/task-details';
+import { type StepState, isOpen, stepState } from '../../core/task-events';
+import { type CommonFlags, withCommonOptions } from '../connection-options';
+import { EventLines } from '../event-lines';
+import { EXIT } from '../exit';
+import { webUiLink } from '../links';
+import { type Output, duration, size, table } from '../output';
+import { type Session, openSession } from '../session';
+import type { Execute } from './run';
+
+interface ShowFlags extends CommonFlags {
+  readonly step?: string;
+  readonly events?: boolean;
+}
+
+export function showCommand(program: Command, execute: Execute): void {
+  withCommonOptions(
+    program
+      .command('show')
+      .description('where a task stands: its steps, what they wait for, what they put out')
+      .argument('<id>', "the task's id")
+      .option('--step <id>', 'print the output of this step')
+      .option('--events', 'print the events of its log'),
+  ).action((id: string, flags: ShowFlags) => execute(flags, (output) => show(id, flags, output)));
+}
+
+async function show(id: string, flags: ShowFlags, output: Output): Promise<number> {
+  const session = await openSession(flags);
+  try {
+    const task = session.client.task(id);
+    if (flags.step !== undefined) await showStep(task, flags.step, output);
+    else if (flags.events) await showEvents(task, output);
+    else await showTask(session, task, output);
+    return EXIT.done;
+  } finally {
+    await session.close();
+  }
+}
+
+async function showStep(task: TaskHandle, step: string, output: Output): Promise<void> {
+  const outputs = await task.outputs();
+  if (!Object.hasOwn(outputs, step)) {
+    const finished = Object.keys(outputs).join(', ') || 'none';
+    throw new CadreError('InputInvalid', `Step "${step}" of ${task.id} has no output (finished steps: ${finished})`);
+  }
+  const value = outputs[step];
+  output.value({ step, output: value });
+  if (!output.json) output.line(typeof value === 'string' ? value : JSON.stringify(value, null, 2));
+}
+
+async function showEvents(task: TaskHandle, output: Output): Promise<void> {
+  const lines = new EventLines(output, true);
+  for await (const event of task.events()) {
+    output.value(event);
+    if (!output.json) lines.write(event);
+  }
+}
+
+async function showTask(session: Session, task: TaskHandle, output: Output): Promise<void> {
+  const description = await task.describe();
+  output.value(description);
+  if (output.json) return;
+  const { state, startedAt, endedAt, history } = description;
+  const link = webUiLink(session.at, task.id);
+  output.line(`${output.paint('bold', task.id)}  ${phaseWords(state.phase)}`);
+  const facts = [
+    ['goal', state.goal],
+    ...(state.docs === undefined ? [] : [['docs', state.docs]]),
+    ['started', `${new Date(startedAt).toISOString().slice(0, 19)} UTC`],
+    [isOpen(state.phase) ? 'running' : 'took', duration((endedAt ?? Date.now()) - startedAt)],
+    ['history', `${history.events} events, ${size(history.bytes)}; ${description.events} in the log`],
+    ...(link === undefined ? [] : [['Web UI', link]]),
+  ];
+  for (const line of table(facts)) output.line(`  ${line}`);
+  output.line();
+  for (const line of stepLines(description)) output.line(`  ${line}`);
+  if (state.phase.kind === 'failed') {
+    const fix = fixFor(state.phase.failure.type);
+    output.line();
+    output.line(`${output.paint('red', '✗')} ${state.phase.failure.message}`);
+    if (fix !== undefined) output.line(`  → ${fix}`);
+  }
+}
+
+function stepLines({ state, pending }: TaskDescription): string[] {
+  const waiting = new Map(pending.map((step) => [step.step, step]));
+  if (state.plan === undefined) {
+    const planning = waiting.get('plan');
+    return [planning === undefined ? 'no plan' : `plan: ${pendingWords(planning)}`];
+  }
+  const rows = state.plan.steps.map(({ id, agent, instruction }) => {
+    const pendingStep = waiting.get(id);
+    const words = pendingStep === undefined ? stateWords(stepState(state, id)) : pendingWords(pendingStep);
+    return [id, agent, words, instruction.replace(/\s+/g, ' ').slice(0, 60)];
+  });
+  return table([['STEP', 'AGENT', 'STATE', 'INSTRUCTION'], ...rows]);
+}
+
+function stateWords(step: StepState): string {
+  switch (step.kind) {
+    case 'completed':
+      return `completed, ${size('value' in step.output ? JSON.stringify(step.output.value).length : step.output.bytes)}`;
+    case 'failed':
+      return `failed: ${step.failure.message}`;
+    case 'waiting':
+    case 'scheduled':
+    case 'cancelled':
+      return step.kind;
+    default:
+      return assertNever(step);
+  }
+}
+
+function pendingWords({ kind, attempt, worker, since, lastFailure }: PendingStep): string {
+  const age = duration(Math.max(0, Date.now() - since));
+  const again = attempt > 1 ? `, attempt ${attempt}${lastFailure === undefined ? '' : ` after: ${lastFailure}`}` : '';
+  return kind === 'started' ? `running for ${age} on ${worker ?? 'a worker'}${again}` : `waits for a worker, ${age}${again}`;
+}

@@ -1,0 +1,97 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { NativeConnection } from '@temporalio/worker';
+import { connect, resolveConnection } from '../../client/connection';
+import { taskQueue } from '../../core/names';
+import { FileArtifactStore } from '../../storage/artifact-store';
+import { artifactsFolder } from '../../storage/folders';
+import { parseIdentity } from '../../workers/build-id';
+import { CadreWorker, MAIN } from '../../workers/cadre-worker';
+import { livePollers } from '../../workers/live-pollers';
+import { type CommonFlags, connectionFlags, withCommonOptions } from '../connection-options';
+import { EXIT } from '../exit';
+import { onInterrupt } from '../interrupt';
+import { type Output, duration } from '../output';
+import { configOf } from '../session';
+import type { Execute } from './run';
+
+interface WorkerFlags extends CommonFlags {
+  readonly pool?: readonly string[];
+  readonly concurrency: number;
+  readonly grace: number;
+}
+
+export function workerCommand(program: Command, execute: Execute): void {
+  withCommonOptions(
+    program
+      .command('worker')
+      .description('run agents and workflows until stopped')
+      .option('--pool <name>', `serve only this pool (repeatable; "${MAIN}" is workflows and agents without a pool)`, collect)
+      .option('--concurrency <n>', 'agents that act at once, a queue, from 1 to 1,000', wholeNumber(1, 1000), 100)
+      .option('--grace <seconds>', 'time for agents to finish after Ctrl-C, from 0 to 3,600', wholeNumber(0, 3600), 10),
+  ).action((flags: WorkerFlags) => execute(flags, (output) => serve(flags, output)));
+}
+
+async function serve(flags: WorkerFlags, output: Output): Promise<number> {
+  const config = configOf(flags);
+  const at = resolveConnection(connectionFlags(flags));
+  const client = await connect(at);
+  const connection = await NativeConnection.connect(at);
+  try {
+    const { cadre, agents, workflowsPath } = config;
+    const worker = await CadreWorker.create({
+      connection,
+      namespace: at.namespace,
+      cadre,
+      agents,
+      artifacts: new FileArtifactStore(artifactsFolder()),
+      concurrency: flags.concurrency,
+      shutdownGrace: flags.grace * 1000,
+      ...(flags.pool === undefined ? {} : { serve: flags.pool }),
+      ...(workflowsPath === undefined ? {} : { workflowsPath }),
+    });
+    await warnOfOtherBuilds(worker, client, taskQueue(cadre), output);
+    const interrupt = onInterrupt(() => {
+      output.line(`Stopping: takes no new work; agents that act have ${duration(flags.grace * 1000)}. Ctrl-C again stops at once.`);
+      worker.shutdown();
+    });
+    const names = agents.map(({ name }) => name);
+    output.line(`${output.paint('green', '✓')} worker ready on ${worker.queues.join(', ')} at ${at.address}: ${names.join(', ')}`);
+    output.value({ ready: true, identity: worker.identity, queues: worker.queues, agents: names });
+    await worker.run();
+    interrupt.release();
+    output.line('Stopped. What was not finished goes on at another worker.');
+    return interrupt.signal.aborted ? EXIT.done : EXIT.failed;
+  } finally {
+    await connection.close();
+    await client.connection.close();
+  }
+}
+
+/** Workers of two builds may not be able to go on with each other's workflows. */
+async function warnOfOtherBuilds(
+  worker: CadreWorker,
+  client: Awaited<ReturnType<typeof connect>>,
+  queue: string,
+  output: Output,
+): Promise<void> {
+  const build = parseIdentity(worker.identity)?.build;
+  const others = await livePollers(client, queue).catch(() => []);
+  for (const { identity } of others) {
+    const other = parseIdentity(identity)?.build;
+    if (other === build) continue;
+    const what = other === undefined ? 'which is no worker of Cadre' : `of build ${other}; this one is ${build}`;
+    output.line(`${output.paint('yellow', '!')} ${queue} is also polled by ${identity}, ${what}. Stop one of them.`);
+  }
+}
+
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+export function wholeNumber(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${minimum} to ${maximum}.`);
+  };
+}

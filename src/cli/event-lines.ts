@@ -1,0 +1,90 @@
+import type { Decision } from '../core/decision';
+import { assertNever } from '../core/json';
+import type { Stored } from '../core/stored';
+import type { LoggedTaskEvent } from '../core/task-projection';
+import type { Output } from './output';
+
+/** Turns a task's events into lines for a person. */
+export class EventLines {
+  private startedAt: number | undefined;
+  private readonly decisions = new Map<string, Stored<readonly Decision[]>>();
+
+  /** With `every` each event has its line; without, only those that mark progress. */
+  constructor(
+    private readonly output: Output,
+    private readonly every: boolean,
+  ) {}
+
+  write(event: LoggedTaskEvent): void {
+    this.startedAt ??= event.time;
+    if (event.type === 'decisionsRecorded') this.decisions.set(event.step, event.decisions);
+    const text = this.every ? this.full(event) : this.brief(event);
+    if (text === undefined) return;
+    const seconds = `${((event.time - this.startedAt) / 1000).toFixed(1)}s`;
+    this.output.line(`${this.output.paint('dim', seconds.padStart(6))}  ${whoOf(event).padEnd(12)}  ${text}`);
+  }
+
+  private brief(event: LoggedTaskEvent): string | undefined {
+    switch (event.type) {
+      case 'planned': {
+        const agents = new Map<string, number>();
+        for (const { agent } of event.plan.steps) agents.set(agent, (agents.get(agent) ?? 0) + 1);
+        const parts = [...agents].map(([agent, count]) => `${count} ${agent}`);
+        return `${event.plan.steps.length} steps: ${parts.join(', ')}`;
+      }
+      case 'stepCompleted':
+        return this.rationale(event.step) ?? 'done';
+      case 'stepRetried': {
+        const times = event.attempts === 1 ? 'once' : `${event.attempts} times`;
+        return this.output.paint('yellow', `tried ${times} before: ${event.failure?.message ?? 'no reason given'}`);
+      }
+      case 'stepFailed':
+      case 'planFailed':
+        return this.output.paint('red', `failed: ${event.failure.message}`);
+      case 'stepCancelled':
+      case 'taskCancelled':
+        return 'cancelled';
+      case 'cancelRequested':
+        return 'cancel requested';
+      case 'continuedAsNew':
+        return 'goes on in a new run, to keep the history short';
+      case 'taskTerminated':
+        return this.output.paint('red', event.how === 'timedOut' ? 'timed out' : 'terminated');
+      case 'taskStarted':
+      case 'taskResumed':
+      case 'planRequested':
+      case 'stepScheduled':
+      case 'stepStarted':
+      case 'decisionsRecorded':
+      case 'taskCompleted':
+      case 'taskFailed':
+        return undefined;
+      default:
+        return assertNever(event);
+    }
+  }
+
+  private full(event: LoggedTaskEvent): string {
+    const { type } = event;
+    if (type === 'stepStarted') return `${type} attempt ${event.attempt} on ${event.worker}`;
+    if (type === 'decisionsRecorded') return `${type} ${describeDecisions(event.decisions)}`;
+    if (type === 'taskFailed') return `${type} ${event.failure.type}: ${event.failure.message}`;
+    const brief = this.brief(event);
+    return brief === undefined ? type : `${type} ${brief}`;
+  }
+
+  private rationale(step: string): string | undefined {
+    const decisions = this.decisions.get(step);
+    return decisions !== undefined && 'value' in decisions ? decisions.value.at(-1)?.rationale : undefined;
+  }
+}
+
+function describeDecisions(decisions: Stored<readonly Decision[]>): string {
+  if (!('value' in decisions)) return `${decisions.bytes} bytes in the artifact store`;
+  return decisions.value.map(({ type, rationale }) => `${type}: ${rationale}`).join('; ');
+}
+
+function whoOf(event: LoggedTaskEvent): string {
+  if ('step' in event) return event.step;
+  return event.type === 'planned' ? event.by : event.type === 'planFailed' ? event.actor : 'task';
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+/** The entry of `cadre`: the only place that ends the process. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import type { LogLevel } from '@temporalio/worker';
+import { installRuntime } from '../workers/runtime';
+import { cancelCommand } from './commands/cancel';
+import { doctorCommand } from './commands/doctor';
+import { listCommand } from './commands/list';
+import { type Execute, runCommand } from './commands/run';
+import { serverCommand } from './commands/server';
+import { showCommand } from './commands/show';
+import { workerCommand } from './commands/worker';
+import { EXIT } from './exit';
+import { Output } from './output';
+import { reportError } from './report-error';
+
+const LEVELS: readonly string[] = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'];
+
+const execute: Execute = async (flags, body, fallback = 'WARN') => {
+  const output = new Output(flags.json ?? false);
+  try {
+    const level = (process.env['LOG_LEVEL'] ?? fallback).toUpperCase();
+    installRuntime(LEVELS.includes(level) ? (level as LogLevel) : fallback);
+    process.exitCode = await body(output);
+  } catch (error) {
+    process.exitCode = reportError(error, output);
+  }
+};
+
+function makeProgram(): Command {
+  const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
+  const program = new Command('cadre')
+    .description('Durable teams of AI agents, on Temporal')
+    .version(version)
+    .showHelpAfterError('(cadre <command> --help shows what it takes)')
+    .exitOverride();
+  const commands = [runCommand, listCommand, showCommand, cancelCommand, workerCommand, serverCommand, doctorCommand];
+  for (const add of commands) add(program, execute);
+  return program;
+}
+
+async function main(): Promise<void> {
+  try {
+    await makeProgram().parseAsync();
+  } catch (error) {
+    // Commander has written its message; help and version leave with 0, every misuse with 2.
+    process.exitCode = (error as { exitCode?: number }).exitCode === 0 ? EXIT.done : EXIT.usage;
+  }
+  // Handles that no longer matter (a poll of a closed connection) must not keep the shell waiting.
+  await flushed(process.stdout);
+  process.exit();
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
+}
+
+void main();

@@ -1,0 +1,65 @@
+/** What the commands share: a connection, with a server brought up or not, and the configuration. */
+import { connect, resolveConnection } from '../client/connection';
+import { CadreClient } from '../client/cadre-client';
+import { cacheFolder, dataFolder } from '../storage/folders';
+import { type LoadedConfig, loadConfig } from '../workers/config';
+import { type TemporalServer, findOrStartServer } from '../workers/server';
+import { type CommonFlags, connectionFlags } from './connection-options';
+import type { Output } from './output';
+
+export interface Session {
+  readonly client: CadreClient;
+  readonly config: LoadedConfig;
+  readonly at: { readonly address: string; readonly namespace: string; readonly uiUrl?: string | undefined };
+  /** Closes the connection. */
+  close(): Promise<void>;
+}
+
+/** The configuration, with the flags over it. Throws ConfigInvalid, NameInvalid. */
+export function configOf(flags: CommonFlags): LoadedConfig {
+  const config = loadConfig(flags.config);
+  return flags.cadre === undefined ? config : { ...config, cadre: flags.cadre };
+}
+
+/** Connects to the server there is. Throws ServerUnreachable. */
+export async function openSession(flags: CommonFlags): Promise<Session> {
+  const to = resolveConnection(connectionFlags(flags));
+  const config = configOf(flags);
+  const client = new CadreClient(await connect(to), { cadre: config.cadre });
+  return { client, config, at: to, close: () => client.close() };
+}
+
+/** Connects to the server that is configured or running, or to one it starts. */
+export async function openSessionWithServer(
+  flags: CommonFlags,
+  output: Output,
+  signal?: AbortSignal,
+): Promise<Session & { server: TemporalServer }> {
+  const to = resolveConnection(connectionFlags(flags));
+  const config = configOf(flags);
+  const server = await startServer(to, output, signal);
+  const at = { ...to, address: server.address, uiUrl: server.uiUrl };
+  try {
+    const client = new CadreClient(await connect(at), { cadre: config.cadre });
+    return { client, config, at, server, close: () => client.close() };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+export function startServer(
+  to: ReturnType<typeof resolveConnection>,
+  output: Output,
+  signal?: AbortSignal,
+  ports: { port?: number; uiPort?: number } = {},
+): Promise<TemporalServer> {
+  return findOrStartServer({
+    ...(to.configured ? { configured: to } : {}),
+    dataFolder: dataFolder(),
+    cacheFolder: cacheFolder(),
+    say: (line) => output.line(line),
+    ...(signal === undefined ? {} : { signal }),
+    ...ports,
+  });
+}

@@ -1,0 +1,225 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ResolvedConnection, connect } from '../../client/connection';
+import { isCadreError } from '../../core/failures';
+import { type EmbeddedServer, startEmbeddedServer } from './embedded-server';
+import { pickPort } from './ports';
+import { findWebUi, probe } from './probe';
+import { EMBEDDED_NAMESPACE } from './settings';
+import { type BinaryOptions, fetchServerBinary } from './temporal-binary';
+
+const PORT = 7233;
+const UI_PORT = 8233;
+/** Added to a preferred port that is taken: 17233 and 18233. */
+const SECOND_CHOICE = 10_000;
+/** How often a start is tried again when another process took the port in between. */
+const STARTS = 3;
+/** ms that a server which holds our database gets to answer before we call it foreign. */
+const JOIN_TIMEOUT = 5000;
+
+export interface FindServerOptions extends BinaryOptions {
+  /** From a flag, TEMPORAL_ADDRESS or a profile. Then this server, and no other, is used. */
+  readonly configured?: Omit<ResolvedConnection, 'configured'>;
+  /** Holds the database, the log and, while a server runs, where it is. */
+  readonly dataFolder: string;
+  /** Where a running server is looked for, and our own listens if it can. Default 7233. */
+  readonly port?: number;
+  /** Where the Web UI of our own listens if it can. Default 8233. */
+  readonly uiPort?: number;
+}
+
+export interface TemporalServer {
+  readonly address: string;
+  readonly namespace: string;
+  /** Where known. */
+  readonly uiUrl?: string;
+  readonly origin: 'configured' | 'running' | 'started';
+  readonly version?: string;
+  /** Ends a server that we started; does nothing to another. May be called again. */
+  readonly stop: () => Promise<void>;
+  /** Ends a server that we started at once (SIGKILL): for a second Ctrl-C. Its history stays whole. */
+  readonly kill: () => void;
+}
+
+/**
+ * The server to use: the configured one, one that runs on this machine, or one that is started, with its history
+ * on disk. Throws ServerUnreachable where the configured one does not answer within 5 s, ServerUnavailable where
+ * none can be started, and the signal's reason when aborted.
+ */
+export async function findOrStartServer(options: FindServerOptions): Promise<TemporalServer> {
+  if (options.configured !== undefined) return useConfigured(options.configured);
+  return (await findRunning(options)) ?? startOrJoin(options);
+}
+
+async function useConfigured(configured: Omit<ResolvedConnection, 'configured'>): Promise<TemporalServer> {
+  const { address, namespace } = configured;
+  const client = await connect({ ...configured, configured: true });
+  try {
+    const { serverVersion } = await client.workflowService.getSystemInfo({});
+    const port = /^(?:127\.0\.0\.1|localhost):(\d+)$/.exec(address)?.[1];
+    return {
+      address,
+      namespace,
+      origin: 'configured',
+      ...NOT_OURS,
+      ...known(serverVersion, await webUi(port)),
+    };
+  } finally {
+    await client.connection.close();
+  }
+}
+
+/** A server on the usual port, else the one that this data folder's last start left running. */
+async function findRunning({
+  port = PORT,
+  dataFolder,
+}: FindServerOptions): Promise<TemporalServer | undefined> {
+  const recorded = await readRecord(dataFolder);
+  const ports = recorded === undefined || recorded.port === port ? [port] : [port, recorded.port];
+  for (const candidate of ports) {
+    const answer = await probe(candidate);
+    if (answer.kind !== 'temporal') continue;
+    const uiUrl = recorded?.port === candidate ? recorded.uiUrl : await findWebUi(candidate);
+    return {
+      address: `127.0.0.1:${candidate}`,
+      namespace: EMBEDDED_NAMESPACE,
+      origin: 'running',
+      ...NOT_OURS,
+      ...known(answer.version, uiUrl),
+    };
+  }
+  return undefined;
+}
+
+/** Two processes may start at once: the one that comes second uses the server of the first. */
+async function startOrJoin(options: FindServerOptions): Promise<TemporalServer> {
+  const binary = await fetchServerBinary(options);
+  for (let left = STARTS; ; left -= 1) {
+    try {
+      return await start(binary, options);
+    } catch (error) {
+      const failure = startFailure(error);
+      if (failure === undefined || failure === 'other') throw error;
+      const joined = failure === 'databaseInUse' ? await waitForOther(options) : await findRunning(options);
+      if (joined !== undefined) return joined;
+      if (failure === 'databaseInUse' || left === 1) throw error;
+    }
+  }
+}
+
+async function start(binary: string, options: FindServerOptions): Promise<TemporalServer> {
+  const { dataFolder, signal, environment } = options;
+  const { port, uiPort } = await pickPorts(options);
+  await mkdir(dataFolder, { recursive: true });
+  const server = await startEmbeddedServer({
+    binary,
+    port,
+    uiPort,
+    signal,
+    databaseFile: join(dataFolder, 'temporal.db'),
+    logFile: join(dataFolder, 'server.log'),
+    ...(environment === undefined ? {} : { environment }),
+  });
+  await writeRecord(dataFolder, { pid: server.pid, port, uiUrl: server.uiUrl });
+  const { address, namespace, version, uiUrl } = server;
+  return { address, namespace, origin: 'started', ...known(version, uiUrl), ...endings(server, options) };
+}
+
+/** How our server is ended; says so when it ends without that. */
+function endings(
+  server: EmbeddedServer,
+  { say, dataFolder }: FindServerOptions,
+): Pick<TemporalServer, 'stop' | 'kill'> {
+  let expected = false;
+  void server.ended.then(() => {
+    if (!expected) say(`The Temporal server has ended by itself; see ${join(dataFolder, 'server.log')}.`);
+  });
+  return {
+    stop: async () => {
+      expected = true;
+      await server.stop();
+      await rm(recordFile(dataFolder), { force: true });
+    },
+    kill: () => {
+      expected = true;
+      server.kill();
+    },
+  };
+}
+
+async function pickPorts({
+  port = PORT,
+  uiPort = UI_PORT,
+  say,
+}: FindServerOptions): Promise<{ port: number; uiPort: number }> {
+  const picked = await pickPort(choices(port));
+  const pickedUi = await pickPort(choices(uiPort), [picked]);
+  if (picked !== port) say(`Port ${port} is taken by something that is not Temporal; using ${picked}.`);
+  if (pickedUi !== uiPort) say(`Port ${uiPort} is taken; the Web UI is on ${pickedUi}.`);
+  return { port: picked, uiPort: pickedUi };
+}
+
+function choices(port: number): number[] {
+  return [port, port + SECOND_CHOICE].filter((choice) => choice > 0 && choice < 65_536);
+}
+
+/** Looks for the server that holds our database until it answers, or for 5 s. */
+async function waitForOther(options: FindServerOptions): Promise<TemporalServer | undefined> {
+  const deadline = Date.now() + JOIN_TIMEOUT;
+  while (Date.now() < deadline) {
+    options.signal?.throwIfAborted();
+    const found = await findRunning(options);
+    if (found !== undefined) return found;
+    await delay(100);
+  }
+  return undefined;
+}
+
+function startFailure(error: unknown): unknown {
+  if (!isCadreError(error)) return undefined;
+  const { details } = error;
+  return typeof details === 'object' && details !== null && 'failure' in details
+    ? details.failure
+    : undefined;
+}
+
+/** Where the server of a data folder is, in `server.json`, while it runs. */
+interface ServerRecord {
+  readonly pid: number;
+  readonly port: number;
+  readonly uiUrl?: string | undefined;
+}
+
+async function readRecord(dataFolder: string): Promise<ServerRecord | undefined> {
+  try {
+    const record = JSON.parse(await readFile(recordFile(dataFolder), 'utf8')) as ServerRecord;
+    // Throws where the process is gone: another server may have the port by now.
+    process.kill(record.pid, 0);
+    return record;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeRecord(dataFolder: string, record: ServerRecord): Promise<void> {
+  await writeFile(recordFile(dataFolder), JSON.stringify(record));
+}
+
+function recordFile(dataFolder: string): string {
+  return join(dataFolder, 'server.json');
+}
+
+async function webUi(port: string | undefined): Promise<string | undefined> {
+  return port === undefined ? undefined : findWebUi(Number(port));
+}
+
+function known(
+  version: string | null | undefined,
+  uiUrl: string | undefined,
+): { version?: string; uiUrl?: string } {
+  return { ...(version ? { version } : {}), ...(uiUrl === undefined ? {} : { uiUrl }) };
+}
+
+/** What ends a server that somebody else started: nothing. */
+const NOT_OURS = { stop: async () => {}, kill: () => {} } as const;

@@ -1,0 +1,33 @@
+import { tmpdir } from 'node:os';
+import type { AgentContext } from '../../src/activities/agent-context';
+import { FileArtifactStore } from '../../src/storage/artifact-store';
+import type { Decision } from '../../src/core/decision';
+
+/** An {@link AgentContext} that keeps what the agent decided. */
+export interface FakeAgentContext extends AgentContext {
+  readonly decisions: Decision[];
+}
+
+/** A context for calling an agent's `act` without a worker. */
+export function fakeAgentContext(overrides: Partial<AgentContext> = {}): FakeAgentContext {
+  const decisions: Decision[] = [];
+  const ignore = (): void => undefined;
+  return {
+    goal: 'a goal',
+    instruction: 'an instruction',
+    step: 'step',
+    task: 'task',
+    signal: new AbortController().signal,
+    idempotencyKey: 'task/step/act',
+    term: 0,
+    attempt: 1,
+    lastCheckpoint: undefined,
+    checkpoint: ignore,
+    heartbeat: ignore,
+    decide: (decision) => void decisions.push(decision),
+    artifacts: new FileArtifactStore(tmpdir()),
+    log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+    ...overrides,
+    decisions,
+  };
+}

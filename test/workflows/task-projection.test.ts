@@ -1,0 +1,121 @@
+// Random tasks on the time-skipping server: what the workflow says of itself is the fold of what its history projects to.
+import { ApplicationFailure } from '@temporalio/common';
+import fc from 'fast-check';
+import { readFacts } from '../../src/client/history-reader';
+import type { TaskHandle } from '../../src/client/task-handle';
+import type { HistoryFact } from '../../src/core/history-facts';
+import type { Plan } from '../../src/core/plan';
+import type { TaskState } from '../../src/core/task-events';
+import { TaskProjection } from '../../src/core/task-projection';
+import { TestCadre } from '../../src/testing';
+import { agent, step } from '../support/agents';
+
+interface Report {
+  readonly historyLength: number;
+  readonly state: TaskState;
+}
+
+let cadre: TestCadre;
+
+beforeAll(async () => {
+  cadre = await TestCadre.create({
+    agents: [
+      agent('quick', (_input, { decide, step: id }) => {
+        decide({ type: 'noted', rationale: `did ${id}` });
+        return id;
+      }),
+      agent('pause', async (_input, { signal }) => {
+        await new Promise<void>((resolve, reject) => {
+          setTimeout(resolve, 30);
+          signal.addEventListener('abort', () => reject(signal.reason as Error));
+        });
+      }),
+      agent('flaky', (_input, { attempt }) => {
+        if (attempt < 2) throw new Error('once');
+      }),
+      agent('broken', () => {
+        throw ApplicationFailure.nonRetryable('for good', 'Broken');
+      }),
+    ],
+  });
+}, 60_000);
+
+afterAll(() => cadre.close());
+
+const anyTask = fc.record({
+  steps: fc.array(
+    fc.record({
+      agent: fc.constantFrom('quick', 'quick', 'pause', 'pause', 'flaky', 'broken'),
+      needs: fc.array(fc.nat({ max: 100 }), { maxLength: 3 }),
+    }),
+    { minLength: 1, maxLength: 8 },
+  ),
+  cancelAfter: fc.option(fc.nat({ max: 150 }), { nil: undefined }),
+});
+
+test('at every workflow-task boundary the state is the fold of the projected events', async () => {
+  let compared = 0;
+  await fc.assert(
+    fc.asyncProperty(anyTask, async ({ steps, cancelAfter }) => {
+      const task = await cadre.client.start({ goal: 'a goal', plan: planOf(steps) });
+      const reports = await watch(task, cancelAfter);
+      const facts: HistoryFact[] = [];
+      for await (const fact of readFacts(cadre.environment.client, task.id)) facts.push(fact);
+      for (const { historyLength, state } of reports) {
+        expect(foldAtBoundary(facts, historyLength)).toEqual(state);
+        compared += 1;
+      }
+    }),
+    { numRuns: 25 },
+  );
+  expect(compared).toBeGreaterThan(50);
+}, 180_000);
+
+function planOf(steps: readonly { agent: string; needs: readonly number[] }[]): Plan {
+  return {
+    steps: steps.map(({ agent: name, needs }, index) =>
+      step(`s${index}`, name, { needs: index === 0 ? [] : [...new Set(needs.map((need) => `s${need % index}`))] }),
+    ),
+  };
+}
+
+/** Asks the task for its state until it ends; cancels it on the way where the case says so. */
+async function watch(task: TaskHandle, cancelAfter: number | undefined): Promise<Report[]> {
+  const handle = cadre.environment.client.workflow.getHandle(task.id);
+  const reports = new Map<number, Report>();
+  const ended = task.result().then(
+    () => true,
+    () => true,
+  );
+  const cancelled = cancelAfter === undefined ? undefined : after(cancelAfter).then(() => task.cancel().catch(() => undefined));
+  let done = false;
+  while (!done) {
+    done = await Promise.race([ended, after(10).then(() => false)]);
+    const report = await handle.query<Report>('state');
+    reports.set(report.historyLength, report);
+  }
+  await cancelled;
+  return [...reports.values()];
+}
+
+/**
+ * A workflow task that began with `historyLength` events adds its completion, then what it commands; the state it
+ * reports has both.
+ */
+function foldAtBoundary(facts: readonly HistoryFact[], historyLength: number): TaskState {
+  const projection = new TaskProjection();
+  const commands = new Set(['activityScheduled', 'localActivityCompleted', 'localActivityFailed']);
+  const ends = new Set(['workflowCompleted', 'workflowFailed', 'workflowCancelled', 'continuedAsNew']);
+  let expected = historyLength + 2;
+  for (const fact of facts) {
+    const commanded = fact.eventId === expected && (commands.has(fact.kind) || ends.has(fact.kind));
+    if (fact.eventId > historyLength && !commanded) break;
+    if (fact.eventId > historyLength) expected += 1;
+    projection.next(fact);
+  }
+  return projection.state;
+}
+
+function after(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
