@@ -1,8 +1,21 @@
 /** `cadre`: define agents and configure a cadre. */
-export { type Agent, type AgentDefinition, type AgentPolicy, type AnyAgent, defineAgent } from './activities/define-agent';
+export {
+  type Agent,
+  type AgentDefinition,
+  type AgentPolicy,
+  type AnyAgent,
+  defineAgent,
+} from './activities/define-agent';
 export type { AgentContext, AgentLog } from './activities/agent-context';
 export { type CadreConfig, defineConfig } from './activities/define-config';
-export { CadreError, FAILURES, type FailureInfo, type FailureType, fixFor, isCadreError } from './core/failures';
+export {
+  CadreError,
+  FAILURES,
+  type FailureInfo,
+  type FailureType,
+  fixFor,
+  isCadreError,
+} from './core/failures';
 export type { Decision } from './core/decision';
 export type { Json } from './core/json';
 export type { Plan, Step } from './core/plan';

@@ -16,9 +16,11 @@ const children = new Set();
 function start(args, env = {}) {
   const child = spawn(process.execPath, [CLI, ...args, '--json'], {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.add(child);
+  child.said = '';
+  child.stderr.on('data', (chunk) => (child.said += chunk));
   child.once('exit', () => children.delete(child));
   return child;
 }
@@ -32,7 +34,9 @@ function firstLine(child) {
       const end = text.indexOf('\n');
       if (end >= 0) resolve(JSON.parse(text.slice(0, end)));
     });
-    child.once('exit', (code) => reject(new Error(`It ended with ${code} before it was ready`)));
+    child.once('exit', (code) =>
+      reject(new Error(`It ended with ${code} before it was ready:\n${child.said}`)),
+    );
   });
 }
 
@@ -83,7 +87,9 @@ function report(ledger) {
     console.log(`  ${step.padEnd(12)}  ${began}      ${ended}      ${keys.size}${cut}`);
     if (ended !== 1 || keys.size !== 1) twice += 1;
   }
-  console.log(twice === 0 ? '✓ every step ended once; none ran twice' : `✗ ${twice} steps did not end exactly once`);
+  console.log(
+    twice === 0 ? '✓ every step ended once; none ran twice' : `✗ ${twice} steps did not end exactly once`,
+  );
   return twice === 0;
 }
 

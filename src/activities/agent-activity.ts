@@ -30,7 +30,12 @@ export function agentActivity(agent: AnyAgent, artifacts: ArtifactStore): AgentA
 
 /** Runs `agent` on an input that was not checked yet, and returns its checked output. */
 export async function runAgent(agent: AnyAgent, input: unknown, attempt: Attempt): Promise<unknown> {
-  const checked = await validate(agent.input, input, 'AgentInputInvalid', `The input of agent "${agent.name}"`);
+  const checked = await validate(
+    agent.input,
+    input,
+    'AgentInputInvalid',
+    `The input of agent "${agent.name}"`,
+  );
   const output: unknown = await agent.act(checked, attempt.context);
   return validate(agent.output, output, 'AgentOutputInvalid', `The output of agent "${agent.name}"`);
 }
@@ -41,7 +46,9 @@ async function inputOf(request: ActRequest, artifacts: ArtifactStore): Promise<u
     async ([step, stored]) => [step, await load(artifacts, stored)] as const,
   );
   const outputs = new Map(await Promise.all(entries));
-  return input === undefined ? { goal, instruction, needs: Object.fromEntries(outputs) } : fillInput(input, outputs);
+  return input === undefined
+    ? { goal, instruction, needs: Object.fromEntries(outputs) }
+    : fillInput(input, outputs);
 }
 
 async function outcomeOf(attempt: Attempt, output: unknown, inlineMaximum: number): Promise<ActOutcome> {

@@ -13,7 +13,9 @@ export interface ActivityDependencies {
 }
 
 /** Every activity of a cadre's worker, by name. Throws ConfigInvalid where two agents share a name. */
-export function createActivities(dependencies: ActivityDependencies): Record<string, AgentActivity | PlanActivity> {
+export function createActivities(
+  dependencies: ActivityDependencies,
+): Record<string, AgentActivity | PlanActivity> {
   const { artifacts } = dependencies;
   const agents = new Map<string, AnyAgent>();
   for (const agent of dependencies.agents) {

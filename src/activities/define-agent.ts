@@ -82,12 +82,18 @@ const DAY = 24 * 60 * 60 * SECOND;
 export function defineAgent<Input, Output>(definition: AgentDefinition<Input, Output>): Agent<Input, Output> {
   validName('agent', definition.name);
   if (definition.name === PLAN_ACTIVITY) {
-    throw new CadreError('NameInvalid', `"${PLAN_ACTIVITY}" names the activity that makes plans, not an agent`);
+    throw new CadreError(
+      'NameInvalid',
+      `"${PLAN_ACTIVITY}" names the activity that makes plans, not an agent`,
+    );
   }
   if (definition.pool !== undefined) validName('pool', definition.pool);
   for (const field of ['input', 'output'] as const) {
     if (typeof definition[field]?.['~standard']?.validate !== 'function') {
-      throw new CadreError('ConfigInvalid', `Expected \`${field}\` of agent "${definition.name}" to be a Standard Schema`);
+      throw new CadreError(
+        'ConfigInvalid',
+        `Expected \`${field}\` of agent "${definition.name}" to be a Standard Schema`,
+      );
     }
   }
   if (typeof definition.act !== 'function') {
@@ -110,8 +116,19 @@ function resolvePolicy(definition: { name: string; pool?: string; policy?: Agent
       `Expected \`policy.${field}\` of agent "${definition.name}" to be from ${minimum} to ${maximum}, got ${got}`,
     );
   };
-  const duration = (field: string, value: AgentPolicy['startToClose'], fallback: number, minimum: number, maximum: number) =>
-    check(field, value === undefined ? fallback : milliseconds(definition.name, field, value), minimum, maximum);
+  const duration = (
+    field: string,
+    value: AgentPolicy['startToClose'],
+    fallback: number,
+    minimum: number,
+    maximum: number,
+  ) =>
+    check(
+      field,
+      value === undefined ? fallback : milliseconds(definition.name, field, value),
+      minimum,
+      maximum,
+    );
   const attempts = retry.maximumAttempts ?? 3;
   const initialInterval = duration('retry.initialInterval', retry.initialInterval, SECOND, 1, DAY);
   const maximumInterval = Math.max(30 * SECOND, initialInterval);
@@ -125,7 +142,13 @@ function resolvePolicy(definition: { name: string; pool?: string; policy?: Agent
       maximumAttempts: attempts === Infinity ? 0 : check('retry.maximumAttempts', attempts, 1, 1000),
       initialInterval,
       backoffCoefficient: check('retry.backoffCoefficient', retry.backoffCoefficient ?? 2, 1, 10),
-      maximumInterval: duration('retry.maximumInterval', retry.maximumInterval, maximumInterval, initialInterval, 30 * DAY),
+      maximumInterval: duration(
+        'retry.maximumInterval',
+        retry.maximumInterval,
+        maximumInterval,
+        initialInterval,
+        30 * DAY,
+      ),
     },
     local: policy.local ?? false,
     ...(definition.pool === undefined ? {} : { pool: definition.pool }),

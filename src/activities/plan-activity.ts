@@ -39,12 +39,18 @@ export function planActivity(dependencies: PlanDependencies): PlanActivity {
     const attempt = startAttempt(Context.current(), envelope, { goal, instruction }, dependencies.artifacts);
     const { agents, artifacts } = dependencies;
     try {
-      const candidate = request.plan ?? (await runAgent(planner(agents), await plannerInput(request, dependencies), attempt));
+      const candidate =
+        request.plan ?? (await runAgent(planner(agents), await plannerInput(request, dependencies), attempt));
       const plan = validatePlan(candidate, new Set(rosterAgents(agents).map(({ name }) => name)));
       const by = request.plan === undefined ? PLANNER : 'caller';
       const policies = policiesOf(plan.steps, agents);
       if (attempt.decisions.length === 0) return { plan, policies, by };
-      return { plan, policies, by, decisions: await store(artifacts, attempt.decisions, INLINE_MAXIMUM_BYTES) };
+      return {
+        plan,
+        policies,
+        by,
+        decisions: await store(artifacts, attempt.decisions, INLINE_MAXIMUM_BYTES),
+      };
     } catch (error) {
       throw applicationFailure(error);
     } finally {
@@ -68,7 +74,9 @@ async function plannerInput(request: PlanRequest, dependencies: PlanDependencies
 export async function makeRoster({ cadre, agents, queueStatus }: PlanDependencies): Promise<Roster> {
   const listed = rosterAgents(agents);
   const names = [...new Set(listed.map((agent) => agentQueue(cadre, agent)))];
-  const statuses = new Map(await Promise.all(names.map(async (name) => [name, await queueStatus(name)] as const)));
+  const statuses = new Map(
+    await Promise.all(names.map(async (name) => [name, await queueStatus(name)] as const)),
+  );
   return {
     agents: listed.map((agent) => {
       const { name, description, skills, pool } = agent;

@@ -16,7 +16,9 @@ export async function validate<Value>(
   const result = await schema['~standard'].validate(value);
   if (result.issues === undefined) return result.value;
   const issues = result.issues.map(({ message, path }) => ({ field: fieldName(path), message }));
-  const shown = issues.slice(0, ISSUES_SHOWN).map(({ field, message }) => (field === '' ? message : `${field}: ${message}`));
+  const shown = issues
+    .slice(0, ISSUES_SHOWN)
+    .map(({ field, message }) => (field === '' ? message : `${field}: ${message}`));
   const more = issues.length > ISSUES_SHOWN ? `; and ${issues.length - ISSUES_SHOWN} more` : '';
   throw new CadreError(type, `${what} does not match its schema: ${shown.join('; ')}${more}`, {
     details: issues.slice(0, 20),

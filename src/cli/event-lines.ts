@@ -36,7 +36,10 @@ export class EventLines {
         return this.rationale(event.step) ?? 'done';
       case 'stepRetried': {
         const times = event.attempts === 1 ? 'once' : `${event.attempts} times`;
-        return this.output.paint('yellow', `tried ${times} before: ${event.failure?.message ?? 'no reason given'}`);
+        return this.output.paint(
+          'yellow',
+          `tried ${times} before: ${event.failure?.message ?? 'no reason given'}`,
+        );
       }
       case 'stepFailed':
       case 'planFailed':

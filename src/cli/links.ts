@@ -1,5 +1,8 @@
 /** Where Temporal's Web UI shows a workflow; undefined where nobody told us and we cannot know. */
-export function webUiLink(at: { address: string; namespace: string; uiUrl?: string | undefined }, workflowId: string): string | undefined {
+export function webUiLink(
+  at: { address: string; namespace: string; uiUrl?: string | undefined },
+  workflowId: string,
+): string | undefined {
   const base = process.env['TEMPORAL_UI_URL'] ?? at.uiUrl ?? guess(at.address);
   if (base === undefined) return undefined;
   return `${base.replace(/\/$/, '')}/namespaces/${encodeURIComponent(at.namespace)}/workflows/${encodeURIComponent(workflowId)}`;

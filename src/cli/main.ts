@@ -30,13 +30,23 @@ const execute: Execute = async (flags, body, fallback = 'WARN') => {
 };
 
 function makeProgram(): Command {
-  const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
+    version: string;
+  };
   const program = new Command('cadre')
     .description('Durable teams of AI agents, on Temporal')
     .version(version)
     .showHelpAfterError('(cadre <command> --help shows what it takes)')
     .exitOverride();
-  const commands = [runCommand, listCommand, showCommand, cancelCommand, workerCommand, serverCommand, doctorCommand];
+  const commands = [
+    runCommand,
+    listCommand,
+    showCommand,
+    cancelCommand,
+    workerCommand,
+    serverCommand,
+    doctorCommand,
+  ];
   for (const add of commands) add(program, execute);
   return program;
 }

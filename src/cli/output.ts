@@ -31,7 +31,9 @@ export function table(rows: readonly (readonly string[])[]): string[] {
     for (const [column, text] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length);
   }
   return rows.map((row) =>
-    row.map((text, column) => (column === row.length - 1 ? text : text.padEnd(widths[column] ?? 0))).join('  '),
+    row
+      .map((text, column) => (column === row.length - 1 ? text : text.padEnd(widths[column] ?? 0)))
+      .join('  '),
   );
 }
 

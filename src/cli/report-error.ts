@@ -34,9 +34,13 @@ export function reportError(error: unknown, output: Output): number {
 }
 
 function describe(error: unknown): { type: string; message: string } {
-  if (isCadreError(error) || error instanceof TaskFailedError) return { type: error.type, message: error.message };
-  if (isUnreachable(error)) return { type: 'ServerUnreachable', message: `Lost the Temporal server: ${error.message}` };
-  return error instanceof Error ? { type: error.name, message: error.message } : { type: 'Error', message: String(error) };
+  if (isCadreError(error) || error instanceof TaskFailedError)
+    return { type: error.type, message: error.message };
+  if (isUnreachable(error))
+    return { type: 'ServerUnreachable', message: `Lost the Temporal server: ${error.message}` };
+  return error instanceof Error
+    ? { type: error.name, message: error.message }
+    : { type: 'Error', message: String(error) };
 }
 
 const GRPC_UNAVAILABLE = 14;

@@ -1,5 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { type Client, WorkflowExecutionAlreadyStartedError, type WorkflowExecutionInfo } from '@temporalio/client';
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  type WorkflowExecutionInfo,
+} from '@temporalio/client';
 import { CadreError } from '../core/failures';
 import { DEFAULT_CADRE, TASK_WORKFLOW, newTaskId, taskQueue, validName, validTaskId } from '../core/names';
 import { type TaskInput, parseTaskInput } from '../core/task-input';
@@ -71,6 +75,8 @@ export class CadreClient {
         args: [checked],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         workflowIdConflictPolicy: 'FAIL',
+        // After a worker's death the task waits so long for the workflow task that the worker had; Temporal's default is 10 s.
+        workflowTaskTimeout: '5s',
         memo: { goal },
         staticSummary: goal,
       });
@@ -90,7 +96,10 @@ export class CadreClient {
   async *list(options: { limit?: number } = {}): AsyncGenerator<TaskSummary> {
     let left = options.limit ?? 20;
     const query = `WorkflowType = "${TASK_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ExecutionStatus != "ContinuedAsNew"`;
-    for await (const execution of this.temporal.workflow.list({ query, pageSize: Math.min(Math.max(left, 1), 200) })) {
+    for await (const execution of this.temporal.workflow.list({
+      query,
+      pageSize: Math.min(Math.max(left, 1), 200),
+    })) {
       if (left-- <= 0) return;
       yield toSummary(execution);
     }

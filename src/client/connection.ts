@@ -1,5 +1,11 @@
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { Client, Connection, type ConnectionOptions, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  type ConnectionOptions,
+  defaultGrpcRetryOptions,
+  makeGrpcRetryInterceptor,
+} from '@temporalio/client';
 import { CadreError } from '../core/failures';
 
 /** Where a cadre's Temporal server is, when nothing says otherwise. */

@@ -10,11 +10,16 @@ import { temporal } from '@temporalio/proto';
 import { failureInfo } from '../core/failure-info';
 import type { FailureInfo } from '../core/failures';
 import type { HistoryFact } from '../core/history-facts';
+import { isRecord } from '../core/json';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 type ProtoFailure = temporal.api.failure.v1.IFailure;
 /** `HistoryFact` without its base, distributed over the union. */
-type FactBody = HistoryFact extends infer Fact ? (Fact extends HistoryFact ? Omit<Fact, 'eventId' | 'time' | 'runId'> : never) : never;
+type FactBody = HistoryFact extends infer Fact
+  ? Fact extends HistoryFact
+    ? Omit<Fact, 'eventId' | 'time' | 'runId'>
+    : never
+  : never;
 
 export interface ReadOptions {
   /** First run of the chain to read; left out, it is looked up. */
@@ -28,7 +33,11 @@ export interface ReadOptions {
  * The facts of a task in order, over all runs of its continue-as-new chain that the server still has.
  * Rejects with the SDK's error where there is no such task or no server.
  */
-export async function* readFacts(client: Client, workflowId: string, options: ReadOptions = {}): AsyncGenerator<HistoryFact> {
+export async function* readFacts(
+  client: Client,
+  workflowId: string,
+  options: ReadOptions = {},
+): AsyncGenerator<HistoryFact> {
   let runId: string | undefined = options.firstRunId ?? (await findFirstRun(client, workflowId));
   while (runId !== undefined) {
     let next: string | undefined;
@@ -70,12 +79,18 @@ async function* readEvents(
 /** The chain's first run, or the present one where the first is past its retention. */
 async function findFirstRun(client: Client, workflowId: string): Promise<string> {
   const { namespace } = client.options;
-  const present = await client.workflowService.describeWorkflowExecution({ namespace, execution: { workflowId } });
+  const present = await client.workflowService.describeWorkflowExecution({
+    namespace,
+    execution: { workflowId },
+  });
   const runId = present.workflowExecutionInfo?.execution?.runId ?? '';
   const firstRunId = present.workflowExecutionInfo?.firstRunId ?? '';
   if (firstRunId === '' || firstRunId === runId) return runId;
   try {
-    await client.workflowService.describeWorkflowExecution({ namespace, execution: { workflowId, runId: firstRunId } });
+    await client.workflowService.describeWorkflowExecution({
+      namespace,
+      execution: { workflowId, runId: firstRunId },
+    });
     return firstRunId;
   } catch {
     return runId;
@@ -92,7 +107,11 @@ async function toFact(
   return { eventId: Number(event.eventId ?? 0), time: tsToMs(event.eventTime), runId, ...body };
 }
 
-async function toBody(decoder: Decoder, event: HistoryEvent, workflowId: string): Promise<FactBody | undefined> {
+async function toBody(
+  decoder: Decoder,
+  event: HistoryEvent,
+  workflowId: string,
+): Promise<FactBody | undefined> {
   const started = event.workflowExecutionStartedEventAttributes;
   if (started) {
     return {
@@ -103,7 +122,11 @@ async function toBody(decoder: Decoder, event: HistoryEvent, workflowId: string)
     };
   }
   if (event.workflowExecutionCancelRequestedEventAttributes) return { kind: 'cancelRequested' };
-  return (await activityBody(decoder, event)) ?? (await localActivityBody(decoder, event)) ?? endBody(decoder, event);
+  return (
+    (await activityBody(decoder, event)) ??
+    (await localActivityBody(decoder, event)) ??
+    endBody(decoder, event)
+  );
 }
 
 async function activityBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody | undefined> {
@@ -117,12 +140,22 @@ async function activityBody(decoder: Decoder, event: HistoryEvent): Promise<Fact
     const { attempt, identity, lastFailure } = started;
     const failure = lastFailure ? { lastFailure: await decoder.failure(lastFailure) } : {};
     const scheduledEventId = Number(started.scheduledEventId ?? 0);
-    return { kind: 'activityStarted', scheduledEventId, attempt: attempt ?? 1, identity: identity ?? '', ...failure };
+    return {
+      kind: 'activityStarted',
+      scheduledEventId,
+      attempt: attempt ?? 1,
+      identity: identity ?? '',
+      ...failure,
+    };
   }
   const completed = event.activityTaskCompletedEventAttributes;
   if (completed) {
     const scheduledEventId = Number(completed.scheduledEventId ?? 0);
-    return { kind: 'activityCompleted', scheduledEventId, result: await decoder.first(completed.result?.payloads) };
+    return {
+      kind: 'activityCompleted',
+      scheduledEventId,
+      result: await decoder.first(completed.result?.payloads),
+    };
   }
   const failed = event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes;
   if (failed) {
@@ -130,16 +163,26 @@ async function activityBody(decoder: Decoder, event: HistoryEvent): Promise<Fact
     return { kind: 'activityFailed', scheduledEventId, failure: await decoder.failure(failed.failure) };
   }
   const cancelled = event.activityTaskCanceledEventAttributes;
-  return cancelled ? { kind: 'activityCancelled', scheduledEventId: Number(cancelled.scheduledEventId ?? 0) } : undefined;
+  return cancelled
+    ? { kind: 'activityCancelled', scheduledEventId: Number(cancelled.scheduledEventId ?? 0) }
+    : undefined;
 }
 
 async function localActivityBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody | undefined> {
   const marker = event.markerRecordedEventAttributes;
   if (marker?.markerName !== 'core_local_activity') return undefined;
   const summary = await decoder.first(event.userMetadata?.summary ? [event.userMetadata.summary] : []);
-  const of = { summary: typeof summary === 'string' ? summary : '' };
-  if (marker.failure) return { kind: 'localActivityFailed', ...of, failure: await decoder.failure(marker.failure) };
-  return { kind: 'localActivityCompleted', ...of, result: await decoder.first(marker.details?.['result']?.payloads) };
+  const data = await decoder.first(marker.details?.['data']?.payloads);
+  const activityType =
+    isRecord(data) && typeof data['activity_type'] === 'string' ? data['activity_type'] : '';
+  const of = { activityType, summary: typeof summary === 'string' ? summary : '' };
+  if (marker.failure)
+    return { kind: 'localActivityFailed', ...of, failure: await decoder.failure(marker.failure) };
+  return {
+    kind: 'localActivityCompleted',
+    ...of,
+    result: await decoder.first(marker.details?.['result']?.payloads),
+  };
 }
 
 async function endBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody | undefined> {
@@ -148,7 +191,10 @@ async function endBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody 
     case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
       return { kind: 'workflowCompleted' };
     case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
-      return { kind: 'workflowFailed', failure: await decoder.failure(event.workflowExecutionFailedEventAttributes?.failure) };
+      return {
+        kind: 'workflowFailed',
+        failure: await decoder.failure(event.workflowExecutionFailedEventAttributes?.failure),
+      };
     case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
       return { kind: 'workflowCancelled' };
     case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:

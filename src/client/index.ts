@@ -3,7 +3,14 @@ export { CadreClient, type CadreClientOptions, type TaskSummary } from './cadre-
 export { type ConnectionFlags, type ResolvedConnection, connect, resolveConnection } from './connection';
 export { type PendingStep, type TaskDescription, TaskFailedError, TaskHandle } from './task-handle';
 export { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
-export { CadreError, FAILURES, type FailureInfo, type FailureType, fixFor, isCadreError } from '../core/failures';
+export {
+  CadreError,
+  FAILURES,
+  type FailureInfo,
+  type FailureType,
+  fixFor,
+  isCadreError,
+} from '../core/failures';
 export type { Decision } from '../core/decision';
 export type { Plan, Step } from '../core/plan';
 export type { Stored } from '../core/stored';

@@ -1,4 +1,9 @@
-import { type Client, type WorkflowExecutionDescription, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  type Client,
+  type WorkflowExecutionDescription,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { tsToMs } from '@temporalio/common/lib/time';
 import type { temporal } from '@temporalio/proto';
@@ -87,7 +92,8 @@ export class TaskHandle {
     const projection = new TaskProjection();
     const from = this.firstRunId === undefined ? {} : { firstRunId: this.firstRunId };
     try {
-      for await (const fact of readFacts(this.client, this.id, { ...options, ...from })) yield* projection.next(fact);
+      for await (const fact of readFacts(this.client, this.id, { ...options, ...from }))
+        yield* projection.next(fact);
     } catch (error) {
       throw this.translate(error);
     }
@@ -110,7 +116,8 @@ export class TaskHandle {
   async outputs(): Promise<Record<string, unknown>> {
     const { state } = await this.describe();
     const outputs: Record<string, Stored> = {};
-    for (const [id, step] of Object.entries(state.steps)) if (step.kind === 'completed') outputs[id] = step.output;
+    for (const [id, step] of Object.entries(state.steps))
+      if (step.kind === 'completed') outputs[id] = step.output;
     return this.loadAll(outputs);
   }
 
@@ -129,15 +136,21 @@ export class TaskHandle {
   }
 
   private async loadAll(outputs: Readonly<Record<string, Stored>>): Promise<Record<string, unknown>> {
-    const loaded = Object.entries(outputs).map(async ([id, stored]) => [id, await load(this.artifacts, stored)] as const);
+    const loaded = Object.entries(outputs).map(
+      async ([id, stored]) => [id, await load(this.artifacts, stored)] as const,
+    );
     return Object.fromEntries(await Promise.all(loaded));
   }
 
   private translate(error: unknown): unknown {
     if (error instanceof WorkflowNotFoundError || isNotFound(error)) {
-      return new CadreError('TaskNotFound', `There is no task "${this.id}" in namespace "${this.client.options.namespace}"`, {
-        cause: error,
-      });
+      return new CadreError(
+        'TaskNotFound',
+        `There is no task "${this.id}" in namespace "${this.client.options.namespace}"`,
+        {
+          cause: error,
+        },
+      );
     }
     return error instanceof WorkflowFailedError ? taskFailed(error.cause, error) : error;
   }
@@ -151,7 +164,11 @@ function taskFailed(cause: Error | undefined, error: Error): TaskFailedError {
     return new TaskFailedError({ type: 'Terminated', message: 'The task was terminated' }, undefined, error);
   }
   if (cause instanceof TimeoutFailure) {
-    return new TaskFailedError({ type: 'TimedOut', message: 'The task exceeded its time limit' }, undefined, error);
+    return new TaskFailedError(
+      { type: 'TimedOut', message: 'The task exceeded its time limit' },
+      undefined,
+      error,
+    );
   }
   const details = cause instanceof ApplicationFailure ? cause.details?.[0] : undefined;
   return new TaskFailedError(failureInfo(cause), details, error);
@@ -163,7 +180,11 @@ function isNotFound(error: unknown): boolean {
   return error instanceof Error && (error as Error & { code?: unknown }).code === GRPC_NOT_FOUND;
 }
 
-function toDescription(description: WorkflowExecutionDescription, state: TaskState, events: number): TaskDescription {
+function toDescription(
+  description: WorkflowExecutionDescription,
+  state: TaskState,
+  events: number,
+): TaskDescription {
   const { closeTime, raw } = description;
   return {
     id: description.workflowId,
@@ -191,4 +212,3 @@ function toPendingStep(pending: temporal.api.workflow.v1.IPendingActivityInfo): 
     since: since ? tsToMs(since) : 0,
   };
 }
-

@@ -8,10 +8,13 @@ import { type FailureInfo, isCadreError } from './failures';
 export function failureInfo(error: unknown): FailureInfo {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) return { type: cause.type ?? 'Error', message: cause.message };
-  if (cause instanceof TimeoutFailure) return { type: 'TimedOut', message: `Timed out: ${cause.timeoutType}` };
+  if (cause instanceof TimeoutFailure)
+    return { type: 'TimedOut', message: `Timed out: ${cause.timeoutType}` };
   if (cause instanceof CancelledFailure) return { type: 'Cancelled', message: 'Cancelled' };
   if (isCadreError(cause)) return { type: cause.type, message: cause.message };
-  return cause instanceof Error ? { type: cause.name, message: cause.message } : { type: 'Error', message: String(cause) };
+  return cause instanceof Error
+    ? { type: cause.name, message: cause.message }
+    : { type: 'Error', message: String(cause) };
 }
 
 /** Our error as the one that crosses processes and ends a workflow or an activity. */

@@ -23,7 +23,7 @@ export const FAILURES = {
   },
   AgentOutputInvalid: {
     retryable: false,
-    fix: "Make the agent return what its output schema says, or correct the schema.",
+    fix: 'Make the agent return what its output schema says, or correct the schema.',
   },
   CheckpointTooLarge: {
     retryable: false,

@@ -6,8 +6,17 @@ import type { FailureInfo } from './failures';
  */
 export type HistoryFact = FactBase &
   (
-    | { readonly kind: 'workflowStarted'; readonly workflowId: string; readonly firstRunId: string; readonly input: unknown }
-    | { readonly kind: 'activityScheduled'; readonly activityType: string; readonly input: readonly unknown[] }
+    | {
+        readonly kind: 'workflowStarted';
+        readonly workflowId: string;
+        readonly firstRunId: string;
+        readonly input: unknown;
+      }
+    | {
+        readonly kind: 'activityScheduled';
+        readonly activityType: string;
+        readonly input: readonly unknown[];
+      }
     | {
         readonly kind: 'activityStarted';
         readonly scheduledEventId: number;
@@ -19,8 +28,18 @@ export type HistoryFact = FactBase &
     | { readonly kind: 'activityCompleted'; readonly scheduledEventId: number; readonly result: unknown }
     | { readonly kind: 'activityFailed'; readonly scheduledEventId: number; readonly failure: FailureInfo }
     | { readonly kind: 'activityCancelled'; readonly scheduledEventId: number }
-    | { readonly kind: 'localActivityCompleted'; readonly summary: string; readonly result: unknown }
-    | { readonly kind: 'localActivityFailed'; readonly summary: string; readonly failure: FailureInfo }
+    | {
+        readonly kind: 'localActivityCompleted';
+        readonly activityType: string;
+        readonly summary: string;
+        readonly result: unknown;
+      }
+    | {
+        readonly kind: 'localActivityFailed';
+        readonly activityType: string;
+        readonly summary: string;
+        readonly failure: FailureInfo;
+      }
     | { readonly kind: 'cancelRequested' }
     | { readonly kind: 'workflowCompleted' }
     | { readonly kind: 'workflowFailed'; readonly failure: FailureInfo }

@@ -52,7 +52,11 @@ export function newTaskId(goal: string, suffix: string, ids: 'slug' | 'opaque'):
 
 /** Returns a caller's own task id, or throws InputInvalid. */
 export function validTaskId(id: unknown): string {
-  if (typeof id === 'string' && id.length <= TASK_ID_MAXIMUM_LENGTH && /^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u.test(id)) {
+  if (
+    typeof id === 'string' &&
+    id.length <= TASK_ID_MAXIMUM_LENGTH &&
+    /^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u.test(id)
+  ) {
     return id;
   }
   throw new CadreError(

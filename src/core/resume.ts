@@ -19,5 +19,10 @@ export interface ResumeOrigin {
 }
 
 export function isResume(value: unknown): value is Resume<unknown> {
-  return isRecord(value) && isRecord(value['snapshot']) && isRecord(value['origin']) && isRecord(value['overrides']);
+  return (
+    isRecord(value) &&
+    isRecord(value['snapshot']) &&
+    isRecord(value['origin']) &&
+    isRecord(value['overrides'])
+  );
 }

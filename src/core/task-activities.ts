@@ -54,20 +54,19 @@ export function actEvents(step: string, outcome: ActOutcome): TaskEvent[] {
   return decisions === undefined ? [completed] : [{ type: 'decisionsRecorded', step, decisions }, completed];
 }
 
+/** The Web UI cuts summaries at 200 bytes. */
+const SUMMARY_MAXIMUM_LENGTH = 100;
+
 /**
- * The one-line summary by which the Web UI names an activity's bar. The log reads the agent and step of a
- * local activity from it, whose input history does not keep.
+ * The one-line summary by which the Web UI names an activity's bar, behind the agent's name. The log reads the step
+ * of a local activity from it, whose input history does not keep.
  */
-export function stepSummary(agent: string, step: string, instruction: string): string {
-  const line = `${agent} (${step}): ${instruction.replace(/\s+/g, ' ').trim()}`;
+export function stepSummary({ id, instruction }: { id: string; instruction: string }): string {
+  const line = `${id}: ${instruction.replace(/\s+/g, ' ').trim()}`;
   return line.length <= SUMMARY_MAXIMUM_LENGTH ? line : `${line.slice(0, SUMMARY_MAXIMUM_LENGTH - 1)}…`;
 }
 
-/** Agent and step of a {@link stepSummary}; undefined for any other text. */
-export function parseStepSummary(summary: string): { agent: string; step: string } | undefined {
-  const match = /^([a-z][a-z0-9-]*) \(([^()]+)\): /.exec(summary);
-  return match?.[1] === undefined || match[2] === undefined ? undefined : { agent: match[1], step: match[2] };
+/** The step of a {@link stepSummary}; undefined for any other text. */
+export function stepOfSummary(summary: string): string | undefined {
+  return /^([A-Za-z0-9][A-Za-z0-9._-]*): /.exec(summary)?.[1];
 }
-
-/** The Web UI cuts summaries at 200 bytes. */
-const SUMMARY_MAXIMUM_LENGTH = 100;

@@ -36,8 +36,17 @@ export type TaskEvent =
   | { readonly type: 'stepScheduled'; readonly step: string; readonly agent: string; readonly term: number }
   | { readonly type: 'stepStarted'; readonly step: string; readonly attempt: number; readonly worker: string }
   /** `attempts` failed, the last of them with `failure`, where the server says. */
-  | { readonly type: 'stepRetried'; readonly step: string; readonly attempts: number; readonly failure?: FailureInfo }
-  | { readonly type: 'decisionsRecorded'; readonly step: string; readonly decisions: Stored<readonly Decision[]> }
+  | {
+      readonly type: 'stepRetried';
+      readonly step: string;
+      readonly attempts: number;
+      readonly failure?: FailureInfo;
+    }
+  | {
+      readonly type: 'decisionsRecorded';
+      readonly step: string;
+      readonly decisions: Stored<readonly Decision[]>;
+    }
   | { readonly type: 'stepCompleted'; readonly step: string; readonly output: Stored }
   | { readonly type: 'stepFailed'; readonly step: string; readonly failure: FailureInfo }
   | { readonly type: 'stepCancelled'; readonly step: string }
@@ -120,7 +129,9 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
         steps: Object.fromEntries(event.plan.steps.map((step) => [step.id, { kind: 'waiting' }])),
       };
     case 'stepScheduled':
-      return withStep({ ...state, term: Math.max(state.term, event.term) }, event.step, { kind: 'scheduled' });
+      return withStep({ ...state, term: Math.max(state.term, event.term) }, event.step, {
+        kind: 'scheduled',
+      });
     case 'decisionsRecorded':
       return withDecisions(state, event.step, event.decisions);
     case 'stepCompleted': {

@@ -24,20 +24,28 @@ const FIELDS = ['goal', 'docs', 'plan'];
 export function parseTaskInput(candidate: unknown): TaskInput {
   const bytes = jsonBytes(candidate);
   if (bytes > INPUT_MAXIMUM_BYTES) {
-    throw new CadreError('InputTooLarge', `The task's input is ${bytes} bytes; the limit is ${INPUT_MAXIMUM_BYTES}`);
+    throw new CadreError(
+      'InputTooLarge',
+      `The task's input is ${bytes} bytes; the limit is ${INPUT_MAXIMUM_BYTES}`,
+    );
   }
   if (!isRecord(candidate)) throw invalid('the input', 'an object such as { "goal": "..." }', candidate);
   for (const field of Object.keys(candidate)) {
-    if (!FIELDS.includes(field)) throw invalid(`\`${field}\``, `left out (the fields are ${FIELDS.join(', ')})`, candidate[field]);
+    if (!FIELDS.includes(field))
+      throw invalid(`\`${field}\``, `left out (the fields are ${FIELDS.join(', ')})`, candidate[field]);
   }
   const { goal, docs, plan } = candidate;
   if (typeof goal !== 'string') throw invalid('`goal`', 'a text', goal);
   if (goal.trim() === '') throw new CadreError('GoalEmpty', 'The goal is empty');
   const goalBytes = utf8Bytes(goal);
   if (goalBytes > GOAL_MAXIMUM_BYTES) {
-    throw new CadreError('InputTooLarge', `The goal is ${goalBytes} bytes; the limit is ${GOAL_MAXIMUM_BYTES}`);
+    throw new CadreError(
+      'InputTooLarge',
+      `The goal is ${goalBytes} bytes; the limit is ${GOAL_MAXIMUM_BYTES}`,
+    );
   }
-  if (docs !== undefined && (typeof docs !== 'string' || docs === '')) throw invalid('`docs`', "a folder's path", docs);
+  if (docs !== undefined && (typeof docs !== 'string' || docs === ''))
+    throw invalid('`docs`', "a folder's path", docs);
   return {
     goal,
     ...(docs === undefined ? {} : { docs }),

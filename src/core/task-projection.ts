@@ -16,8 +16,8 @@ import {
   type PlanOutcome,
   type PlanRequest,
   actEvents,
-  parseStepSummary,
   planEvents,
+  stepOfSummary,
 } from './task-activities';
 import { INITIAL_TASK_STATE, type TaskEvent, type TaskState, evolve } from './task-events';
 
@@ -47,7 +47,14 @@ interface ScheduledActivity {
 
 type EndFact = Extract<
   HistoryFact,
-  { kind: 'workflowCompleted' | 'workflowFailed' | 'workflowCancelled' | 'workflowTerminated' | 'continuedAsNew' }
+  {
+    kind:
+      | 'workflowCompleted'
+      | 'workflowFailed'
+      | 'workflowCancelled'
+      | 'workflowTerminated'
+      | 'continuedAsNew';
+  }
 >;
 
 type Reading = { event: TaskEvent; actor: string; cause?: number | undefined };
@@ -131,7 +138,11 @@ export class TaskProjection {
     const { input } = fact;
     if (isResume(input)) {
       const snapshot = input.snapshot as TaskState;
-      yield { event: { type: 'taskResumed', origin: input.origin, snapshot }, actor: 'task', cause: this.lastOutcome };
+      yield {
+        event: { type: 'taskResumed', origin: input.origin, snapshot },
+        actor: 'task',
+        cause: this.lastOutcome,
+      };
       return;
     }
     const goal = isRecord(input) && typeof input['goal'] === 'string' ? input['goal'] : '';
@@ -189,16 +200,18 @@ export class TaskProjection {
     const { envelope, agent, number } = activity;
     const { failure } = fact;
     const event: TaskEvent =
-      envelope.kind === 'plan' ? { type: 'planFailed', failure } : { type: 'stepFailed', step: envelope.step, failure };
+      envelope.kind === 'plan'
+        ? { type: 'planFailed', failure }
+        : { type: 'stepFailed', step: envelope.step, failure };
     yield { event, actor: agent, cause: number };
   }
 
   private *readLocal(
     fact: HistoryFact & { kind: 'localActivityCompleted' | 'localActivityFailed' },
   ): Generator<Reading> {
-    const parsed = parseStepSummary(fact.summary);
-    if (parsed === undefined) return;
-    const { agent, step } = parsed;
+    const step = stepOfSummary(fact.summary);
+    if (step === undefined) return;
+    const agent = fact.activityType;
     const number = this.count + 1;
     const { term } = this.current;
     yield { event: { type: 'stepScheduled', step, agent, term }, actor: 'task', cause: this.causeOf(step) };
@@ -277,5 +290,7 @@ function isPlanOutcome(result: unknown): result is PlanOutcome {
 }
 
 function actOutcome(result: unknown): ActOutcome {
-  return isRecord(result) && isRecord(result['output']) ? (result as unknown as ActOutcome) : { output: { value: null } };
+  return isRecord(result) && isRecord(result['output'])
+    ? (result as unknown as ActOutcome)
+    : { output: { value: null } };
 }

@@ -32,7 +32,9 @@ export class FileArtifactStore implements ArtifactStore {
     try {
       content = await readFile(path);
     } catch (cause) {
-      throw new CadreError('ArtifactMissing', `No artifact ${reference.artifact} in ${this.folder}`, { cause });
+      throw new CadreError('ArtifactMissing', `No artifact ${reference.artifact} in ${this.folder}`, {
+        cause,
+      });
     }
     const digest = `sha256:${createHash('sha256').update(content).digest('hex')}`;
     if (digest !== reference.artifact) {
@@ -44,7 +46,10 @@ export class FileArtifactStore implements ArtifactStore {
   private pathOf(artifact: string): string {
     const digest = /^sha256:([0-9a-f]{64})$/.exec(artifact)?.[1];
     if (digest === undefined) {
-      throw new CadreError('InputInvalid', `Expected an artifact reference "sha256:<hex>", got ${JSON.stringify(artifact)}`);
+      throw new CadreError(
+        'InputInvalid',
+        `Expected an artifact reference "sha256:<hex>", got ${JSON.stringify(artifact)}`,
+      );
     }
     return join(this.folder, digest.slice(0, 2), digest.slice(2));
   }

@@ -2,7 +2,11 @@ import { type Stored, isArtifactReference } from '../core/stored';
 import type { ArtifactStore } from './artifact-store';
 
 /** `value` as it may stand in history: itself up to `inlineMaximum` bytes of JSON, a reference beyond. */
-export async function store<Value>(artifacts: ArtifactStore, value: Value, inlineMaximum: number): Promise<Stored<Value>> {
+export async function store<Value>(
+  artifacts: ArtifactStore,
+  value: Value,
+  inlineMaximum: number,
+): Promise<Stored<Value>> {
   const json = Buffer.from(JSON.stringify(value) ?? 'null');
   return json.byteLength <= inlineMaximum ? { value } : artifacts.put(json);
 }

@@ -41,7 +41,11 @@ export async function callAgent<Input, Output>(
   const artifacts = options.artifacts ?? new FileArtifactStore(join(tmpdir(), 'cadre-test-artifacts'));
   const { attempt = 1, lastCheckpoint, goal = 'a goal', instruction = 'an instruction' } = options;
   const details = lastCheckpoint === undefined ? undefined : { checkpoint: lastCheckpoint };
-  const environment = new MockActivityEnvironment({ attempt, heartbeatDetails: details, heartbeatTimeoutMs: 5000 });
+  const environment = new MockActivityEnvironment({
+    attempt,
+    heartbeatDetails: details,
+    heartbeatTimeoutMs: 5000,
+  });
   const checkpoints: unknown[] = [];
   environment.on('heartbeat', (sent: unknown) => {
     if (isRecord(sent) && 'checkpoint' in sent) checkpoints.push(sent['checkpoint']);
@@ -49,7 +53,13 @@ export async function callAgent<Input, Output>(
   options.signal?.addEventListener('abort', () => environment.cancel('CANCELLED'), { once: true });
   const envelope: Envelope = { root: 'test/run', step: 'step', kind: 'act', term: 0, version: 1 };
   // The whole output stays inline: a test reads it from the outcome.
-  const request: ActRequest = { goal, instruction, input: { $output: 'input' }, outputs: { input: { value: input } }, inlineMaximum: Infinity };
+  const request: ActRequest = {
+    goal,
+    instruction,
+    input: { $output: 'input' },
+    outputs: { input: { value: input } },
+    inlineMaximum: Infinity,
+  };
   const outcome: ActOutcome = await environment.run(agentActivity(agent, artifacts), envelope, request);
   return {
     output: (outcome.output as { value: Output }).value,

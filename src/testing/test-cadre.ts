@@ -8,7 +8,10 @@ import { CadreClient } from '../client/cadre-client';
 import type { TaskHandle } from '../client/task-handle';
 import type { TaskInput } from '../core/task-input';
 import { FileArtifactStore } from '../storage/artifact-store';
+import { cacheFolder } from '../storage/folders';
 import { CadreWorker } from '../workers/cadre-worker';
+import { installRuntime } from '../workers/runtime';
+import { fetchTestServerBinary } from '../workers/server';
 
 export interface TestCadreOptions {
   /** The team under test. */
@@ -30,6 +33,7 @@ export class TestCadre {
     private readonly tearDown: () => Promise<void>,
   ) {}
 
+  /** Throws ServerUnavailable where no test server is at hand; `cadre server --fetch` gets one. */
   static async create(options: TestCadreOptions): Promise<TestCadre> {
     const environment = options.environment ?? (await timeSkippingEnvironment());
     const folder = await mkdtemp(join(tmpdir(), 'cadre-test-'));
@@ -65,10 +69,24 @@ export class TestCadre {
   }
 }
 
-/** A Temporal test server whose clock skips waits, fetched before if need be; see `cadre server --fetch`. */
+/** A Temporal test server whose clock skips waits. Its program is never fetched inside a test, whose time limit it would break. */
 async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
-  const path = process.env['CADRE_TEST_SERVER_BINARY'];
-  return TestWorkflowEnvironment.createTimeSkipping(
-    path === undefined ? {} : { server: { executable: { type: 'existing-path', path } } },
-  );
+  const path = await fetchTestServerBinary({
+    cacheFolder: cacheFolder(),
+    say: () => undefined,
+    atHand: true,
+  });
+  quieten();
+  return TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: 'existing-path', path } },
+  });
+}
+
+/** Keeps the SDK's logs out of the test's output, unless the process has set up its own. */
+function quieten(): void {
+  try {
+    installRuntime('ERROR');
+  } catch {
+    // The runtime is set up once a process; whoever did it before us chose the level.
+  }
 }

@@ -10,7 +10,9 @@ export const PREBUILT_BUNDLE = join(packageRoot, 'dist', 'workflow-bundle.js');
 
 /** This build: the package's version and a digest of its workflow code. Workers of different builds may not replay each other. */
 export function buildId(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
   if (!existsSync(PREBUILT_BUNDLE)) return version;
   const { code } = codeOf(readFileSync(PREBUILT_BUNDLE, 'utf8'));
   return `${version}+${createHash('sha256').update(code).digest('hex').slice(0, 8)}`;

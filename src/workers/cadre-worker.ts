@@ -56,13 +56,18 @@ export class CadreWorker {
     for (const pool of serve) {
       if (pool === MAIN || pools.has(pool)) continue;
       const known = [...pools].join(', ') || 'none';
-      throw new CadreError('ConfigInvalid', `No agent is in the pool "${pool}" (pools of the agents: ${known})`);
+      throw new CadreError(
+        'ConfigInvalid',
+        `No agent is in the pool "${pool}" (pools of the agents: ${known})`,
+      );
     }
     const identity = workerIdentity();
     const created: Worker[] = [];
     const queues = serve.map((pool) => (pool === MAIN ? taskQueue(cadre) : poolQueue(cadre, pool)));
     for (const [index, queue] of queues.entries()) {
-      created.push(await Worker.create(workerOptions(options, cadre, queue, identity, serve[index] === MAIN)));
+      created.push(
+        await Worker.create(workerOptions(options, cadre, queue, identity, serve[index] === MAIN)),
+      );
     }
     return new CadreWorker(created, queues, identity);
   }

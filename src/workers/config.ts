@@ -23,18 +23,21 @@ const FILES = ['cadre.config.ts', 'cadre.config.js', 'cadre.config.mjs', 'cadre.
  * Throws ConfigInvalid: names the file, the field, and what was expected.
  */
 export function loadConfig(path?: string, folder: string = process.cwd()): LoadedConfig {
-  const file = path === undefined ? FILES.map((name) => join(folder, name)).find(existsSync) : resolve(folder, path);
+  const file =
+    path === undefined ? FILES.map((name) => join(folder, name)).find(existsSync) : resolve(folder, path);
   if (file === undefined) return { cadre: DEFAULT_CADRE, agents: embeddedAgents };
   if (!existsSync(file)) throw new CadreError('ConfigInvalid', `There is no configuration file ${file}`);
   return resolveConfig(importDefault(file), file);
 }
 
 function resolveConfig(config: unknown, file: string): LoadedConfig {
-  const invalid = (expected: string): CadreError => new CadreError('ConfigInvalid', `Expected ${file} to export ${expected}`);
+  const invalid = (expected: string): CadreError =>
+    new CadreError('ConfigInvalid', `Expected ${file} to export ${expected}`);
   if (typeof config !== 'object' || config === null) throw invalid('a configuration as its default');
   const { cadre = DEFAULT_CADRE, agents = [], embedded = true, workflows, ...rest } = config as CadreConfig;
   const unknown = Object.keys(rest);
-  if (unknown.length > 0) throw invalid(`only cadre, agents, embedded and workflows, not ${unknown.join(', ')}`);
+  if (unknown.length > 0)
+    throw invalid(`only cadre, agents, embedded and workflows, not ${unknown.join(', ')}`);
   if (!Array.isArray(agents)) throw invalid('`agents` as a list');
   for (const [index, agent] of (agents as AnyAgent[]).entries()) {
     if (agent?.resolvedPolicy === undefined) throw invalid(`agents[${index}] as made by defineAgent({...})`);
@@ -42,7 +45,10 @@ function resolveConfig(config: unknown, file: string): LoadedConfig {
   const own = new Set((agents as AnyAgent[]).map(({ name }) => name));
   return {
     cadre: validName('cadre', cadre),
-    agents: [...(agents as AnyAgent[]), ...(embedded ? embeddedAgents.filter(({ name }) => !own.has(name)) : [])],
+    agents: [
+      ...(agents as AnyAgent[]),
+      ...(embedded ? embeddedAgents.filter(({ name }) => !own.has(name)) : []),
+    ],
     ...(workflows === undefined ? {} : { workflowsPath: resolve(file, '..', workflows) }),
     file,
   };

@@ -41,7 +41,10 @@ export async function describeQueue(
   });
   const now = Date.now();
   const pollers = (response.pollers ?? [])
-    .map(({ identity, lastAccessTime }) => ({ identity: identity ?? '', age: Math.max(0, now - tsToMs(lastAccessTime)) }))
+    .map(({ identity, lastAccessTime }) => ({
+      identity: identity ?? '',
+      age: Math.max(0, now - tsToMs(lastAccessTime)),
+    }))
     .filter(({ age }) => age <= POLLER_MAXIMUM_AGE);
   const backlog = response.stats?.approximateBacklogCount;
   return { pollers, ...(backlog === undefined || backlog === null ? {} : { backlog: Number(backlog) }) };

@@ -7,11 +7,15 @@ import { DefaultLogger, type LogLevel, Runtime, makeTelemetryFilterString } from
 export function installRuntime(level: LogLevel): void {
   Runtime.install({
     logger: new DefaultLogger(level, ({ level: of, message, meta }) => {
-      const attributes = meta === undefined || Object.keys(meta).length === 0 ? '' : ` ${JSON.stringify(meta)}`;
+      const attributes =
+        meta === undefined || Object.keys(meta).length === 0 ? '' : ` ${JSON.stringify(meta)}`;
       process.stderr.write(`${new Date().toISOString()} ${of} ${message}${attributes}\n`);
     }),
     telemetryOptions: {
-      logging: { forward: {}, filter: makeTelemetryFilterString({ core: level === 'TRACE' ? 'TRACE' : 'ERROR', other: 'ERROR' }) },
+      logging: {
+        forward: {},
+        filter: makeTelemetryFilterString({ core: level === 'TRACE' ? 'TRACE' : 'ERROR', other: 'ERROR' }),
+      },
     },
     shutdownSignals: [],
   });

@@ -181,7 +181,7 @@ export class TaskRun {
   private act(step: Step, inlineMaximum: number): Promise<ActOutcome> {
     const policy = this.current.policies[step.agent];
     if (policy === undefined) throw new CadreError('AgentUnknown', `No policy for the agent "${step.agent}"`);
-    const summary = stepSummary(step.agent, step.id, step.instruction);
+    const summary = stepSummary(step);
     const agents = policy.local
       ? proxyLocalActivities<AgentActivities>({ ...localOptions(policy), summary })
       : proxyActivities<AgentActivities>({ ...activityOptions(policy), activityId: step.id, summary });
@@ -202,7 +202,8 @@ export class TaskRun {
 
   private stepFailure({ step, failure }: { step: Step; failure: FailureInfo }): CadreError {
     const steps = this.current.plan?.steps ?? [];
-    const ids = (kind: string) => steps.filter(({ id }) => stepState(this.current, id).kind === kind).map(({ id }) => id);
+    const ids = (kind: string) =>
+      steps.filter(({ id }) => stepState(this.current, id).kind === kind).map(({ id }) => id);
     return new CadreError('StepFailed', `Step "${step.id}" (${step.agent}) failed: ${failure.message}`, {
       details: {
         failed: { step: step.id, agent: step.agent, failure },

@@ -12,7 +12,8 @@ import { TaskRun } from './task-run';
 export async function task(start: TaskInput | Resume<TaskState>): Promise<TaskResult> {
   const run = new TaskRun();
   setHandler(stateQuery, () => ({ historyLength: workflowInfo().historyLength, state: run.state }), {
-    description: 'Where the task stands: the fold of its events, and the length of the history it was folded from',
+    description:
+      'Where the task stands: the fold of its events, and the length of the history it was folded from',
   });
   return run.execute(start);
 }

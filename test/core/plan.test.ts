@@ -22,7 +22,13 @@ const steps = (count: number, of: (index: number) => Partial<Step> = () => ({}))
 });
 
 test('a DAG of known agents is a plan', () => {
-  const plan = { steps: [step('a', 'echo'), step('b', 'echo', { needs: ['a'] }), step('c', 'echo', { input: { $output: 'b' } })] };
+  const plan = {
+    steps: [
+      step('a', 'echo'),
+      step('b', 'echo', { needs: ['a'] }),
+      step('c', 'echo', { input: { $output: 'b' } }),
+    ],
+  };
   expect(validatePlan(plan, AGENTS)).toBe(plan);
 });
 
@@ -43,13 +49,18 @@ test.each([
   ['UnknownNeed', { steps: [step('a', 'echo', { input: [{ deep: { $output: 'b' } }] })] }],
   ['CyclicNeeds', { steps: [step('a', 'echo', { needs: ['a'] })] }],
   ['CyclicNeeds', steps(1000, (index) => ({ needs: [`s${(index + 1) % 1000}`] }))],
-  ['TooManyNeeds', steps(200, (index) => ({ needs: Array.from({ length: index }, (_, need) => `s${need}`) }))],
+  [
+    'TooManyNeeds',
+    steps(200, (index) => ({ needs: Array.from({ length: index }, (_, need) => `s${need}`) })),
+  ],
 ])('%s is reported', (code, plan) => {
   expect(codes(plan)).toContain(code);
 });
 
 test('a step named like a member of Object is an ordinary step', () => {
-  expect(codes({ steps: [step('constructor', 'echo'), step('b', 'echo', { needs: ['toString'] })] })).toEqual(['UnknownNeed']);
+  expect(codes({ steps: [step('constructor', 'echo'), step('b', 'echo', { needs: ['toString'] })] })).toEqual(
+    ['UnknownNeed'],
+  );
 });
 
 test('an unknown agent alone is AgentUnknown, anything else PlanInvalid, and the message names the step', () => {
@@ -62,14 +73,26 @@ test('an unknown agent alone is AgentUnknown, anything else PlanInvalid, and the
 });
 
 test('a circle is shown as one', () => {
-  const plan = { steps: [step('a', 'echo', { needs: ['c'] }), step('b', 'echo', { needs: ['a'] }), step('c', 'echo', { needs: ['b'] })] };
+  const plan = {
+    steps: [
+      step('a', 'echo', { needs: ['c'] }),
+      step('b', 'echo', { needs: ['a'] }),
+      step('c', 'echo', { needs: ['b'] }),
+    ],
+  };
   expect(planProblems(plan, AGENTS)[0]?.message).toContain('a → c → b → a');
 });
 
 test('references to outputs are needs, and are filled in', () => {
-  const of = step('c', 'echo', { needs: ['a'], input: { list: [{ $output: 'b' }, 1], own: { $output: 'b', more: 1 } } });
+  const of = step('c', 'echo', {
+    needs: ['a'],
+    input: { list: [{ $output: 'b' }, 1], own: { $output: 'b', more: 1 } },
+  });
   expect(stepNeeds(of)).toEqual(['a', 'b']);
-  expect(fillInput(of.input, new Map([['b', { x: 1 }]]))).toEqual({ list: [{ x: 1 }, 1], own: { $output: 'b', more: 1 } });
+  expect(fillInput(of.input, new Map([['b', { x: 1 }]]))).toEqual({
+    list: [{ x: 1 }, 1],
+    own: { $output: 'b', more: 1 },
+  });
 });
 
 /** Any DAG: each step needs some of those before it, and the list is shuffled. */
@@ -77,7 +100,9 @@ const anyPlan: fc.Arbitrary<Plan> = fc
   .array(fc.array(fc.nat(), { maxLength: 4 }), { minLength: 1, maxLength: 30 })
   .chain((needs) => {
     const list = needs.map((picks, index) =>
-      step(`s${index}`, 'echo', { needs: index === 0 ? [] : [...new Set(picks.map((pick) => `s${pick % index}`))] }),
+      step(`s${index}`, 'echo', {
+        needs: index === 0 ? [] : [...new Set(picks.map((pick) => `s${pick % index}`))],
+      }),
     );
     return fc.shuffledSubarray(list, { minLength: list.length }).map((shuffled) => ({ steps: shuffled }));
   });
@@ -86,7 +111,13 @@ test('every DAG is accepted, and its frontier gives each step once, after what i
   fc.assert(
     fc.property(anyPlan, (plan) => {
       expect(planProblems(plan, AGENTS)).toEqual([]);
-      const state = evolve(INITIAL_TASK_STATE, { type: 'planned', plan, policies: {}, by: 'caller', term: 0 });
+      const state = evolve(INITIAL_TASK_STATE, {
+        type: 'planned',
+        plan,
+        policies: {},
+        by: 'caller',
+        term: 0,
+      });
       const order = runFrontier(plan, state);
       expect([...order].sort()).toEqual(plan.steps.map(({ id }) => id).sort());
       for (const of of plan.steps) {
@@ -107,7 +138,9 @@ function runFrontier(plan: Plan, state: TaskState): string[] {
 }
 
 test('a frontier made in the middle goes on with what is left', () => {
-  const plan = { steps: [step('a', 'echo'), step('b', 'echo', { needs: ['a'] }), step('c', 'echo', { needs: ['b'] })] };
+  const plan = {
+    steps: [step('a', 'echo'), step('b', 'echo', { needs: ['a'] }), step('c', 'echo', { needs: ['b'] })],
+  };
   let state = evolve(INITIAL_TASK_STATE, { type: 'planned', plan, policies: {}, by: 'caller', term: 0 });
   state = evolve(state, { type: 'stepScheduled', step: 'a', agent: 'echo', term: 0 });
   state = evolve(state, { type: 'stepCompleted', step: 'a', output: { value: 1 } });
@@ -115,7 +148,13 @@ test('a frontier made in the middle goes on with what is left', () => {
 });
 
 test('the final steps are those that no step needs', () => {
-  const plan = { steps: [step('a', 'echo'), step('b', 'echo', { needs: ['a'] }), step('c', 'echo', { input: { $output: 'a' } })] };
+  const plan = {
+    steps: [
+      step('a', 'echo'),
+      step('b', 'echo', { needs: ['a'] }),
+      step('c', 'echo', { input: { $output: 'a' } }),
+    ],
+  };
   expect(finalSteps(plan).map(({ id }) => id)).toEqual(['b', 'c']);
 });
 
@@ -130,7 +169,11 @@ test('the largest plan with outputs at the inline limit stays under the 1 MiB of
   let state = evolve(INITIAL_TASK_STATE, { type: 'planned', plan, policies: {}, by: 'caller', term: 0 });
   for (const { id } of plan.steps) {
     state = evolve(state, { type: 'stepScheduled', step: id, agent: 'echo', term: 0 });
-    state = evolve(state, { type: 'decisionsRecorded', step: id, decisions: { artifact: `sha256:${'0'.repeat(64)}`, bytes: 99_999 } });
+    state = evolve(state, {
+      type: 'decisionsRecorded',
+      step: id,
+      decisions: { artifact: `sha256:${'0'.repeat(64)}`, bytes: 99_999 },
+    });
     state = evolve(state, { type: 'stepCompleted', step: id, output: { value } });
   }
   expect(jsonBytes(state)).toBeLessThan(1024 * 1024);

@@ -16,7 +16,11 @@ const refusal = (act: () => unknown): CadreError => {
 
 test('a goal alone, with documents, and with a plan are inputs', () => {
   const plan = { steps: [step('a', 'echo')] };
-  expect(parseTaskInput({ goal: 'find out', docs: '/docs', plan })).toEqual({ goal: 'find out', docs: '/docs', plan });
+  expect(parseTaskInput({ goal: 'find out', docs: '/docs', plan })).toEqual({
+    goal: 'find out',
+    docs: '/docs',
+    plan,
+  });
   expect(parseTaskInput({ goal: 'find out' })).toEqual({ goal: 'find out' });
 });
 

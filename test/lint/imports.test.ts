@@ -10,7 +10,10 @@ const LAYERS = ['core', 'workflows', 'storage', 'activities', 'client', 'workers
 afterEach(() => LAYERS.forEach((layer) => rmSync(planted(layer), { force: true })));
 
 function lint(layer: string, specifier: string): string {
-  writeFileSync(planted(layer), `import { something } from '${specifier}';\nexport const used = something;\n`);
+  writeFileSync(
+    planted(layer),
+    `import { something } from '${specifier}';\nexport const used = something;\n`,
+  );
   const oxlint = join(root, 'node_modules', '.bin', 'oxlint');
   const { stdout } = spawnSync(oxlint, ['-f', 'unix', planted(layer)], { cwd: root, encoding: 'utf8' });
   return stdout;

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder } from '../../src/storage/folders';
-import { fetchServerBinary, pickPort, startEmbeddedServer } from '../../src/workers/server';
+import { type ServerArguments, fetchServerBinary, pickPort, startEmbeddedServer } from '../../src/workers/server';
 
 /** A real Temporal server for a test file. */
 export interface DevServer {
@@ -21,7 +21,7 @@ export interface DevServer {
  * given. The binary is CADRE_TEMPORAL_BINARY, else what is on PATH or in the cache: a test fetches nothing.
  */
 export async function startDevServer(
-  options: { databaseFile?: string; port?: number } = {},
+  options: Pick<Partial<ServerArguments>, 'databaseFile' | 'port' | 'settings'> = {},
 ): Promise<DevServer> {
   const binary = await fetchServerBinary({
     cacheFolder: cacheFolder(),

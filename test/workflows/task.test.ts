@@ -38,7 +38,9 @@ beforeAll(async () => {
       }),
       agent('planner', (input) => {
         const { goal } = input as { goal: string };
-        return goal === 'bad' ? { steps: [step('a', 'nobody')] } : { steps: [step('a', 'echo', { input: goal })] };
+        return goal === 'bad'
+          ? { steps: [step('a', 'nobody')] }
+          : { steps: [step('a', 'echo', { input: goal })] };
       }),
     ],
   });
@@ -72,7 +74,9 @@ test('a step gets the outputs it refers to, and starts after the steps it needs'
 });
 
 test('a step without an input gets goal, instruction and needed outputs', async () => {
-  const { outputs } = await run({ steps: [step('a', 'echo', { input: 1 }), step('b', 'echo', { needs: ['a'] })] });
+  const { outputs } = await run({
+    steps: [step('a', 'echo', { input: 1 }), step('b', 'echo', { needs: ['a'] })],
+  });
   expect(outputs).toEqual({ b: { goal: 'a goal', instruction: 'do b', needs: { a: 1 } } });
 });
 
@@ -95,7 +99,11 @@ test('a failing attempt is retried with its checkpoint and the same idempotency 
 
 test('a step that fails for good fails the task, which says what finished and keeps the outputs', async () => {
   const error = await failure({
-    steps: [step('a', 'echo', { input: 1 }), step('b', 'broken', { needs: ['a'] }), step('c', 'echo', { needs: ['b'] })],
+    steps: [
+      step('a', 'echo', { input: 1 }),
+      step('b', 'broken', { needs: ['a'] }),
+      step('c', 'echo', { needs: ['b'] }),
+    ],
   });
   expect(error.type).toBe('StepFailed');
   expect(error.message).toBe('Step "b" (broken) failed: no such city');
@@ -114,8 +122,18 @@ test('a failure stops the steps that run beside it', async () => {
 
 test.each([
   ['an unknown agent', 'AgentUnknown', /"a" names the agent "nobody"/, [step('a', 'nobody')]],
-  ['an unknown need', 'PlanInvalid', /"a" needs "b", which is not a step/, [step('a', 'echo', { needs: ['b'] })]],
-  ['a circle', 'PlanInvalid', /in a circle/, [step('a', 'echo', { needs: ['b'] }), step('b', 'echo', { needs: ['a'] })]],
+  [
+    'an unknown need',
+    'PlanInvalid',
+    /"a" needs "b", which is not a step/,
+    [step('a', 'echo', { needs: ['b'] })],
+  ],
+  [
+    'a circle',
+    'PlanInvalid',
+    /in a circle/,
+    [step('a', 'echo', { needs: ['b'] }), step('b', 'echo', { needs: ['a'] })],
+  ],
   ['two steps of one id', 'PlanInvalid', /Two steps have the id "a"/, [step('a', 'echo'), step('a', 'echo')]],
 ] as const)('a plan with %s is refused before anything starts', async (_what, type, message, steps) => {
   const error: unknown = await run({ steps: [...steps] }).catch((thrown: unknown) => thrown);
@@ -131,7 +149,9 @@ test('an output over 32 KiB stands in history as a reference', async () => {
   const { task, outputs } = await run({ steps: [step('a', 'big')] });
   expect((outputs['a'] as string).length).toBe(100_000);
   const { state, history } = await task.describe();
-  expect(state.steps['a']).toMatchObject({ output: { artifact: expect.stringMatching(/^sha256:/) as string, bytes: 100_002 } });
+  expect(state.steps['a']).toMatchObject({
+    output: { artifact: expect.stringMatching(/^sha256:/) as string, bytes: 100_002 },
+  });
   expect(history.bytes).toBeLessThan(20_000);
 });
 
@@ -140,7 +160,14 @@ test('a local agent runs inside the workflow task and stands in the log', async 
   expect(outputs).toEqual({ a: 7 });
   const types: string[] = [];
   for await (const event of task.events()) types.push(event.type);
-  expect(types).toEqual(['taskStarted', 'planRequested', 'planned', 'stepScheduled', 'stepCompleted', 'taskCompleted']);
+  expect(types).toEqual([
+    'taskStarted',
+    'planRequested',
+    'planned',
+    'stepScheduled',
+    'stepCompleted',
+    'taskCompleted',
+  ]);
 });
 
 test('the log has every event in order, with its cause', async () => {
@@ -164,7 +191,10 @@ test('the log has every event in order, with its cause', async () => {
 });
 
 test('a cancelled task aborts its agents and starts no further step', async () => {
-  const task = await cadre.client.start({ goal: 'a goal', plan: { steps: [step('a', 'slow'), step('b', 'echo', { needs: ['a'] })] } });
+  const task = await cadre.client.start({
+    goal: 'a goal',
+    plan: { steps: [step('a', 'slow'), step('b', 'echo', { needs: ['a'] })] },
+  });
   await started(task.id);
   await task.cancel();
   await expect(task.result()).rejects.toMatchObject({ type: 'Cancelled' });
@@ -176,7 +206,9 @@ test('a cancelled task aborts its agents and starts no further step', async () =
 
 test('the query `state` answers with the fold of the history it names', async () => {
   const { task } = await run({ steps: [step('a', 'echo', { input: 1 })] });
-  const report = await cadre.environment.client.workflow.getHandle(task.id).query<{ historyLength: number; state: unknown }>('state');
+  const report = await cadre.environment.client.workflow
+    .getHandle(task.id)
+    .query<{ historyLength: number; state: unknown }>('state');
   expect(report.state).toEqual((await task.describe()).state);
 });
 

@@ -26,11 +26,15 @@ export const planner = defineAgent({
   output: z.custom<Plan>((value) => typeof value === 'object' && value !== null),
   policy: { startToClose: '1 minute', retry: { maximumAttempts: 3 } },
   async act({ goal, docs }, context) {
-    if (docs === undefined) throw new CadreError('DocumentsUnreadable', 'The task names no folder of documents');
+    if (docs === undefined)
+      throw new CadreError('DocumentsUnreadable', 'The task names no folder of documents');
     const { documents, others } = await listDocuments(docs, context.signal);
     if (documents.length === 0) {
       const instead = others.length === 0 ? '' : `, only ${others.length} of other formats`;
-      throw new CadreError('DocumentsUnreadable', `The folder ${docs} holds no document that can be read${instead}`);
+      throw new CadreError(
+        'DocumentsUnreadable',
+        `The folder ${docs} holds no document that can be read${instead}`,
+      );
     }
     const shards = planShards(documents);
     context.decide({
@@ -58,7 +62,8 @@ function planFor(question: string, docs: string, shards: readonly PlannedShard[]
       {
         id: 'analysis',
         agent: analysis.name,
-        instruction: shards.length === 1 ? 'weigh what was found' : `weigh what ${shards.length} researchers found`,
+        instruction:
+          shards.length === 1 ? 'weigh what was found' : `weigh what ${shards.length} researchers found`,
         input: { question, shards: reading.map((step) => ({ $output: step.id })) },
       },
       {

@@ -38,7 +38,9 @@ class Composer {
     unconfirmed: readonly Quote[],
   ) {
     const each = analysis.parts.length === 1 ? 2 : 1;
-    this.short = analysis.parts.flatMap((_, part) => analysis.findings.filter((finding) => finding.part === part).slice(0, each));
+    this.short = analysis.parts.flatMap((_, part) =>
+      analysis.findings.filter((finding) => finding.part === part).slice(0, each),
+    );
     this.changed = new Set(unconfirmed.map((quote) => quote.file));
   }
 
@@ -52,7 +54,10 @@ class Composer {
       this.sections.push(`None of the ${read} read answers this question.`);
       return;
     }
-    this.section('Short answer', this.short.map((finding) => this.bullet(finding, this.doubt(finding))));
+    this.section(
+      'Short answer',
+      this.short.map((finding) => this.bullet(finding, this.doubt(finding))),
+    );
   }
 
   /** A sentence of the short answer comes again only with those of other files that support it. */
@@ -61,19 +66,28 @@ class Composer {
     const single = this.analysis.findings.filter((finding) => {
       return finding.support.length === 0 && !this.short.includes(finding) && !this.differs(finding);
     });
-    this.section('What the sources agree on', agreed.map((finding) => {
-      const support = finding.support.map((quote) => `  ${this.bullet(quote)}`);
-      return [this.bullet(finding, this.doubt(finding)), ...support].join('\n');
-    }));
-    const title = agreed.length + this.analysis.differences.length > 0 ? 'What one source says' : 'What the sources say';
-    this.section(title, single.map((finding) => this.bullet(finding)));
+    this.section(
+      'What the sources agree on',
+      agreed.map((finding) => this.agreement(finding)),
+    );
+    const title =
+      agreed.length + this.analysis.differences.length > 0 ? 'What one source says' : 'What the sources say';
+    this.section(
+      title,
+      single.map((finding) => this.bullet(finding)),
+    );
   }
 
   differences(): void {
-    this.section('Sources differ — check', this.analysis.differences.map((difference) => {
-      const { left, right } = difference;
-      return [`- **${subject(difference)}**`, `  ${this.bullet(left)}`, `  ${this.bullet(right)}`].join('\n');
-    }));
+    this.section(
+      'Sources differ — check',
+      this.analysis.differences.map((difference) => {
+        const { left, right } = difference;
+        return [`- **${subject(difference)}**`, `  ${this.bullet(left)}`, `  ${this.bullet(right)}`].join(
+          '\n',
+        );
+      }),
+    );
   }
 
   gaps(): void {
@@ -81,11 +95,15 @@ class Composer {
   }
 
   notes(): void {
-    const formats = Object.entries(this.analysis.otherFormats).map(([format, count]) => `${count} .${format}`);
+    const formats = Object.entries(this.analysis.otherFormats).map(
+      ([format, count]) => `${count} .${format}`,
+    );
     const notes = this.analysis.notes.map(({ file, problem }) => `- ${code(file)}: ${problem}`);
     if (formats.length > 0) notes.push(`- Not a supported format yet: ${code(formats.join(', '))}`);
     for (const file of [...this.changed].sort(byCodeUnit)) {
-      notes.push(`- ${code(file)}: changed after it was read; its line numbers are those of the state that was read`);
+      notes.push(
+        `- ${code(file)}: changed after it was read; its line numbers are those of the state that was read`,
+      );
     }
     this.section('Notes', notes);
   }
@@ -94,9 +112,14 @@ class Composer {
     const counts = new Map<string, number>();
     for (const { file } of this.cited) counts.set(file, (counts.get(file) ?? 0) + 1);
     const files = [...counts].sort(([left], [right]) => byCodeUnit(left, right));
-    this.section('Sources', files.map(([file, count]) => `- ${code(file)}: ${countOf(count, 'sentence')}`));
+    this.section(
+      'Sources',
+      files.map(([file, count]) => `- ${code(file)}: ${countOf(count, 'sentence')}`),
+    );
     const read = countOf(this.analysis.filesRead, 'document');
-    this.sections.push(`${read} read, ${files.length} cited. Every sentence is quoted from the line it cites.`);
+    this.sections.push(
+      `${read} read, ${files.length} cited. Every sentence is quoted from the line it cites.`,
+    );
   }
 
   text(): string {
@@ -107,9 +130,21 @@ class Composer {
     if (lines.length > 0) this.sections.push(`## ${title}\n\n${lines.join('\n')}`);
   }
 
+  /** The same sentence in several files stands once, with all places. */
+  private agreement(finding: Finding): string {
+    const same = finding.support.filter((quote) => quote.text === finding.text);
+    const others = finding.support.filter((quote) => quote.text !== finding.text);
+    const first = [this.bullet(finding), ...same.map((quote) => this.cite(quote))].join(' ');
+    return [first + this.doubt(finding), ...others.map((quote) => `  ${this.bullet(quote)}`)].join('\n');
+  }
+
   private bullet(quote: Quote, doubt = ''): string {
+    return `- ${escaped(quote.text)} ${this.cite(quote)}${doubt}`;
+  }
+
+  private cite(quote: Quote): string {
     this.cited.push({ text: quote.text, file: quote.file, line: quote.line });
-    return `- ${escaped(quote.text)} ${code(`${quote.file}#L${quote.line}`)}${doubt}`;
+    return code(`${quote.file}#L${quote.line}`);
   }
 
   private doubt(quote: Quote): string {
@@ -146,10 +181,14 @@ function code(text: string): string {
   return `${fence} ${line} ${fence}`;
 }
 
-/** Quoted text must not become markup: HTML, links or emphasis. Code spans are kept as they are. */
+/** What would turn quoted text into a list, a heading, HTML, a link or emphasis. */
+const MARKUP =
+  /^[#+>-](?=\s)|(?<=^\d{1,9})[.)](?=\s)|<(?=[\p{L}/!?])|\[(?=[^\]]*\]\()|\\(?=\p{P})|\*(?=\S)|(?<=\S)\*|(?<![\p{L}\p{N}])_(?=\S)|(?<=\S)_(?![\p{L}\p{N}])/gu;
+
+/** Quoted text stays text: only code spans keep their meaning. */
 function escaped(text: string): string {
   return text
     .split(/(`[^`]+`)/)
-    .map((piece, index) => (index % 2 === 1 ? piece : piece.replace(/(^[#+>-](?=\s)|[<\\*[\]]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}]))/gu, '\\$1')))
+    .map((piece, index) => (index % 2 === 1 ? piece : piece.replace(MARKUP, '\\$&')))
     .join('');
 }

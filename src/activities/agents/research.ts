@@ -10,7 +10,11 @@ export const research = defineAgent({
   name: 'research',
   description: 'Finds the passages of Markdown, text and HTML files that may answer a question',
   skills: ['read', 'search'],
-  input: z.object({ question: questionSchema, docs: docsSchema, shard: shardSchema.default({ index: 0, of: 1 }) }),
+  input: z.object({
+    question: questionSchema,
+    docs: docsSchema,
+    shard: shardSchema.default({ index: 0, of: 1 }),
+  }),
   output: shardFindingsSchema,
   policy: { startToClose: '2 minutes' },
   async act(request, context) {
@@ -21,7 +25,11 @@ export const research = defineAgent({
     context.decide({
       type: 'passagesChosen',
       rationale: `${countOf(findings.candidates.length, 'passage')} from ${countOf(files.size, 'file')}`,
-      evidence: { filesRead: findings.filesRead, passagesRead: findings.statistics.passages, files: [...files] },
+      evidence: {
+        filesRead: findings.filesRead,
+        passagesRead: findings.statistics.passages,
+        files: [...files],
+      },
     });
     return findings;
   },

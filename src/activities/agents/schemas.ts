@@ -21,7 +21,9 @@ export const shardSchema = z
     from: z.string().optional(),
     before: z.string().optional(),
   })
-  .describe('A share of the documents, by path: from `from` up to but not including `before`') satisfies z.ZodType<Shard>;
+  .describe(
+    'A share of the documents, by path: from `from` up to but not including `before`',
+  ) satisfies z.ZodType<Shard>;
 
 export const shardFindingsSchema = z.object({
   filesRead: count,
@@ -45,7 +47,9 @@ const claim = quote.extend({ says: z.string() });
 export const analysisSchema = z.object({
   parts: z.array(z.string()),
   findings: z.array(quote.extend({ part: count, support: z.array(quote) })),
-  differences: z.array(z.object({ kind: z.enum(['number', 'negation', 'opposite']), left: claim, right: claim })),
+  differences: z.array(
+    z.object({ kind: z.enum(['number', 'negation', 'opposite']), left: claim, right: claim }),
+  ),
   gaps: z.array(z.object({ part: z.string(), missing: z.array(z.string()) })),
   filesRead: count,
   notes: z.array(note),

@@ -3,7 +3,15 @@ export type Decoded =
   | { readonly kind: 'text'; readonly text: string; readonly flaw?: string }
   | { readonly kind: 'binary' };
 
-const BINARY_MARKS = ['%PDF-', 'PK\u0003\u0004', '\u007fELF', '\u0089PNG', '\u00ff\u00d8\u00ff', 'GIF8', '\u001f\u008b'];
+const BINARY_MARKS = [
+  '%PDF-',
+  'PK\u0003\u0004',
+  '\u007fELF',
+  '\u0089PNG',
+  '\u00ff\u00d8\u00ff',
+  'GIF8',
+  '\u001f\u008b',
+];
 /** Text may hold a few strange bytes; this share of them is no text. */
 const STRANGE_MAXIMUM = 0.05;
 

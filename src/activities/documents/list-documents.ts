@@ -56,13 +56,16 @@ interface Found {
 async function openRoot(folder: string): Promise<string> {
   const path = resolve(folder);
   try {
-    if (!(await stat(path)).isDirectory()) throw new CadreError('DocumentsUnreadable', `${path} is not a folder`);
+    if (!(await stat(path)).isDirectory())
+      throw new CadreError('DocumentsUnreadable', `${path} is not a folder`);
     await readdir(path);
     return await realpath(path);
   } catch (cause) {
     if (cause instanceof CadreError) throw cause;
     const missing = codeOf(cause) === 'ENOENT';
-    const message = missing ? `There is no folder ${path}` : `The folder ${path} cannot be read (${codeOf(cause)})`;
+    const message = missing
+      ? `There is no folder ${path}`
+      : `The folder ${path} cannot be read (${codeOf(cause)})`;
     throw new CadreError('DocumentsUnreadable', message, { cause });
   }
 }

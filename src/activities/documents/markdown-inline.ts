@@ -56,11 +56,21 @@ function markUp(raw: string, references: ReadonlySet<string>): string {
   text = text.replace(IMAGE, blank).replace(FOOTNOTE, blank);
   text = unwrap(unwrap(text, LINK), LINK);
   text = text.replace(SHORTCUT, (whole, inner: string, at: number) => {
-    const label = raw.slice(at + 1, at + 1 + inner.length).replace(/\s+/g, ' ').toLowerCase();
+    const label = raw
+      .slice(at + 1, at + 1 + inner.length)
+      .replace(/\s+/g, ' ')
+      .toLowerCase();
     return references.has(label) ? GONE + inner + GONE : whole;
   });
   text = unwrap(text, AUTOLINK).replace(TAG, blank);
-  for (const emphasis of [STAR_EMPHASIS, INNER_STAR_EMPHASIS, STAR_EMPHASIS, LINE_EMPHASIS, LINE_EMPHASIS, STRIKE]) {
+  for (const emphasis of [
+    STAR_EMPHASIS,
+    INNER_STAR_EMPHASIS,
+    STAR_EMPHASIS,
+    LINE_EMPHASIS,
+    LINE_EMPHASIS,
+    STRIKE,
+  ]) {
     text = unwrap(text, emphasis);
   }
   return unwrap(text, ESCAPE);

@@ -55,7 +55,8 @@ class MarkdownReader {
     if (heading !== null) this.heading(heading[2] ?? '', heading[1]?.length ?? 1, this.at);
     else if (underline !== null && this.pending?.kind === 'paragraph') {
       this.underlined(underline[1]?.startsWith('=') === true ? 1 : 2);
-    } else if (line.trim() === '' || RULE.test(line) || REFERENCE.test(line) || ALERT.test(line)) this.flush();
+    } else if (line.trim() === '' || RULE.test(line) || REFERENCE.test(line) || ALERT.test(line))
+      this.flush();
     else if (ITEM.test(line)) this.open('item', line.replace(ITEM, ''));
     else if (this.pending !== undefined) this.pending.lines.push(line);
     else if (/^(?: {4}|\t)/.test(line) && !this.isInList()) this.add(line, this.at, 'label');
@@ -103,7 +104,10 @@ class MarkdownReader {
       return mark.startsWith(fence) && line.trim() === mark;
     };
     while (this.at < this.lines.length && !closes(withoutQuotes(this.lines[this.at] ?? ''))) this.at++;
-    const code = this.lines.slice(first, this.at).join('\n').replace(/[`[\]<>*_\\]/g, ' ');
+    const code = this.lines
+      .slice(first, this.at)
+      .join('\n')
+      .replace(/[`[\]<>*_\\]/g, ' ');
     this.add(code, first + 1, 'label');
     this.at++;
   }
@@ -140,7 +144,10 @@ class MarkdownReader {
 
 /** A table row without the outer bars; the inner ones stay, so that the row can be found in the file. */
 function cells(line: string): string {
-  return line.trim().replace(/^\|/, '').replace(/(?<!\\)\|$/, '');
+  return line
+    .trim()
+    .replace(/^\|/, '')
+    .replace(/(?<!\\)\|$/, '');
 }
 
 function withoutQuotes(line: string): string {

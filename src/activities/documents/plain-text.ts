@@ -44,5 +44,7 @@ function isHeading(line: string, previous: string, next: string): boolean {
   if (UNDERLINE.test(next) && previous.trim() === '') return true;
   const alone = (previous.trim() === '' || UNDERLINE.test(previous)) && next.trim() === '';
   if (!alone) return false;
-  return NUMBERED_HEADING.test(text) || (/\p{Lu}{2}/u.test(text) && !/\p{Ll}/u.test(text) && !/[.!?]$/.test(text));
+  return (
+    NUMBERED_HEADING.test(text) || (/\p{Lu}{2}/u.test(text) && !/\p{Ll}/u.test(text) && !/[.!?]$/.test(text))
+  );
 }

@@ -45,19 +45,27 @@ export function planShards(
     done += work(document);
     const left = documents.length - index - 1;
     const open = count - ends.length - 1;
-    if (open > 0 && left >= open && (done >= (total * (ends.length + 1)) / count || left === open)) ends.push(index + 1);
+    if (open > 0 && left >= open && (done >= (total * (ends.length + 1)) / count || left === open))
+      ends.push(index + 1);
   });
   return [...ends, documents.length].map((end, index) => {
     const begin = ends[index - 1] ?? 0;
     const from = index === 0 ? undefined : documents[begin]?.file;
     const before = documents[end]?.file;
-    const shard = { index, of: count, ...(from === undefined ? {} : { from }), ...(before === undefined ? {} : { before }) };
+    const shard = {
+      index,
+      of: count,
+      ...(from === undefined ? {} : { from }),
+      ...(before === undefined ? {} : { before }),
+    };
     return { shard, first: begin + 1, last: end };
   });
 }
 
 export function isInShard(file: string, shard: Shard): boolean {
-  return (shard.from === undefined || file >= shard.from) && (shard.before === undefined || file < shard.before);
+  return (
+    (shard.from === undefined || file >= shard.from) && (shard.before === undefined || file < shard.before)
+  );
 }
 
 function shardCount(documents: readonly ListedDocument[]): number {

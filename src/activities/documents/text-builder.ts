@@ -31,7 +31,8 @@ export class TextBuilder {
     const text = this.endsWithSpace && collapsed.startsWith(' ') ? collapsed.slice(1) : collapsed;
     if (text === '') return;
     const first = text === ' ' ? undefined : line;
-    if (first !== undefined && this.starts.at(-1)?.line !== first) this.starts.push({ offset: this.length, line });
+    if (first !== undefined && this.starts.at(-1)?.line !== first)
+      this.starts.push({ offset: this.length, line });
     this.parts.push(text);
     this.length += text.length;
     this.endsWithSpace = text.endsWith(' ');

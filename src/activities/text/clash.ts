@@ -32,18 +32,40 @@ const OPPOSITE_SHARED = 2;
 const DENIAL_SHARED = 3;
 const HEADING_SHARE = 0.5;
 const OPPOSITES = [
-  'allow forbid', 'allow prohibit', 'permit forbid', 'always never', 'required optional', 'mandatory optional',
-  'enable disable', 'enabled disabled', 'increase decrease', 'minimum maximum', 'automatic manual',
-  'automatically manually', 'accept reject', 'public private', 'include exclude', 'encrypted unencrypted',
-  'before after', 'synchronous asynchronous', 'internal external', 'daily weekly', 'weekly monthly', 'daily monthly',
-  'monthly quarterly', 'quarterly yearly', 'monthly yearly', 'monthly annually', 'quarterly annually',
+  'allow forbid',
+  'allow prohibit',
+  'permit forbid',
+  'always never',
+  'required optional',
+  'mandatory optional',
+  'enable disable',
+  'enabled disabled',
+  'increase decrease',
+  'automatic manual',
+  'automatically manually',
+  'accept reject',
+  'public private',
+  'include exclude',
+  'encrypted unencrypted',
+  'before after',
+  'synchronous asynchronous',
+  'internal external',
+  'daily weekly',
+  'weekly monthly',
+  'daily monthly',
+  'monthly quarterly',
+  'quarterly yearly',
+  'monthly yearly',
+  'monthly annually',
+  'quarterly annually',
 ].map((pair) => pair.split(' ') as [string, string]);
 
 /** `weightOf` is how much a term tells. */
 export function statement(text: string, heading: string, weightOf: (term: string) => number): Statement {
   const found = quantities(text);
   let bare = text;
-  for (const one of found) bare = bare.slice(0, one.from) + ' '.repeat(one.to - one.from) + bare.slice(one.to);
+  for (const one of found)
+    bare = bare.slice(0, one.from) + ' '.repeat(one.to - one.from) + bare.slice(one.to);
   return {
     text,
     subject: new Map(contentTerms(bare).map((term) => [term, weightOf(term)])),
@@ -84,7 +106,12 @@ function denial(left: Statement, right: Statement, shared: number): Clash | unde
 }
 
 /** The share of what `one` is about that `other` names too; what only its headings name counts in part. */
-function likeness(one: Statement, other: Statement, headingShare: number, apart?: ReadonlySet<string>): number {
+function likeness(
+  one: Statement,
+  other: Statement,
+  headingShare: number,
+  apart?: ReadonlySet<string>,
+): number {
   let common = 0;
   let total = 0;
   for (const [term, weight] of one.subject) {
@@ -119,8 +146,10 @@ function list(all: readonly Quantity[]): string {
 function oppositeWords(left: string, right: string): { left: string; right: string } | undefined {
   const has = (text: string, word: string): boolean => new RegExp(`\\b${word}\\b`, 'i').test(text);
   for (const [one, other] of OPPOSITES) {
-    if (has(left, one) && has(right, other) && !has(left, other) && !has(right, one)) return { left: one, right: other };
-    if (has(left, other) && has(right, one) && !has(left, one) && !has(right, other)) return { left: other, right: one };
+    if (has(left, one) && has(right, other) && !has(left, other) && !has(right, one))
+      return { left: one, right: other };
+    if (has(left, other) && has(right, one) && !has(left, one) && !has(right, other))
+      return { left: other, right: one };
   }
   return undefined;
 }

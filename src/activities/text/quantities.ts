@@ -15,21 +15,59 @@ export interface Quantity {
 }
 
 const NUMBER_WORDS = new Map(
-  'one two three four five six seven eight nine ten eleven twelve'.split(' ').map((word, index) => [word, index + 1]),
+  'one two three four five six seven eight nine ten eleven twelve'
+    .split(' ')
+    .map((word, index) => [word, index + 1]),
 );
-for (const [word, value] of [['twenty', 20], ['thirty', 30], ['forty', 40], ['fifty', 50], ['sixty', 60], ['ninety', 90]] as const) {
+for (const [word, value] of [
+  ['twenty', 20],
+  ['thirty', 30],
+  ['forty', 40],
+  ['fifty', 50],
+  ['sixty', 60],
+  ['ninety', 90],
+] as const) {
   NUMBER_WORDS.set(word, value);
 }
 /** Seconds. */
 const DURATIONS = new Map<string, number>([
-  ['ms', 0.001], ['millisecond', 0.001], ['s', 1], ['sec', 1], ['second', 1], ['min', 60], ['minute', 60],
-  ['h', 3600], ['hour', 3600], ['day', 86_400], ['week', 604_800], ['month', 2_592_000], ['quarter', 7_776_000],
+  ['ms', 0.001],
+  ['millisecond', 0.001],
+  ['s', 1],
+  ['sec', 1],
+  ['second', 1],
+  ['min', 60],
+  ['minute', 60],
+  ['h', 3600],
+  ['hour', 3600],
+  ['day', 86_400],
+  ['week', 604_800],
+  ['month', 2_592_000],
+  ['quarter', 7_776_000],
   ['year', 31_536_000],
 ]);
 /** Words that stand between a number and what it counts. */
-const BETWEEN = new Set(['consecutive', 'successive', 'full', 'whole', 'working', 'business', 'calendar', 'different', 'further', 'additional']);
-const CURRENCY = /([€$£¥])\s?(\d[\d,]*(?:\.\d+)?)|(\d[\d,]*(?:\.\d+)?)\s?([€£¥%]|per cent\b|percent\b|(?:euros?|dollars?|pounds?)\b)/giu;
-const CURRENCY_WORDS = new Map([['euro', '€'], ['dollar', '$'], ['pound', '£'], ['per cent', '%'], ['percent', '%']]);
+const BETWEEN = new Set([
+  'consecutive',
+  'successive',
+  'full',
+  'whole',
+  'working',
+  'business',
+  'calendar',
+  'different',
+  'further',
+  'additional',
+]);
+const CURRENCY =
+  /([€$£¥])\s?(\d[\d,]*(?:\.\d+)?)|(\d[\d,]*(?:\.\d+)?)\s?([€£¥%]|per cent\b|percent\b|(?:euros?|dollars?|pounds?)\b)/giu;
+const CURRENCY_WORDS = new Map([
+  ['euro', '€'],
+  ['dollar', '$'],
+  ['pound', '£'],
+  ['per cent', '%'],
+  ['percent', '%'],
+]);
 /** `0-based` and `5-star` count nothing; `30-second` is a duration. */
 const HYPHEN = /[\u2010\u2011-]/;
 const CODE = /`[^`]*`/g;
@@ -80,12 +118,17 @@ function countedQuantity(found: readonly Word[], at: number, text: string): Quan
 /** The number that begins at `at`, and the index of its last word: `10,000` is two words. */
 function numberAt(found: readonly Word[], at: number, text: string): [number | undefined, number] {
   const word = found[at];
-  if (word === undefined || isLabel(found, at, text) || /[-:/.,#§]/.test(text[word.from - 1] ?? '')) return [undefined, at];
+  if (word === undefined || isLabel(found, at, text) || /[-:/.,#§]/.test(text[word.from - 1] ?? ''))
+    return [undefined, at];
   const spelled = NUMBER_WORDS.get(word.text);
   if (spelled !== undefined) return [spelled, at];
   if (!/^\d+(?:\.\d+)?$/.test(word.text) || /[:/]/.test(text[word.to] ?? '')) return [undefined, at];
   const thousands = found[at + 1];
-  if (thousands !== undefined && text.slice(word.to, thousands.from) === ',' && /^\d{3}$/.test(thousands.text)) {
+  if (
+    thousands !== undefined &&
+    text.slice(word.to, thousands.from) === ',' &&
+    /^\d{3}$/.test(thousands.text)
+  ) {
     return [Number(word.text + thousands.text), at + 1];
   }
   return [Number(word.text), at];

@@ -35,7 +35,8 @@ export interface Question {
   readonly parts: readonly QuestionPart[];
 }
 
-const ASKING = 'who|whom|whose|what|when|where|which|why|how|is|are|do|does|did|can|could|should|must|may|will|would';
+const ASKING =
+  'who|whom|whose|what|when|where|which|why|how|is|are|do|does|did|can|could|should|must|may|will|would';
 const PART_END = new RegExp(
   `[?;]+\\s*|[,.]?\\s+(?:and|or|but)\\s+(?=(?:(?:at|by|for|from|in|on|to|with)\\s+)?(?:${ASKING})\\b)|,\\s+(?=(?:${ASKING})\\b)`,
   'iu',
@@ -57,7 +58,9 @@ const CONCEPTS_MAXIMUM = 32;
 export function parseQuestion(text: string): Question {
   const concepts: Concept[] = [];
   const pieces = text.replace(/\s+/g, ' ').trim().split(PART_END);
-  const texts = pieces.map((piece) => piece.replace(/[\s.,:!]+$/, '')).filter((piece) => /[\p{L}\p{N}]/u.test(piece));
+  const texts = pieces
+    .map((piece) => piece.replace(/[\s.,:!]+$/, ''))
+    .filter((piece) => /[\p{L}\p{N}]/u.test(piece));
   const kept = texts.slice(0, PARTS_MAXIMUM - 1);
   if (texts.length >= PARTS_MAXIMUM) kept.push(texts.slice(PARTS_MAXIMUM - 1).join(', '));
   const drafts = kept.map((part) => ({ text: part, concepts: addConcepts(part, concepts) }));
@@ -86,7 +89,9 @@ function addConcepts(part: string, concepts: Concept[]): number[] {
     const joined = [joinedTerm(found, at - 1, part), joinedTerm(found, at, part)];
     const terms = [...own, ...joined.filter((term) => term !== undefined)];
     const weight = word.from >= actor.from && word.to <= actor.to ? ACTOR_WEIGHT : 1;
-    indexes.add(concepts.push({ label: part.slice(word.from, word.to), terms: [...new Set(terms)], weight }) - 1);
+    indexes.add(
+      concepts.push({ label: part.slice(word.from, word.to), terms: [...new Set(terms)], weight }) - 1,
+    );
   });
   return [...indexes];
 }
@@ -110,7 +115,8 @@ function joinedTerm(found: ReturnType<typeof words>, at: number, text: string): 
 
 function answerKind(part: string): AnswerKind {
   if (/\bhow (?:often|long|many|much|old|soon|far|fast|quickly|large|big)\b/i.test(part)) return 'number';
-  if (/\b(?:what|which) (?:number|amount|limit|percentage|share|size|port|version)\b/i.test(part)) return 'number';
+  if (/\b(?:what|which) (?:number|amount|limit|percentage|share|size|port|version)\b/i.test(part))
+    return 'number';
   if (/\bwhen\b/i.test(part)) return 'time';
   return /\bwho(?:m|se)?\b/i.test(part) ? 'person' : 'any';
 }

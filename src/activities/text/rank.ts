@@ -27,7 +27,8 @@ const SHORTEST = 0.6;
 
 export function sumStatistics(all: readonly PassageStatistics[], concepts: number): PassageStatistics {
   const containing = new Array<number>(concepts).fill(0);
-  for (const one of all) one.containing.forEach((count, index) => (containing[index] = (containing[index] ?? 0) + count));
+  for (const one of all)
+    one.containing.forEach((count, index) => (containing[index] = (containing[index] ?? 0) + count));
   return {
     passages: all.reduce((sum, one) => sum + one.passages, 0),
     words: all.reduce((sum, one) => sum + one.words, 0),
@@ -46,7 +47,11 @@ export function rarity(containing: number, total: number): number {
 }
 
 /** The score of one passage; `weights` has one number a concept. */
-export function score(passage: RankedText, weights: readonly number[], statistics: PassageStatistics): number {
+export function score(
+  passage: RankedText,
+  weights: readonly number[],
+  statistics: PassageStatistics,
+): number {
   const factor = lengthFactor(passage.words, statistics);
   let sum = 0;
   weights.forEach((weight, index) => {
@@ -56,11 +61,12 @@ export function score(passage: RankedText, weights: readonly number[], statistic
   return sum;
 }
 
-/** From 0 to `SATURATION + 1`: the tenth mention adds less than the second. */
-export function saturated(count: number, lengthFactor: number): number {
-  return (count * (SATURATION + 1)) / (count + SATURATION * lengthFactor);
+/** From 0 to 2.2: the tenth mention adds less than the second. `factor` is the {@link lengthFactor}. */
+export function saturated(count: number, factor: number): number {
+  return (count * (SATURATION + 1)) / (count + SATURATION * factor);
 }
 
+/** 1 for a passage of mean length, more for longer ones. */
 export function lengthFactor(words: number, statistics: PassageStatistics): number {
   const mean = statistics.words / Math.max(1, statistics.passages);
   const length = Math.max(words, mean * SHORTEST) / Math.max(1, mean);

@@ -38,7 +38,8 @@ export function sentences(text: string): Sentence[] {
 function belongsTogether(before: string, after: string, cut: boolean): boolean {
   if (cut && !/[.!?。！？…]\s*$/.test(before)) return true;
   if (ABBREVIATION.test(before.slice(-16)) || NUMBER_ONLY.test(before)) return true;
-  if (/^\p{Ll}/u.test(after) && !/^(?:\p{L}\p{M}*){0,3}\s*$/u.test(after)) return /[.!?…]["'”’)\]]*\s*$/u.test(before);
+  if (/^\p{Ll}/u.test(after) && !/^(?:\p{L}\p{M}*){0,3}\s*$/u.test(after))
+    return /[.!?…]["'”’)\]]*\s*$/u.test(before);
   return (before.split('`').length - 1) % 2 === 1 && before.length < 2000 && after.includes('`');
 }
 

@@ -5,7 +5,9 @@ export type Vector = ReadonlyMap<string, number>;
 export function vector(terms: readonly string[], weightOf: (term: string) => number): Vector {
   const counts = new Map<string, number>();
   for (const term of terms) counts.set(term, (counts.get(term) ?? 0) + 1);
-  const weighted = [...counts].map(([term, count]) => [term, (1 + Math.log(count)) * weightOf(term)] as const);
+  const weighted = [...counts].map(
+    ([term, count]) => [term, (1 + Math.log(count)) * weightOf(term)] as const,
+  );
   const length = Math.sqrt(weighted.reduce((sum, [, weight]) => sum + weight * weight, 0));
   return new Map(length === 0 ? [] : weighted.map(([term, weight]) => [term, weight / length]));
 }

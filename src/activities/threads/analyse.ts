@@ -48,14 +48,26 @@ const SUPPORT_MAXIMUM = 2;
 const DIFFERENCE_FLOOR = 0.25;
 
 /** Brings the findings of all shards together; the result does not depend on how many there are. */
-export function analyse(request: { readonly question: string; readonly shards: readonly ShardFindings[] }): Analysis {
+export function analyse(request: {
+  readonly question: string;
+  readonly shards: readonly ShardFindings[];
+}): Analysis {
   const question = parseQuestion(request.question);
-  const statistics = sumStatistics(request.shards.map((shard) => shard.statistics), question.concepts.length);
-  const candidates = request.shards.flatMap((shard) => shard.candidates).sort(byPlace);
+  const statistics = sumStatistics(
+    request.shards.map((shard) => shard.statistics),
+    question.concepts.length,
+  );
+  const candidates = request.shards.flatMap((shard) => shard.candidates);
   const chosen = question.parts.map((part) => choosePassages(part, question, candidates, statistics));
   const rarityOf = termRarity(distinct(chosen.flat().map((one) => one.candidate)));
   const weighed = question.parts.map((part, index) => {
-    return weighSentences(part, question, chosen[index] ?? [], partWeights(part, question, statistics), rarityOf);
+    return weighSentences(
+      part,
+      question,
+      chosen[index] ?? [],
+      partWeights(part, question, statistics),
+      rarityOf,
+    );
   });
   const answered = question.parts.map((_, index) => isAnswered(weighed[index] ?? []));
   const relevant = weighed.map((sentences, index) => (answered[index] === true ? relevantOf(sentences) : []));
@@ -67,7 +79,9 @@ export function analyse(request: { readonly question: string; readonly shards: r
       return answered[index] === true ? [] : [gapOf(part, question, statistics.containing)];
     }),
     filesRead: request.shards.reduce((sum, shard) => sum + shard.filesRead, 0),
-    notes: request.shards.flatMap((shard) => shard.notes).sort((left, right) => byCodeUnit(left.file, right.file)),
+    notes: request.shards
+      .flatMap((shard) => shard.notes)
+      .sort((left, right) => byCodeUnit(left.file, right.file)),
     otherFormats: sumFormats(request.shards),
   };
 }
@@ -83,7 +97,10 @@ function relevantOf(sentences: readonly WeighedSentence[]): WeighedSentence[] {
     .map((sentence) => ({ ...sentence, relevance: sentence.relevance / best }));
 }
 
-function chooseFindings(parts: readonly (readonly WeighedSentence[])[], rarityOf: (term: string) => number): Finding[] {
+function chooseFindings(
+  parts: readonly (readonly WeighedSentence[])[],
+  rarityOf: (term: string) => number,
+): Finding[] {
   const answered = parts.filter((sentences) => sentences.length > 0).length;
   const each = Math.min(FINDINGS_A_PART, Math.ceil(FINDINGS_MAXIMUM / Math.max(1, answered)));
   const all = distinctSentences(parts.flat());
@@ -154,8 +171,8 @@ function distinct(candidates: readonly Candidate[]): Candidate[] {
 function sumFormats(shards: readonly ShardFindings[]): Record<string, number> {
   const sums = new Map<string, number>();
   for (const shard of shards) {
-    for (const [format, count] of Object.entries(shard.otherFormats)) sums.set(format, (sums.get(format) ?? 0) + count);
+    for (const [format, count] of Object.entries(shard.otherFormats))
+      sums.set(format, (sums.get(format) ?? 0) + count);
   }
   return Object.fromEntries([...sums].sort(([left], [right]) => byCodeUnit(left, right)));
 }
-

@@ -14,7 +14,10 @@ export interface Citation {
  * Reads the cited files again and returns the citations that do not hold now: the file vanished, or another
  * sentence stands on that line.
  */
-export function checkCitations(request: { readonly docs: string; readonly citations: readonly Citation[] }): Citation[] {
+export function checkCitations(request: {
+  readonly docs: string;
+  readonly citations: readonly Citation[];
+}): Citation[] {
   const sentences = new Map<string, ReadonlySet<string>>();
   const folder = rootOf(request.docs);
   return request.citations.filter((citation) => {

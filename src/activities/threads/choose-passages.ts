@@ -1,13 +1,6 @@
 import { partWeights } from '../text/part-weights';
 import type { Question, QuestionPart } from '../text/question';
-import {
-  type PassageStatistics,
-  coverage,
-  lengthFactor,
-  rarity,
-  saturated,
-  score,
-} from '../text/rank';
+import { type PassageStatistics, coverage, lengthFactor, rarity, saturated, score } from '../text/rank';
 import { contentTerms } from '../text/words';
 import { type Candidate, byPlace } from './find-passages';
 
@@ -23,6 +16,7 @@ const FEEDBACK_PASSAGES = 5;
 const FEEDBACK_TERMS = 6;
 const FEEDBACK_WEIGHT = 0.25;
 const HEADING_ASKS_FACTOR = 1.5;
+const ASTRAY_FACTOR = 0.75;
 const SCORE_MINIMUM_SHARE = 0.5;
 const COVERAGE_MINIMUM = 1 / 3;
 const PASSAGES_A_FILE = 3;
@@ -39,15 +33,19 @@ export function choosePassages(
   statistics: PassageStatistics,
 ): ChosenPassage[] {
   const weights = partWeights(part, question, statistics);
-  const fit = (candidate: Candidate): number => (headingAsks(part, candidate) ? HEADING_ASKS_FACTOR : 1);
-  const pool = ranked(candidates, (one) => fit(one) * score(one, weights, statistics)).slice(0, POOL);
+  const plain = (one: Candidate): number =>
+    score(one, weights, statistics) * (asksElse(part, one) ? ASTRAY_FACTOR : 1);
+  const fitting = (value: number, one: Candidate): number =>
+    value * (headingAsks(part, one) ? HEADING_ASKS_FACTOR : 1);
+  const pool = ranked(candidates, (one) => fitting(plain(one), one)).slice(0, POOL);
   const feedback = feedbackTerms(pool, question);
   const scores = new Map(
-    pool.map(({ candidate }) => {
-      return [candidate, score(candidate, weights, statistics) + feedbackScore(candidate, feedback, statistics)] as const;
-    }),
+    pool.map(
+      ({ candidate }) =>
+        [candidate, plain(candidate) + feedbackScore(candidate, feedback, statistics)] as const,
+    ),
   );
-  const again = ranked([...scores.keys()], (candidate) => fit(candidate) * (scores.get(candidate) ?? 0));
+  const again = ranked([...scores.keys()], (candidate) => fitting(scores.get(candidate) ?? 0, candidate));
   const best = Math.max(0, ...scores.values());
   const perFile = new Map<string, number>();
   return again
@@ -67,7 +65,16 @@ export function headingAsks(part: QuestionPart, candidate: Candidate): boolean {
   return part.asks !== undefined && new RegExp(`\\b${part.asks}\\b`, 'i').test(heading);
 }
 
-function ranked(candidates: readonly Candidate[], scoreOf: (candidate: Candidate) => number): ChosenPassage[] {
+/** True for a section titled with another question word, such as `Who approves` where it is asked when. */
+function asksElse(part: QuestionPart, candidate: Candidate): boolean {
+  if (part.asks === undefined || headingAsks(part, candidate)) return false;
+  return /^(?:when|where|who|why|how)\b/i.test(candidate.headings.at(-1) ?? '');
+}
+
+function ranked(
+  candidates: readonly Candidate[],
+  scoreOf: (candidate: Candidate) => number,
+): ChosenPassage[] {
   return candidates
     .map((candidate) => ({ candidate, score: scoreOf(candidate) }))
     .sort((left, right) => right.score - left.score || byPlace(left.candidate, right.candidate));
@@ -83,7 +90,10 @@ function feedbackTerms(pool: readonly ChosenPassage[], question: Question): Map<
   }
   const weighted = [...weights]
     .filter(([, passages]) => passages > 1)
-    .map(([term, passages]) => [term, passages * rarity(texts.filter((terms) => terms.has(term)).length, pool.length)] as const)
+    .map(
+      ([term, passages]) =>
+        [term, passages * rarity(texts.filter((terms) => terms.has(term)).length, pool.length)] as const,
+    )
     .sort((left, right) => right[1] - left[1] || (left[0] < right[0] ? -1 : 1));
   return new Map(weighted.slice(0, FEEDBACK_TERMS));
 }

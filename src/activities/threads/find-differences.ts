@@ -28,7 +28,9 @@ export function findDifferences(
   sentences: readonly WeighedSentence[],
   rarityOf: (term: string) => number,
 ): Difference[] {
-  const compared = [...sentences].sort((left, right) => right.relevance - left.relevance || inPlace(left, right));
+  const compared = [...sentences].sort(
+    (left, right) => right.relevance - left.relevance || inPlace(left, right),
+  );
   const prepared = compared.slice(0, SENTENCES_COMPARED).map((sentence) => ({
     sentence,
     statement: statement(sentence.text, sentence.heading, rarityOf),
@@ -60,9 +62,10 @@ function compare(
   if (clash === undefined) return [];
   const left = { ...quoteOf(one.sentence), says: clash.left };
   const right = { ...quoteOf(other.sentence), says: clash.right };
-  const difference: Difference = inPlace(left, right) <= 0
-    ? { kind: clash.kind, left, right }
-    : { kind: clash.kind, left: right, right: left };
+  const difference: Difference =
+    inPlace(left, right) <= 0
+      ? { kind: clash.kind, left, right }
+      : { kind: clash.kind, left: right, right: left };
   const weight = clash.likeness * Math.sqrt(one.sentence.relevance * other.sentence.relevance);
   return [{ pair: [one.sentence, other.sentence], weight, difference }];
 }

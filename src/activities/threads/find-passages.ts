@@ -3,7 +3,13 @@ import { jsonBytes } from '../../core/json';
 import { type Note, byCodeUnit } from '../documents/document';
 import { extensionOf } from '../documents/readers';
 import { type Listing, listDocuments } from '../documents/list-documents';
-import { type CitedSentence, type Passage, citableSentences, linesOf, passagesOf } from '../documents/passages';
+import {
+  type CitedSentence,
+  type Passage,
+  citableSentences,
+  linesOf,
+  passagesOf,
+} from '../documents/passages';
 import { readDocument } from '../documents/read-document';
 import { type Shard, isInShard } from '../documents/shards';
 import { ConceptCounter } from '../text/concept-counter';
@@ -53,7 +59,10 @@ export async function findPassages(request: {
 }): Promise<FindPassagesResult> {
   try {
     const listing = await listDocuments(request.docs);
-    return { kind: 'found', ...searchShard(request.docs, listing, parseQuestion(request.question), request.shard) };
+    return {
+      kind: 'found',
+      ...searchShard(request.docs, listing, parseQuestion(request.question), request.shard),
+    };
   } catch (error) {
     if (isCadreError(error)) return { kind: 'refused', message: error.message };
     throw error;
@@ -102,12 +111,19 @@ class ShardSearch {
       ranked.counts.forEach((count, concept) => {
         if (count > 0) this.containing[concept] = (this.containing[concept] ?? 0) + 1;
       });
-      const matches = ranked.counts.some((count) => count > 0) || (this.question.concepts.length === 0 && index === 0);
+      const matches =
+        ranked.counts.some((count) => count > 0) || (this.question.concepts.length === 0 && index === 0);
       if (!matches && found > 0) return;
       const sentences = citableSentences(passage);
       found += sentences.length;
       if (!matches || sentences.length === 0) return;
-      this.kept.push({ file, lines: linesOf(passage), headings: [...passage.headings], ...ranked, sentences });
+      this.kept.push({
+        file,
+        lines: linesOf(passage),
+        headings: [...passage.headings],
+        ...ranked,
+        sentences,
+      });
     });
     if (this.kept.length > 2 * KEPT_MAXIMUM) this.drop();
     return found;
@@ -148,8 +164,13 @@ function inOrder(candidates: readonly Candidate[], scoreOf: (candidate: Candidat
 }
 
 /** Orders by file, then by line. */
-export function byPlace(left: Pick<Candidate, 'file' | 'lines'>, right: Pick<Candidate, 'file' | 'lines'>): number {
-  return byCodeUnit(left.file, right.file) || left.lines[0] - right.lines[0] || left.lines[1] - right.lines[1];
+export function byPlace(
+  left: Pick<Candidate, 'file' | 'lines'>,
+  right: Pick<Candidate, 'file' | 'lines'>,
+): number {
+  return (
+    byCodeUnit(left.file, right.file) || left.lines[0] - right.lines[0] || left.lines[1] - right.lines[1]
+  );
 }
 
 /** The best of each part in turn, each passage once, as many as the limits allow. */
@@ -181,5 +202,8 @@ function shortened(notes: readonly Note[]): Note[] {
   const sorted = [...notes].sort((left, right) => byCodeUnit(left.file, right.file));
   if (sorted.length <= NOTES_MAXIMUM) return sorted;
   const more = sorted.length - NOTES_MAXIMUM;
-  return [...sorted.slice(0, NOTES_MAXIMUM), { file: '.', problem: `${more} more files have notes like these` }];
+  return [
+    ...sorted.slice(0, NOTES_MAXIMUM),
+    { file: '.', problem: `${more} more files have notes like these` },
+  ];
 }

@@ -39,8 +39,10 @@ const ANSWERS: Readonly<Record<AnswerKind, RegExp | undefined>> = {
 const ANSWER_FACTOR = 1.35;
 const HEADING_ASKS_FACTOR = 1.5;
 const ASTRAY_FACTOR = 0.6;
-const POINTS_ELSEWHERE = /^(?:see|read|refer|click|check out|for (?:more|details|further)|more (?:on|about|details)|learn more)\b/i;
-const LEANS_BACK = /^(?:this|that|these|those|it|they|he|she|otherwise|however|but|also|then|instead|so|such)\b/i;
+const POINTS_ELSEWHERE =
+  /^(?:see|read|refer|click|check out|for (?:more|details|further)|more (?:on|about|details)|learn more)\b/i;
+const LEANS_BACK =
+  /^(?:this|that|these|those|it|they|he|she|otherwise|however|but|also|then|instead|so|such)\b/i;
 const EXCEPTION = /^(?:if|unless|except|in case|only if|should)\b/i;
 const UNFINISHED_FACTORS = { paragraph: 0.6, item: 0.75, row: 0.5 } as const;
 const FINISHED = /[.!。！｡…]["'”’)\]`*]*$/u;
@@ -67,20 +69,31 @@ export function weighSentences(
   const others = conceptsAstray(part, question);
   const drafts = passages.flatMap(({ candidate, score }) => {
     const heading = counter.count(candidate.headings.join('\n')).counts;
-    const around = counter.count(`${candidate.headings.join('\n')}\n${candidate.file.replace(/[/_.-]+/g, ' ')}`).counts;
+    const around = counter.count(
+      `${candidate.headings.join('\n')}\n${candidate.file.replace(/[/_.-]+/g, ' ')}`,
+    ).counts;
     return candidate.sentences.map((sentence) => {
       const own = counter.count(sentence.text).counts;
       const named = weights.reduce((sum, weight, index) => {
         if ((own[index] ?? 0) > 0) return sum + weight;
         return sum + ((heading[index] ?? 0) > 0 ? weight * HEADING_SHARE : 0);
       }, 0);
-      const says = named * Math.sqrt(score) * form(sentence, part.answer, own) * fit(part, candidate, sentence.text);
+      const says =
+        named * Math.sqrt(score) * form(sentence, part.answer, own) * fit(part, candidate, sentence.text);
       const astray = others.some((concept) => (own[concept] ?? 0) > 0);
-      return { sentence, candidate, says: astray ? says * ASTRAY_FACTOR : says, covers: coversPart(part, weights, { own, around }) };
+      return {
+        sentence,
+        candidate,
+        says: astray ? says * ASTRAY_FACTOR : says,
+        covers: coversPart(part, weights, { own, around }),
+      };
     });
   });
   const vectors = drafts.map((draft) => vector(contentTerms(draft.sentence.text), rarityOf));
-  const ranks = biasedTextRank(vectors, drafts.map((draft) => draft.says));
+  const ranks = biasedTextRank(
+    vectors,
+    drafts.map((draft) => draft.says),
+  );
   return drafts.map(({ sentence, candidate, covers }, index) => ({
     text: sentence.text,
     file: candidate.file,
@@ -93,7 +106,11 @@ export function weighSentences(
 }
 
 /** How well a sentence stands by itself and answers this kind of question: about 0.05 to 1.35. */
-function form(sentence: Candidate['sentences'][number], answer: AnswerKind, named: readonly number[]): number {
+function form(
+  sentence: Candidate['sentences'][number],
+  answer: AnswerKind,
+  named: readonly number[],
+): number {
   const { text, kind } = sentence;
   let factor = ANSWERS[answer]?.test(text) === true ? ANSWER_FACTOR : 1;
   if (POINTS_ELSEWHERE.test(text)) factor *= 0.3;

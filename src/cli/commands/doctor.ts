@@ -28,7 +28,9 @@ const NODE_MINIMUM = [20, 19] as const;
 
 export function doctorCommand(program: Command, execute: Execute): void {
   withCommonOptions(
-    program.command('doctor').description('check what a cadre needs, and say what to do about what is missing'),
+    program
+      .command('doctor')
+      .description('check what a cadre needs, and say what to do about what is missing'),
   ).action((flags: CommonFlags) => execute(flags, (output) => doctor(flags, output)));
 }
 
@@ -78,7 +80,8 @@ async function attempt<Result>(
 function checkNode(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const [needMajor, needMinor] = NODE_MINIMUM;
-  if (major > needMajor || (major === needMajor && minor >= needMinor)) return ok('Node', process.versions.node);
+  if (major > needMajor || (major === needMajor && minor >= needMinor))
+    return ok('Node', process.versions.node);
   const message = `${process.versions.node} is older than ${needMajor}.${needMinor}`;
   return { check: 'Node', kind: 'failed', message, fix: 'Install Node 20.19 or newer.' };
 }
@@ -104,13 +107,17 @@ async function checkArtifacts(): Promise<Finding> {
 async function checkServer(at: ResolvedConnection, add: (finding: Finding) => void): Promise<Client> {
   const client = await connect(at);
   const { serverVersion } = await client.workflowService.getSystemInfo({});
-  add(ok('server', `Temporal ${serverVersion ?? ''} at ${at.address}${at.configured ? ', as configured' : ''}`));
+  add(
+    ok('server', `Temporal ${serverVersion ?? ''} at ${at.address}${at.configured ? ', as configured' : ''}`),
+  );
   return client;
 }
 
 async function checkNamespace(client: Client, add: (finding: Finding) => void): Promise<void> {
   const { namespace } = client.options;
-  const { config } = await client.workflowService.describeNamespace({ namespace }).catch(() => ({ config: undefined }));
+  const { config } = await client.workflowService
+    .describeNamespace({ namespace })
+    .catch(() => ({ config: undefined }));
   if (config === undefined) {
     const fix = `Create it with \`temporal operator namespace create ${namespace}\`, or choose another with --namespace.`;
     add({ check: 'namespace', kind: 'failed', message: `there is no namespace "${namespace}"`, fix });
@@ -120,19 +127,36 @@ async function checkNamespace(client: Client, add: (finding: Finding) => void): 
   add(ok('namespace', `"${namespace}" keeps the history of ended tasks for ${days} days`));
 }
 
-async function checkWorkers(client: Client, { cadre, agents }: LoadedConfig, add: (finding: Finding) => void): Promise<void> {
+async function checkWorkers(
+  client: Client,
+  { cadre, agents }: LoadedConfig,
+  add: (finding: Finding) => void,
+): Promise<void> {
   const pollers = await livePollers(client, taskQueue(cadre));
   if (pollers.length === 0) {
     const message = `nobody polls the queue "${taskQueue(cadre)}": tasks wait`;
-    add({ check: 'worker', kind: 'warning', message, fix: 'Start one with `cadre worker`; `cadre run` brings its own.' });
+    add({
+      check: 'worker',
+      kind: 'warning',
+      message,
+      fix: 'Start one with `cadre worker`; `cadre run` brings its own.',
+    });
   }
   for (const { identity } of pollers) add(pollerFinding(identity));
-  const pools = new Set(agents.filter(({ pool }) => pool !== undefined).map((agent) => agentQueue(cadre, agent)));
+  const pools = new Set(
+    agents.filter(({ pool }) => pool !== undefined).map((agent) => agentQueue(cadre, agent)),
+  );
   for (const queue of pools) {
     const status = await describeQueue(client, queue, 'activity');
     const pool = queue.slice(queue.lastIndexOf('.') + 1);
     if (status.pollers.length > 0) add(ok('pool', `"${pool}" has ${status.pollers.length} workers`));
-    else add({ check: 'pool', kind: 'warning', message: `nobody serves the pool "${pool}"`, fix: `Start \`cadre worker --pool ${pool}\`.` });
+    else
+      add({
+        check: 'pool',
+        kind: 'warning',
+        message: `nobody serves the pool "${pool}"`,
+        fix: `Start \`cadre worker --pool ${pool}\`.`,
+      });
   }
 }
 
@@ -149,7 +173,11 @@ function ok(check: string, message: string): Finding {
 }
 
 function print({ check, kind, message, fix }: Finding, output: Output): void {
-  const mark = { ok: output.paint('green', '✓'), warning: output.paint('yellow', '!'), failed: output.paint('red', '✗') }[kind];
+  const mark = {
+    ok: output.paint('green', '✓'),
+    warning: output.paint('yellow', '!'),
+    failed: output.paint('red', '✗'),
+  }[kind];
   for (const line of table([[`${mark} ${check.padEnd(13)}`, message]])) output.line(line);
   if (fix !== undefined) output.line(`${' '.repeat(17)}→ ${fix}`);
 }

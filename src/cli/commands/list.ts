@@ -30,7 +30,8 @@ async function list(flags: ListFlags, output: Output): Promise<number> {
     if (rows.length === 0) {
       output.line(`No tasks of the cadre "${session.config.cadre}" in namespace "${session.at.namespace}".`);
     } else {
-      for (const line of table([['TASK', 'STATUS', 'STARTED (UTC)', 'TOOK', 'GOAL'], ...rows])) output.line(line);
+      for (const line of table([['TASK', 'STATUS', 'STARTED (UTC)', 'TOOK', 'GOAL'], ...rows]))
+        output.line(line);
     }
     return EXIT.done;
   } finally {

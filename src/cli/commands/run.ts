@@ -47,7 +47,9 @@ export function runCommand(program: Command, execute: Execute): void {
       .option('--no-worker', 'leave the work to workers that run elsewhere')
       .option('--reports <folder>', 'folder for the report', 'reports'),
     // The task's events tell of failing attempts already; the worker's own warnings would say it twice.
-  ).action((goal: string | undefined, flags: RunFlags) => execute(flags, (output) => run(goal, flags, output), 'ERROR'));
+  ).action((goal: string | undefined, flags: RunFlags) =>
+    execute(flags, (output) => run(goal, flags, output), 'ERROR'),
+  );
 }
 
 /**
@@ -95,9 +97,13 @@ async function run(goal: string | undefined, flags: RunFlags, output: Output): P
 function taskInput(goal: string | undefined, flags: RunFlags): TaskInput {
   const plan = flags.plan === undefined ? undefined : readPlan(flags.plan);
   if (goal === undefined && flags.docs !== undefined) {
-    throw new CadreError('GoalEmpty', `Nothing to find out: say what, as in cadre run "your question" --docs ${flags.docs}`);
+    throw new CadreError(
+      'GoalEmpty',
+      `Nothing to find out: say what, as in cadre run "your question" --docs ${flags.docs}`,
+    );
   }
-  const docs = flags.docs === undefined ? (plan === undefined ? EXAMPLE_DOCS : undefined) : resolve(flags.docs);
+  const docs =
+    flags.docs === undefined ? (plan === undefined ? EXAMPLE_DOCS : undefined) : resolve(flags.docs);
   if (docs !== undefined && flags.worker) checkFolder(docs);
   return parseTaskInput({
     goal: goal ?? EXAMPLE_GOAL,
@@ -146,7 +152,9 @@ async function startWorker(
     ...(workflowsPath === undefined ? {} : { workflowsPath }),
   });
   const queues = worker.queues.join(', ');
-  output.line(`${output.paint('green', '✓')} worker ready: ${agents.length} agents on queue ${queues} · embedded agents, no model`);
+  output.line(
+    `${output.paint('green', '✓')} worker ready: ${agents.length} agents on queue ${queues} · embedded agents, no model`,
+  );
   return worker;
 }
 
@@ -170,7 +178,9 @@ async function runTask(
   }
   await followTask(task, flags, output, signal);
   if (signal.aborted) {
-    output.line(`Not waited for: the task goes on when a worker runs (cadre worker). See cadre show ${task.id}, cadre cancel ${task.id}.`);
+    output.line(
+      `Not waited for: the task goes on when a worker runs (cadre worker). See cadre show ${task.id}, cadre cancel ${task.id}.`,
+    );
     return EXIT.interrupted;
   }
   const outputs = await task.result();
@@ -178,7 +188,12 @@ async function runTask(
   return EXIT.done;
 }
 
-async function followTask(task: TaskHandle, flags: RunFlags, output: Output, signal: AbortSignal): Promise<void> {
+async function followTask(
+  task: TaskHandle,
+  flags: RunFlags,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
   const lines = new EventLines(output, flags.follow ?? false);
   try {
     for await (const event of task.events({ follow: true, signal })) {
@@ -193,13 +208,21 @@ async function followTask(task: TaskHandle, flags: RunFlags, output: Output, sig
 async function finish(
   task: TaskHandle,
   outputs: Record<string, unknown>,
-  { flags, output, link, elapsed }: { flags: RunFlags; output: Output; link: string | undefined; elapsed: number },
+  {
+    flags,
+    output,
+    link,
+    elapsed,
+  }: { flags: RunFlags; output: Output; link: string | undefined; elapsed: number },
 ): Promise<void> {
   const report = reportOf(outputs);
   const path = report === undefined ? undefined : await writeReport(flags.reports, task.id, report);
-  output.line(`${output.paint('green', '✓')} done in ${duration(elapsed)}${path === undefined ? '' : `: ${path}`}`);
+  output.line(
+    `${output.paint('green', '✓')} done in ${duration(elapsed)}${path === undefined ? '' : `: ${path}`}`,
+  );
   output.line();
-  if (report === undefined) for (const line of JSON.stringify(outputs, null, 2).split('\n')) output.line(`  ${line}`);
+  if (report === undefined)
+    for (const line of JSON.stringify(outputs, null, 2).split('\n')) output.line(`  ${line}`);
   else printHead(report, output);
   output.value({
     task: task.id,
@@ -218,7 +241,8 @@ function printHead(report: string, output: Output): void {
 }
 
 function docsText(docs: string): string {
-  if (docs === EXAMPLE_DOCS) return `${relative(process.cwd(), docs) || docs} (the example; --docs FOLDER for yours)`;
+  if (docs === EXAMPLE_DOCS)
+    return `${relative(process.cwd(), docs) || docs} (the example; --docs FOLDER for yours)`;
   return docs;
 }
 
@@ -229,9 +253,16 @@ function serverLine(server: TemporalServer, output: Output): string {
 }
 
 /** On a terminal a server of ours stays up for the links that were printed, until Ctrl-C. */
-async function lingerForLinks(server: TemporalServer, output: Output, signal: AbortSignal, code: number): Promise<void> {
+async function lingerForLinks(
+  server: TemporalServer,
+  output: Output,
+  signal: AbortSignal,
+  code: number,
+): Promise<void> {
   if (server.origin !== 'started' || !process.stdout.isTTY || signal.aborted || code !== EXIT.done) return;
   output.line();
-  output.line('The server stays up for the link. Press Ctrl-C to stop it; `cadre server` opens the same history again.');
+  output.line(
+    'The server stays up for the link. Press Ctrl-C to stop it; `cadre server` opens the same history again.',
+  );
   await new Promise<void>((stop) => signal.addEventListener('abort', () => stop(), { once: true }));
 }

@@ -23,8 +23,10 @@ export function serverCommand(program: Command, execute: Execute): void {
       .description('run a Temporal server for development, with its history on disk, until stopped')
       .option('--port <port>', 'gRPC port', wholeNumber(1, 65_535))
       .option('--ui-port <port>', "the Web UI's port", wholeNumber(1, 65_535))
-      .option('--fetch', "only get the programs that this and cadre/testing need, and print where they are"),
-  ).action((flags: ServerFlags) => execute(flags, (output) => (flags.fetch ? fetch(output) : serve(flags, output))));
+      .option('--fetch', 'only get the programs that this and cadre/testing need, and print where they are'),
+  ).action((flags: ServerFlags) =>
+    execute(flags, (output) => (flags.fetch ? fetch(output) : serve(flags, output))),
+  );
 }
 
 async function serve(flags: ServerFlags, output: Output): Promise<number> {
@@ -40,7 +42,9 @@ async function serve(flags: ServerFlags, output: Output): Promise<number> {
     output.line(`A Temporal server runs already at ${address}; nothing to start.`);
     return EXIT.done;
   }
-  output.line(`${output.paint('green', '✓')} Temporal ${server.version ?? ''} at ${address}${uiUrl === undefined ? '' : `, Web UI ${uiUrl}`}`);
+  output.line(
+    `${output.paint('green', '✓')} Temporal ${server.version ?? ''} at ${address}${uiUrl === undefined ? '' : `, Web UI ${uiUrl}`}`,
+  );
   output.line('Press Ctrl-C to stop it; its history stays.');
   await new Promise<void>((resolve) => {
     if (interrupt.signal.aborted) resolve();

@@ -45,7 +45,10 @@ async function showStep(task: TaskHandle, step: string, output: Output): Promise
   const outputs = await task.outputs();
   if (!Object.hasOwn(outputs, step)) {
     const finished = Object.keys(outputs).join(', ') || 'none';
-    throw new CadreError('InputInvalid', `Step "${step}" of ${task.id} has no output (finished steps: ${finished})`);
+    throw new CadreError(
+      'InputInvalid',
+      `Step "${step}" of ${task.id} has no output (finished steps: ${finished})`,
+    );
   }
   const value = outputs[step];
   output.value({ step, output: value });
@@ -117,6 +120,9 @@ function stateWords(step: StepState): string {
 
 function pendingWords({ kind, attempt, worker, since, lastFailure }: PendingStep): string {
   const age = duration(Math.max(0, Date.now() - since));
-  const again = attempt > 1 ? `, attempt ${attempt}${lastFailure === undefined ? '' : ` after: ${lastFailure}`}` : '';
-  return kind === 'started' ? `running for ${age} on ${worker ?? 'a worker'}${again}` : `waits for a worker, ${age}${again}`;
+  const again =
+    attempt > 1 ? `, attempt ${attempt}${lastFailure === undefined ? '' : ` after: ${lastFailure}`}` : '';
+  return kind === 'started'
+    ? `running for ${age} on ${worker ?? 'a worker'}${again}`
+    : `waits for a worker, ${age}${again}`;
 }

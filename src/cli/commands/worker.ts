@@ -25,9 +25,23 @@ export function workerCommand(program: Command, execute: Execute): void {
     program
       .command('worker')
       .description('run agents and workflows until stopped')
-      .option('--pool <name>', `serve only this pool (repeatable; "${MAIN}" is workflows and agents without a pool)`, collect)
-      .option('--concurrency <n>', 'agents that act at once, a queue, from 1 to 1,000', wholeNumber(1, 1000), 100)
-      .option('--grace <seconds>', 'time for agents to finish after Ctrl-C, from 0 to 3,600', wholeNumber(0, 3600), 10),
+      .option(
+        '--pool <name>',
+        `serve only this pool (repeatable; "${MAIN}" is workflows and agents without a pool)`,
+        collect,
+      )
+      .option(
+        '--concurrency <n>',
+        'agents that act at once, a queue, from 1 to 1,000',
+        wholeNumber(1, 1000),
+        100,
+      )
+      .option(
+        '--grace <seconds>',
+        'time for agents to finish after Ctrl-C, from 0 to 3,600',
+        wholeNumber(0, 3600),
+        10,
+      ),
   ).action((flags: WorkerFlags) => execute(flags, (output) => serve(flags, output)));
 }
 
@@ -51,11 +65,15 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
     });
     await warnOfOtherBuilds(worker, client, taskQueue(cadre), output);
     const interrupt = onInterrupt(() => {
-      output.line(`Stopping: takes no new work; agents that act have ${duration(flags.grace * 1000)}. Ctrl-C again stops at once.`);
+      output.line(
+        `Stopping: takes no new work; agents that act have ${duration(flags.grace * 1000)}. Ctrl-C again stops at once.`,
+      );
       worker.shutdown();
     });
     const names = agents.map(({ name }) => name);
-    output.line(`${output.paint('green', '✓')} worker ready on ${worker.queues.join(', ')} at ${at.address}: ${names.join(', ')}`);
+    output.line(
+      `${output.paint('green', '✓')} worker ready on ${worker.queues.join(', ')} at ${at.address}: ${names.join(', ')}`,
+    );
     output.value({ ready: true, identity: worker.identity, queues: worker.queues, agents: names });
     await worker.run();
     interrupt.release();
@@ -79,8 +97,11 @@ async function warnOfOtherBuilds(
   for (const { identity } of others) {
     const other = parseIdentity(identity)?.build;
     if (other === build) continue;
-    const what = other === undefined ? 'which is no worker of Cadre' : `of build ${other}; this one is ${build}`;
-    output.line(`${output.paint('yellow', '!')} ${queue} is also polled by ${identity}, ${what}. Stop one of them.`);
+    const what =
+      other === undefined ? 'which is no worker of Cadre' : `of build ${other}; this one is ${build}`;
+    output.line(
+      `${output.paint('yellow', '!')} ${queue} is also polled by ${identity}, ${what}. Stop one of them.`,
+    );
   }
 }
 

@@ -83,10 +83,12 @@ export interface ServerArguments {
   readonly uiPort?: number;
   /** Without it the database is in memory. */
   readonly databaseFile?: string;
+  /** Dynamic configuration over {@link EMBEDDED_SERVER_SETTINGS}. */
+  readonly settings?: readonly Pick<ServerSetting, 'key' | 'value'>[];
 }
 
 /** The command line of `temporal` for the embedded server. */
-export function serverArguments({ port, uiPort, databaseFile }: ServerArguments): string[] {
+export function serverArguments({ port, uiPort, databaseFile, settings = [] }: ServerArguments): string[] {
   return [
     'server',
     'start-dev',
@@ -96,11 +98,11 @@ export function serverArguments({ port, uiPort, databaseFile }: ServerArguments)
     uiPort === undefined ? '--headless' : `--ui-port=${uiPort}`,
     ...(databaseFile === undefined ? [] : [`--db-filename=${databaseFile}`]),
     ...(databaseFile === undefined ? [] : FILE_PRAGMAS.flatMap((pragma) => ['--sqlite-pragma', pragma])),
-    ...EMBEDDED_SERVER_SETTINGS.flatMap(dynamicConfigValue),
+    ...[...EMBEDDED_SERVER_SETTINGS, ...settings].flatMap(dynamicConfigValue),
   ];
 }
 
 /** Values are JSON, so that a string needs its quotes. */
-function dynamicConfigValue({ key, value }: ServerSetting): string[] {
+function dynamicConfigValue({ key, value }: Pick<ServerSetting, 'key' | 'value'>): string[] {
   return ['--dynamic-config-value', `${key}=${JSON.stringify(value)}`];
 }

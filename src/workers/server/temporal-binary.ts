@@ -133,8 +133,9 @@ async function build(target: string, options: BinaryOptions): Promise<string> {
   const { signal } = options;
   return installAt(target, async (folder) => {
     const interval = options.aliveInterval ?? 30_000;
-    const check = (elapsed: number): undefined =>
-      options.say(`  still building the Temporal server (${duration(elapsed)})`) as undefined;
+    const check = (elapsed: number): undefined => {
+      options.say(`  still building the Temporal server (${duration(elapsed)})`);
+    };
     await runCommand(go, ['install', '-ldflags=-s -w', CLI_MODULE], {
       environment: buildEnvironment(environment, folder),
       folder,

@@ -4,7 +4,6 @@ import { planner } from '../../../src/activities/agents/planner';
 import { runInThread } from '../../../src/activities/threads';
 import type { AnyAgent } from '../../../src/activities/define-agent';
 import { type Plan, fillInput, planProblems } from '../../../src/core/plan';
-import type { Json } from '../../../src/core/json';
 import { fakeAgentContext } from '../../support/agent-context';
 import { removeTemporaryFolders, temporaryFolder } from '../documents/temporary-folder';
 import { answer } from './answer';
@@ -12,7 +11,8 @@ import { answer } from './answer';
 // Runs the agents as a worker does, with worker threads: needs `npm run build` first.
 
 const HANDBOOK = join(__dirname, '../../../examples/handbook');
-const QUESTION = 'When should the on-call engineer fail over the database, who has to approve it, and how often do we rehearse it?';
+const QUESTION =
+  'When should the on-call engineer fail over the database, who has to approve it, and how often do we rehearse it?';
 const roster = { agents: [], openBreakers: [] };
 const agents = new Map(embeddedAgents.map((agent) => [agent.name, agent]));
 const whole = { index: 0, of: 1 };
@@ -32,7 +32,10 @@ async function carryOut(plan: Plan) {
   for (const step of plan.steps) {
     const agent = agents.get(step.agent) as AnyAgent;
     const context = fakeAgentContext({ step: step.id, instruction: step.instruction });
-    const output: unknown = await agent.act(await checked(agent.input, fillInput(step.input as Json, outputs)), context);
+    const output: unknown = await agent.act(
+      await checked(agent.input, fillInput(step.input ?? null, outputs)),
+      context,
+    );
     outputs.set(step.id, JSON.parse(JSON.stringify(await checked(agent.output, output))));
     progress.push(`${step.id}: ${context.decisions.at(-1)?.rationale}`);
   }
@@ -40,7 +43,9 @@ async function carryOut(plan: Plan) {
 }
 
 const planFor = (goal: string, docs?: string): Promise<Plan> => {
-  return Promise.resolve(planner.act({ goal, ...(docs === undefined ? {} : { docs }), roster }, fakeAgentContext()));
+  return Promise.resolve(
+    planner.act({ goal, ...(docs === undefined ? {} : { docs }), roster }, fakeAgentContext()),
+  );
 };
 
 describe('the embedded agents', () => {
@@ -59,7 +64,10 @@ describe('the embedded agents', () => {
       expect.stringMatching(/^analysis: \d+ findings, 1 place where sources differ, 1 gap$/),
       expect.stringMatching(/^writer: (\d+) sentences, \1 citations checked$/),
     ]);
-    expect(outputs.get('writer')).toMatchObject({ report: (await answer(QUESTION, HANDBOOK)).report, unconfirmed: [] });
+    expect(outputs.get('writer')).toMatchObject({
+      report: (await answer(QUESTION, HANDBOOK)).report,
+      unconfirmed: [],
+    });
   });
 
   it('give byte-identical outputs each time', async () => {
@@ -70,7 +78,8 @@ describe('the embedded agents', () => {
 
   it('have names, descriptions and skills of their own', () => {
     expect(agents.size).toBe(embeddedAgents.length);
-    for (const agent of embeddedAgents) expect(agent.description.length * agent.skills.length).toBeGreaterThan(0);
+    for (const agent of embeddedAgents)
+      expect(agent.description.length * agent.skills.length).toBeGreaterThan(0);
   });
 });
 
@@ -79,7 +88,11 @@ describe('planner', () => {
     ['no folder', undefined, 'names no folder'],
     ['a missing folder', '/no/such/folder', 'There is no folder'],
     ['an empty folder', temporaryFolder(), 'holds no document'],
-    ['a folder of other formats', temporaryFolder({ 'a.pdf': 'x', 'b.docx': 'x' }), 'only 2 of other formats'],
+    [
+      'a folder of other formats',
+      temporaryFolder({ 'a.pdf': 'x', 'b.docx': 'x' }),
+      'only 2 of other formats',
+    ],
   ])('refuses %s', async (_, docs, message) => {
     await expect(planFor('Why?', docs)).rejects.toMatchObject({
       type: 'DocumentsUnreadable',
@@ -100,30 +113,47 @@ describe('planner', () => {
 describe('research', () => {
   it('refuses a folder that vanished after planning', async () => {
     const research = agents.get('research') as AnyAgent;
-    const acting = research.act({ question: 'Why?', docs: '/no/such/folder', shard: whole }, fakeAgentContext());
+    const acting = research.act(
+      { question: 'Why?', docs: '/no/such/folder', shard: whole },
+      fakeAgentContext(),
+    );
     await expect(acting).rejects.toMatchObject({ type: 'DocumentsUnreadable' });
   });
 
   it('ends at once when it is cancelled', async () => {
-    const documents = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`${index}.md`, 'Why we wait. '.repeat(20_000)]));
+    const documents = Object.fromEntries(
+      Array.from({ length: 40 }, (_, index) => [`${index}.md`, 'Why we wait. '.repeat(20_000)]),
+    );
     const docs = temporaryFolder(documents);
     const controller = new AbortController();
-    const running = runInThread('findPassages', { question: 'Why wait?', docs, shard: whole }, controller.signal);
+    const running = runInThread(
+      'findPassages',
+      { question: 'Why wait?', docs, shard: whole },
+      controller.signal,
+    );
     setImmediate(() => controller.abort());
     await expect(running).rejects.toMatchObject({ name: 'AbortError' });
-    await expect(runInThread('findPassages', { question: 'Why?', docs, shard: whole }, controller.signal)).rejects.toThrow('abort');
+    await expect(
+      runInThread('findPassages', { question: 'Why?', docs, shard: whole }, controller.signal),
+    ).rejects.toThrow('abort');
   });
 });
 
 describe('writer', () => {
   it('says which files changed after they were read', async () => {
-    const docs = temporaryFolder({ 'a.md': 'Backups are kept for thirty days.', 'b.md': 'Backups are taken at night by cron.' });
+    const docs = temporaryFolder({
+      'a.md': 'Backups are kept for thirty days.',
+      'b.md': 'Backups are taken at night by cron.',
+    });
     const { outputs } = await carryOut(await planFor('How long are backups kept?', docs));
     const writer = agents.get('writer') as AnyAgent;
     const context = fakeAgentContext();
     const analysis = structuredClone(outputs.get('analysis')) as { findings: { line: number }[] };
     for (const finding of analysis.findings) finding.line += 1;
-    const output = (await writer.act({ question: 'How long?', docs, analysis }, context)) as { report: string; unconfirmed: unknown[] };
+    const output = (await writer.act({ question: 'How long?', docs, analysis }, context)) as {
+      report: string;
+      unconfirmed: unknown[];
+    };
     expect(output.unconfirmed.length).toBeGreaterThan(0);
     expect(output.report).toContain('changed after it was read');
     expect(context.decisions.at(-1)?.rationale).toContain('changed meanwhile');

@@ -27,8 +27,18 @@ function visibleMarkdown(source: string): string {
 }
 
 function visibleHtml(source: string): string {
-  const entities: Record<string, string> = { rsquo: '’', euro: '€', nbsp: '\u00a0', amp: '&', copy: '©', lt: '<', gt: '>' };
-  return bare(source.replace(/<[^>]*>/g, '').replace(/&(\w+);/g, (whole, name: string) => entities[name] ?? whole));
+  const entities: Record<string, string> = {
+    rsquo: '’',
+    euro: '€',
+    nbsp: '\u00a0',
+    amp: '&',
+    copy: '©',
+    lt: '<',
+    gt: '>',
+  };
+  return bare(
+    source.replace(/<[^>]*>/g, '').replace(/&(\w+);/g, (whole, name: string) => entities[name] ?? whole),
+  );
 }
 
 function bare(text: string): string {

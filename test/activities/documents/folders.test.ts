@@ -1,6 +1,6 @@
 import { mkdirSync, openSync, closeSync, ftruncateSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { listDocuments } from '../../../src/activities/documents/list-documents';
 import { readDocument } from '../../../src/activities/documents/read-document';
 import { isInShard, planShards } from '../../../src/activities/documents/shards';
@@ -73,12 +73,15 @@ describe('listDocuments', () => {
   });
 
   it('stops when it is told to', async () => {
-    await expect(listDocuments(temporaryFolder({ 'a.md': 'x' }), AbortSignal.abort())).rejects.toThrow('aborted');
+    await expect(listDocuments(temporaryFolder({ 'a.md': 'x' }), AbortSignal.abort())).rejects.toThrow(
+      'aborted',
+    );
   });
 });
 
 describe('readDocument', () => {
-  const read = (content: string | Uint8Array, file = 'a.md') => readDocument(temporaryFolder({ [file]: content }), file);
+  const read = (content: string | Uint8Array, file = 'a.md') =>
+    readDocument(temporaryFolder({ [file]: content }), file);
   const textOf = (content: string | Uint8Array, file?: string): string => {
     const document = read(content, file);
     return document.kind === 'read' ? document.blocks.map((block) => block.text).join('|') : document.problem;
@@ -92,20 +95,36 @@ describe('readDocument', () => {
     expect(textOf(content)).toBe('Grüße.');
   });
 
-  it.each(['# One\r\n\r\nTwo\r\nthree.', '# One\r\rTwo\rthree.', '# One\n\nTwo\nthree.'])('reads line ends in %j', (content) => {
-    const document = read(content);
-    expect(document).toMatchObject({ kind: 'read', blocks: [{ text: 'One' }, { text: 'Two three.', starts: [{ line: 3 }, { line: 4 }] }] });
-  });
+  it.each(['# One\r\n\r\nTwo\r\nthree.', '# One\r\rTwo\rthree.', '# One\n\nTwo\nthree.'])(
+    'reads line ends in %j',
+    (content) => {
+      const document = read(content);
+      expect(document).toMatchObject({
+        kind: 'read',
+        blocks: [{ text: 'One' }, { text: 'Two three.', starts: [{ line: 3 }, { line: 4 }] }],
+      });
+    },
+  );
 
   it('says what is not valid UTF-8, and reads the rest', () => {
-    const content = Buffer.concat([Buffer.from('A caf\xe9 opens at nine every day. '.repeat(3), 'latin1'), Buffer.from('The end is near.')]);
-    expect(read(content)).toMatchObject({ kind: 'read', flaw: expect.stringContaining('3 characters not valid UTF-8') as string });
+    const content = Buffer.concat([
+      Buffer.from('A caf\xe9 opens at nine every day. '.repeat(3), 'latin1'),
+      Buffer.from('The end is near.'),
+    ]);
+    expect(read(content)).toMatchObject({
+      kind: 'read',
+      flaw: expect.stringContaining('3 characters not valid UTF-8') as string,
+    });
   });
 
   it.each([
     ['binary content', Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 3]), 'is not text'],
     ['a PDF', Buffer.from('%PDF-1.7\nsome text that looks fine'), 'is not text'],
-    ['random bytes', Buffer.from(Array.from({ length: 999 }, (_, index) => ((index * 7919) % 255) + 1)), 'is not text'],
+    [
+      'random bytes',
+      Buffer.from(Array.from({ length: 999 }, (_, index) => ((index * 7919) % 255) + 1)),
+      'is not text',
+    ],
     ['nothing', '', 'is empty'],
   ])('skips %s', (_, content, problem) => {
     expect(read(content)).toEqual({ kind: 'skipped', problem });
@@ -117,7 +136,10 @@ describe('readDocument', () => {
     ftruncateSync(file, 100 * 1024 * 1024);
     closeSync(file);
     const before = process.memoryUsage().rss;
-    expect(readDocument(folder, 'huge.md')).toEqual({ kind: 'skipped', problem: 'is 100.0 MB; files over 8 MB are not read' });
+    expect(readDocument(folder, 'huge.md')).toEqual({
+      kind: 'skipped',
+      problem: 'is 100.0 MB; files over 8 MB are not read',
+    });
     expect(process.memoryUsage().rss - before).toBeLessThan(20 * 1024 * 1024);
   });
 
@@ -128,12 +150,18 @@ describe('readDocument', () => {
     symlinkSync(join(folder, 'secret.txt'), join(folder, 'link.md'));
     expect(readDocument(folder, 'gone.md')).toMatchObject({ problem: 'vanished before it was read' });
     expect(readDocument(folder, 'folder.md')).toMatchObject({ kind: 'skipped' });
-    expect(readDocument(folder, 'link.md')).toMatchObject({ kind: 'skipped', problem: 'cannot be read (ELOOP)' });
+    expect(readDocument(folder, 'link.md')).toMatchObject({
+      kind: 'skipped',
+      problem: 'cannot be read (ELOOP)',
+    });
   });
 });
 
 describe('planShards', () => {
-  const document = fc.record({ file: fc.string({ minLength: 1, maxLength: 6 }), bytes: fc.integer({ min: 0, max: 4_000_000 }) });
+  const document = fc.record({
+    file: fc.string({ minLength: 1, maxLength: 6 }),
+    bytes: fc.integer({ min: 0, max: 4_000_000 }),
+  });
   const documents = fc.uniqueArray(document, { selector: (one) => one.file, minLength: 1, maxLength: 60 });
 
   it('puts every path into exactly one shard, also paths that came after planning', () => {
@@ -154,12 +182,20 @@ describe('planShards', () => {
   });
 
   it('divides a dozen small documents evenly among three', () => {
-    const twelve = Array.from({ length: 12 }, (_, index) => ({ file: `${String.fromCharCode(97 + index)}.md`, bytes: 2000 }));
-    expect(planShards(twelve).map(({ first, last }) => [first, last])).toEqual([[1, 4], [5, 8], [9, 12]]);
+    const twelve = Array.from({ length: 12 }, (_, index) => ({
+      file: `${String.fromCharCode(97 + index)}.md`,
+      bytes: 2000,
+    }));
+    expect(planShards(twelve).map(({ first, last }) => [first, last])).toEqual([
+      [1, 4],
+      [5, 8],
+      [9, 12],
+    ]);
   });
 
   it('takes one shard for a few documents and eight for large folders', () => {
-    const many = (count: number, bytes: number) => Array.from({ length: count }, (_, index) => ({ file: String(10_000 + index), bytes }));
+    const many = (count: number, bytes: number) =>
+      Array.from({ length: count }, (_, index) => ({ file: String(10_000 + index), bytes }));
     expect(planShards(many(3, 100))).toHaveLength(1);
     expect(planShards(many(1500, 7000))).toHaveLength(8);
   });
@@ -167,35 +203,62 @@ describe('planShards', () => {
 
 describe('citableSentences', () => {
   const citable = (markdown: string): string[] => {
-    return passagesOf(readMarkdown(markdown)).flatMap(citableSentences).map((sentence) => sentence.text);
+    return passagesOf(readMarkdown(markdown))
+      .flatMap(citableSentences)
+      .map((sentence) => sentence.text);
   };
 
   it.each([
-    ['introductions of lists', 'Do the following steps in this order:\n\n- Page the owner of the database.', ['Page the owner of the database.']],
-    ['list fragments that end in a colon', '- The following options are allowed:\n- Each option has a default value.', ['Each option has a default value.']],
+    [
+      'introductions of lists',
+      'Do the following steps in this order:\n\n- Page the owner of the database.',
+      ['Page the owner of the database.'],
+    ],
+    [
+      'list fragments that end in a colon',
+      '- The following options are allowed:\n- Each option has a default value.',
+      ['Each option has a default value.'],
+    ],
     ['questions', 'When do we deploy a change? We deploy it every day.', ['We deploy it every day.']],
-    ['fragments', 'Not much.\n\nand so on it goes. This sentence stands by itself.', ['This sentence stands by itself.']],
-    ['boilerplate', 'Copyright 2020 by all of the authors. Last updated by the finance team. All of it stays.', ['All of it stays.']],
-    ['code', '`const a = await b(c, d)` is.\n\nRun `npm ci` before you start.', ['Run `npm ci` before you start.']],
+    [
+      'fragments',
+      'Not much.\n\nand so on it goes. This sentence stands by itself.',
+      ['This sentence stands by itself.'],
+    ],
+    [
+      'boilerplate',
+      'Copyright 2020 by all of the authors. Last updated by the finance team. All of it stays.',
+      ['All of it stays.'],
+    ],
+    [
+      'code',
+      '`const a = await b(c, d)` is.\n\nRun `npm ci` before you start.',
+      ['Run `npm ci` before you start.'],
+    ],
     ['symbols', '=> -> :: == {} [] () && || a b c d\n\nPage the owner at once.', ['Page the owner at once.']],
   ])('leave out %s', (_, markdown, expected) => {
     expect(citable(markdown)).toEqual(expected);
   });
 
   it('leave out a list that says when something does not hold', () => {
-    expect(citable('Do not fail over for any of these:\n\n- The primary is slow but answers.\n\nIt is safe to wait a minute.')).toEqual([
-      'It is safe to wait a minute.',
-    ]);
+    expect(
+      citable(
+        'Do not fail over for any of these:\n\n- The primary is slow but answers.\n\nIt is safe to wait a minute.',
+      ),
+    ).toEqual(['It is safe to wait a minute.']);
   });
 
   it('leave out a sentence that could not be decoded', () => {
-    expect(citable('The caf\uFFFD is open every day. It closes at ten at night.')).toEqual(['It closes at ten at night.']);
+    expect(citable('The caf\uFFFD is open every day. It closes at ten at night.')).toEqual([
+      'It closes at ten at night.',
+    ]);
   });
 
   it('keep table rows and sentences of other scripts', () => {
-    expect(citable('| a | b |\n|---|---|\n| SEV 1 | within 15 minutes of the page |\n\n担当者に連絡してください。')).toEqual([
-      'SEV 1 | within 15 minutes of the page',
-      '担当者に連絡してください。',
-    ]);
+    expect(
+      citable(
+        '| a | b |\n|---|---|\n| SEV 1 | within 15 minutes of the page |\n\n担当者に連絡してください。',
+      ),
+    ).toEqual(['SEV 1 | within 15 minutes of the page', '担当者に連絡してください。']);
   });
 });

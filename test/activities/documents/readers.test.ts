@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type Block, lineAt } from '../../../src/activities/documents/document';
 import { readHtml } from '../../../src/activities/documents/html';
 import { readMarkdown } from '../../../src/activities/documents/markdown';
@@ -29,23 +29,32 @@ describe('readMarkdown', () => {
   it('keeps the underscores of identifiers and the comparison in ">= 20"', () => {
     const [block] = readMarkdown('Set client_cert_path and _also_ `node_path` to Node >= 20 or __newer__.');
     expect(block?.text).toBe('Set client_cert_path and also `node_path` to Node >= 20 or newer.');
-    expect(shapes(readMarkdown('Node must be\n>= 20 to start.'))).toEqual(['paragraph: Node must be >= 20 to start.']);
+    expect(shapes(readMarkdown('Node must be\n>= 20 to start.'))).toEqual([
+      'paragraph: Node must be >= 20 to start.',
+    ]);
   });
 
   it('takes off links, images, emphasis, tags, footnotes and escapes', () => {
-    const source = '![logo](a.png) See **the [run *book*](x.md "t")** and [ADR 7][adr], [home], <b>now</b>[^1] \\*fast\\*: <https://a.example>\n\n[home]: /x';
+    const source =
+      '![logo](a.png) See **the [run *book*](x.md "t")** and [ADR 7][adr], [home], <b>now</b>[^1] \\*fast\\*: <https://a.example>\n\n[home]: /x';
     expect(shapes(readMarkdown(source))).toEqual([
       'paragraph: See the run book and ADR 7, home, now *fast*: https://a.example',
     ]);
   });
 
-  it.each(['a * b * c', '2 ** 3', 'snake_case_name', '[not a link]', 'x < y > z', 'f(a)[0](b)', 'Promise<string>', '*'])(
-    'leaves %j alone',
-    (text) => {
-      if (text === 'f(a)[0](b)') expect(readMarkdown(`${text} x`)[0]?.text).toBe('f(a)0 x');
-      else expect(readMarkdown(`x ${text}`)[0]?.text).toBe(`x ${text}`);
-    },
-  );
+  it.each([
+    'a * b * c',
+    '2 ** 3',
+    'snake_case_name',
+    'private_field_ and',
+    '[not a link]',
+    'x < y > z',
+    'f(a)[0]',
+    'Promise<string>',
+    '*',
+  ])('leaves %j alone', (text) => {
+    expect(readMarkdown(`x ${text}`)[0]?.text).toBe(`x ${text}`);
+  });
 
   it('reads the title of front matter and nothing else of it', () => {
     expect(shapes(readMarkdown('---\ntitle: "Database failover"\nowner: x\n---\nText.'))).toEqual([
@@ -55,7 +64,9 @@ describe('readMarkdown', () => {
   });
 
   it('drops comments, rules and alerts, and reads quotations', () => {
-    expect(shapes(readMarkdown('<!-- a\nb -->\n***\n> [!NOTE]\n> Quoted\n> > text.\n'))).toEqual(['paragraph: Quoted text.']);
+    expect(shapes(readMarkdown('<!-- a\nb -->\n***\n> [!NOTE]\n> Quoted\n> > text.\n'))).toEqual([
+      'paragraph: Quoted text.',
+    ]);
   });
 
   it('knows the line on which each word begins', () => {
@@ -86,7 +97,8 @@ describe('readMarkdown', () => {
 
 describe('readHtml', () => {
   it('reads text, headings, lists and tables, with entities, without scripts and styles', () => {
-    const html = '<head><title>T</title><style>p{}</style></head>\n<nav>menu</nav><h2>H &amp; <i>K</i></h2>\n<p>One&nbsp;<b>two</b>\nthree.</p><script>var x="<p>no</p>"</script>\n<ul><li>first<li>second</ul><table><tr><th>a<th>b<tr><td>1<td>2</table><pre>code</pre>';
+    const html =
+      '<head><title>T</title><style>p{}</style></head>\n<nav>menu</nav><h2>H &amp; <i>K</i></h2>\n<p>One&nbsp;<b>two</b>\nthree.</p><script>var x="<p>no</p>"</script>\n<ul><li>first<li>second</ul><table><tr><th>a<th>b<tr><td>1<td>2</table><pre>code</pre>';
     expect(shapes(readHtml(html))).toEqual([
       'heading: T',
       'heading: H & K',
@@ -104,18 +116,28 @@ describe('readHtml', () => {
     expect(paragraph?.starts.map((start) => start.line)).toEqual([4, 5]);
   });
 
-  it.each(['<p>open', '</p></p>', '<<<>>>', '<script>never closed', '&#xZZ; &unknown;', '<div '.repeat(1000)])('takes %j', (html) => {
+  it.each([
+    '<p>open',
+    '</p></p>',
+    '<<<>>>',
+    '<script>never closed',
+    '&#xZZ; &unknown;',
+    '<div '.repeat(1000),
+  ])('takes %j', (html) => {
     expect(() => readHtml(html)).not.toThrow();
   });
 
   it('takes 20,000 nested elements', () => {
-    expect(shapes(readHtml(`${'<div>'.repeat(20_000)}deep${'</div>'.repeat(20_000)}`))).toEqual(['paragraph: deep']);
+    expect(shapes(readHtml(`${'<div>'.repeat(20_000)}deep${'</div>'.repeat(20_000)}`))).toEqual([
+      'paragraph: deep',
+    ]);
   });
 });
 
 describe('readPlainText', () => {
   it('knows headings, paragraphs and lists', () => {
-    const text = 'RETENTION POLICY\n\nText over\ntwo lines.\n\n1. Passenger data\n\n- one\n- two\n\nTitle\n-----\nMore.';
+    const text =
+      'RETENTION POLICY\n\nText over\ntwo lines.\n\n1. Passenger data\n\n- one\n- two\n\nTitle\n-----\nMore.';
     expect(shapes(readPlainText(text))).toEqual([
       'heading: RETENTION POLICY',
       'paragraph: Text over two lines.',
@@ -134,7 +156,31 @@ describe.each([
   ['plain text', readPlainText],
 ])('the reader of %s', (_, read) => {
   it('takes any text, and its lines lie in the file and ascend', () => {
-    const piece = fc.constantFrom('# ', '- ', '| ', '|-|', '```', '<p>', '</p>', '<!--', '-->', '[', '](', ')', '`', '*', '_', '> ', 'word ', '\n', '\n\n', '&lt;', '---', '=', '\u{1F6A2}');
+    const piece = fc.constantFrom(
+      '# ',
+      '- ',
+      '| ',
+      '|-|',
+      '```',
+      '<p>',
+      '</p>',
+      '<!--',
+      '-->',
+      '[',
+      '](',
+      ')',
+      '`',
+      '*',
+      '_',
+      '> ',
+      'word ',
+      '\n',
+      '\n\n',
+      '&lt;',
+      '---',
+      '=',
+      '\u{1F6A2}',
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => {
         const text = pieces.join('');

@@ -5,7 +5,10 @@ const partsOf = (text: string): string[] => parseQuestion(text).parts.map((part)
 
 describe('parseQuestion', () => {
   it.each([
-    ['When do we fail over, who approves it, and how often is it tested?', ['When do we fail over', 'who approves it', 'how often is it tested']],
+    [
+      'When do we fail over, who approves it, and how often is it tested?',
+      ['When do we fail over', 'who approves it', 'how often is it tested'],
+    ],
     ['How are secrets stored and who rotates them?', ['How are secrets stored', 'who rotates them']],
     ['What is the limit? Who set it?', ['What is the limit', 'Who set it']],
     ['Summarise bread and butter policies', ['Summarise bread and butter policies']],
@@ -14,7 +17,9 @@ describe('parseQuestion', () => {
   });
 
   it('knows which parts make no sense alone', () => {
-    const { parts } = parseQuestion('When do we fail over the database, who approves it, and what is the hotel limit?');
+    const { parts } = parseQuestion(
+      'When do we fail over the database, who approves it, and what is the hotel limit?',
+    );
     expect(parts.map((part) => part.leansOnOthers)).toEqual([false, true, false]);
   });
 

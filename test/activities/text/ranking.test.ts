@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { chooseDiverse } from '../../../src/activities/text/maximal-marginal-relevance';
 import { conceptWeights, coverage, score, sumStatistics } from '../../../src/activities/text/rank';
 import { biasedTextRank } from '../../../src/activities/text/text-rank';
@@ -46,17 +46,28 @@ describe('biasedTextRank', () => {
   it('sums to 1 and never goes below 0', () => {
     const sentence = fc.array(fc.constantFrom('probe', 'page', 'backup', 'deploy'), { maxLength: 4 });
     fc.assert(
-      fc.property(fc.array(fc.tuple(sentence, fc.integer({ min: 0, max: 5 })), { maxLength: 12 }), (drafts) => {
-        const ranks = biasedTextRank(drafts.map(([terms]) => vector(terms, () => 1)), drafts.map(([, value]) => value));
-        const total = ranks.reduce((sum, rank) => sum + rank, 0);
-        expect(ranks.every((rank) => rank >= 0)).toBe(true);
-        expect(total).toBeCloseTo(drafts.some(([, value]) => value > 0) ? 1 : 0, 9);
-      }),
+      fc.property(
+        fc.array(fc.tuple(sentence, fc.integer({ min: 0, max: 5 })), { maxLength: 12 }),
+        (drafts) => {
+          const ranks = biasedTextRank(
+            drafts.map(([terms]) => vector(terms, () => 1)),
+            drafts.map(([, value]) => value),
+          );
+          const total = ranks.reduce((sum, rank) => sum + rank, 0);
+          expect(ranks.every((rank) => rank >= 0)).toBe(true);
+          expect(total).toBeCloseTo(drafts.some(([, value]) => value > 0) ? 1 : 0, 9);
+        },
+      ),
     );
   });
 
   it('prefers, of two equally relevant sentences, the one that others are like', () => {
-    const texts = ['failover needs approval', 'lunch needs approval', 'failover approval comes first', 'approval of failover'];
+    const texts = [
+      'failover needs approval',
+      'lunch needs approval',
+      'failover approval comes first',
+      'approval of failover',
+    ];
     const [central, lonely] = biasedTextRank(texts.map(vectorOf), [1, 1, 0.5, 0.5]);
     expect(central).toBeGreaterThan(lonely ?? 1);
   });

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { sentences } from '../../../src/activities/text/sentences';
 
 const texts = (text: string): string[] => sentences(text).map((sentence) => sentence.text);
@@ -6,8 +6,14 @@ const texts = (text: string): string[] => sentences(text).map((sentence) => sent
 describe('sentences', () => {
   it.each([
     ['Use Node.js v20.3.0 or newer. Older ones fail.', ['Use Node.js v20.3.0 or newer.', 'Older ones fail.']],
-    ['Ask a colleague, e.g. Dr. Smith or Mr. Jones. Then wait.', ['Ask a colleague, e.g. Dr. Smith or Mr. Jones.', 'Then wait.']],
-    ['It takes approx. 30 minutes, i.e. half an hour. Done.', ['It takes approx. 30 minutes, i.e. half an hour.', 'Done.']],
+    [
+      'Ask a colleague, e.g. Dr. Smith or Mr. Jones. Then wait.',
+      ['Ask a colleague, e.g. Dr. Smith or Mr. Jones.', 'Then wait.'],
+    ],
+    [
+      'It takes approx. 30 minutes, i.e. half an hour. Done.',
+      ['It takes approx. 30 minutes, i.e. half an hour.', 'Done.'],
+    ],
     ['Run `a. B` first. Then stop.', ['Run `a. B` first.', 'Then stop.']],
     ['Is it down? Page somebody! Now.', ['Is it down?', 'Page somebody!', 'Now.']],
     ['障害が発生した。担当者に連絡する。', ['障害が発生した。', '担当者に連絡する。']],
@@ -23,16 +29,22 @@ describe('sentences', () => {
 
   it('returns parts of the text, in order, each where it says', () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom('One is. ', 'e.g. two ', 'a `b. C` ', 'Why? ', '3. ', 'x.y ', '界。', '\u00a0'), { maxLength: 30 }), (parts) => {
-        const text = parts.join('');
-        let end = 0;
-        for (const sentence of sentences(text)) {
-          expect(text.slice(sentence.offset, sentence.offset + sentence.text.length)).toBe(sentence.text);
-          expect(sentence.offset).toBeGreaterThanOrEqual(end);
-          end = sentence.offset + sentence.text.length;
-        }
-        expect(text.slice(end).trim()).toBe('');
-      }),
+      fc.property(
+        fc.array(
+          fc.constantFrom('One is. ', 'e.g. two ', 'a `b. C` ', 'Why? ', '3. ', 'x.y ', '界。', '\u00a0'),
+          { maxLength: 30 },
+        ),
+        (parts) => {
+          const text = parts.join('');
+          let end = 0;
+          for (const sentence of sentences(text)) {
+            expect(text.slice(sentence.offset, sentence.offset + sentence.text.length)).toBe(sentence.text);
+            expect(sentence.offset).toBeGreaterThanOrEqual(end);
+            end = sentence.offset + sentence.text.length;
+          }
+          expect(text.slice(end).trim()).toBe('');
+        },
+      ),
     );
   });
 

@@ -15,9 +15,12 @@ describe('stem', () => {
     expect(new Set(forms.map(stem)).size).toBe(1);
   });
 
-  it.each(['node.js', 'client_cert_path', 'v20.3.0', 'über', '障害', 'os', 'ios'])('leaves %s as it is', (word) => {
-    expect(stem(word)).toBe(word);
-  });
+  it.each(['node.js', 'client_cert_path', 'v20.3.0', 'über', '障害', 'os', 'ios'])(
+    'leaves %s as it is',
+    (word) => {
+      expect(stem(word)).toBe(word);
+    },
+  );
 
   it('keeps words apart that only look like forms', () => {
     expect(stem('string')).toBe('string');

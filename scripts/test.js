@@ -1,0 +1,79 @@
+/**
+ * `npm test`: makes the checkout ready, fetches the servers that tests need (never inside Jest), and runs Jest with
+ * the arguments given. The last line on standard output is `N passed, N failed`, with `, N skipped` where some were.
+ */
+const { spawn } = require('node:child_process');
+const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const path = require('node:path');
+const { createInterface } = require('node:readline');
+const { ROOT, exitOnFailure, prepare, say } = require('./prepare');
+
+const JEST = path.join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
+
+async function main(args) {
+  await prepare();
+  // What Jest answers without running a test.
+  if (args.some((arg) => /^--(help|version|listTests|showConfig|clearCache)$/.test(arg))) {
+    process.exitCode = await runJest(args, process.env);
+    return;
+  }
+  const environment = { ...process.env, ...(await fetchServers()) };
+  const folder = mkdtempSync(path.join(tmpdir(), 'cadre-jest-'));
+  try {
+    const outputFile = path.join(folder, 'result.json');
+    const code = await runJest([...args, '--json', `--outputFile=${outputFile}`], environment);
+    const { passed, failed, skipped } = count(outputFile);
+    process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
+    process.exitCode = code === 0 && passed + failed > 0 ? 0 : code || 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function fetchServers() {
+  const { fetchServerBinary, fetchTestServerBinary } = require('../dist/workers/server');
+  const { cacheFolder } = require('../dist/storage/folders');
+  const options = { cacheFolder: cacheFolder(), say };
+  return {
+    CADRE_TEMPORAL_BINARY: await fetchServerBinary(options),
+    CADRE_TEST_SERVER_BINARY: await fetchTestServerBinary(options),
+  };
+}
+
+/** Resolves to Jest's exit code, 1 where a signal ended it. */
+async function runJest(args, env) {
+  const child = spawn(process.execPath, [JEST, ...args], {
+    cwd: ROOT,
+    env,
+    stdio: ['inherit', 'pipe', 'inherit'],
+  });
+  // Ctrl-C reaches Jest by itself; we wait for what it says.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (!line.startsWith('Test results written to:')) process.stdout.write(`${line}\n`);
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
+
+/** What Jest counted; a test file that could not be run at all is one failure. */
+function count(outputFile) {
+  let result;
+  try {
+    result = JSON.parse(readFileSync(outputFile, 'utf8'));
+  } catch {
+    say('Jest ended without a result.');
+    return { passed: 0, failed: 0, skipped: 0 };
+  }
+  return {
+    passed: result.numPassedTests,
+    failed: result.numFailedTests + result.numRuntimeErrorTestSuites,
+    skipped: result.numPendingTests + result.numTodoTests,
+  };
+}
+
+exitOnFailure(main(process.argv.slice(2)));
