@@ -9,7 +9,8 @@ const { CadreClient } = require('cadre/client');
 const ROOT = join(__dirname, '..', '..');
 const CLI = join(ROOT, 'dist', 'cli', 'main.js');
 const CONFIG = join(__dirname, 'cadre.config.js');
-const GOAL = 'When should the on-call engineer fail over the database, and who has to approve it?';
+const GOAL =
+  'When should the on-call engineer fail over the database, who has to approve it, and how often do we rehearse it?';
 
 const children = new Set();
 

@@ -2,7 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder } from '../../src/storage/folders';
-import { type ServerArguments, fetchServerBinary, pickPort, startEmbeddedServer } from '../../src/workers/server';
+import {
+  type ServerArguments,
+  fetchServerBinary,
+  pickPort,
+  startEmbeddedServer,
+} from '../../src/workers/server';
 
 /** A real Temporal server for a test file. */
 export interface DevServer {

@@ -1,7 +1,9 @@
-import { byCodeUnit } from '../documents/document';
+import { type Note, byCodeUnit } from '../documents/document';
 import type { Analysis, Finding, Gap } from '../threads/analyse';
 import type { Difference, Quote } from '../threads/find-differences';
 import { countOf } from './count-of';
+
+const NOTES_APART = 3;
 
 /** A report and the sentences it cites, in its order. */
 export interface Report {
@@ -98,7 +100,7 @@ class Composer {
     const formats = Object.entries(this.analysis.otherFormats).map(
       ([format, count]) => `${count} .${format}`,
     );
-    const notes = this.analysis.notes.map(({ file, problem }) => `- ${code(file)}: ${problem}`);
+    const notes = groupedNotes(this.analysis.notes);
     if (formats.length > 0) notes.push(`- Not a supported format yet: ${code(formats.join(', '))}`);
     for (const file of [...this.changed].sort(byCodeUnit)) {
       notes.push(
@@ -116,6 +118,7 @@ class Composer {
       'Sources',
       files.map(([file, count]) => `- ${code(file)}: ${countOf(count, 'sentence')}`),
     );
+    if (files.length === 0) return;
     const read = countOf(this.analysis.filesRead, 'document');
     this.sections.push(
       `${read} read, ${files.length} cited. Every sentence is quoted from the line it cites.`,
@@ -157,6 +160,17 @@ class Composer {
     };
     return this.analysis.differences.some(({ left, right }) => same(left) || same(right));
   }
+}
+
+/** One line a file, or one for all files where more than {@link NOTES_APART} have the same note. */
+function groupedNotes(notes: readonly Note[]): string[] {
+  const files = new Map<string, string[]>();
+  for (const { file, problem } of notes) files.set(problem, [...(files.get(problem) ?? []), file]);
+  return [...files].flatMap(([problem, all]) => {
+    if (all.length <= NOTES_APART) return all.map((file) => `- ${code(file)}: ${problem}`);
+    const shown = all.slice(0, NOTES_APART).map(code).join(', ');
+    return [`- ${shown} and ${all.length - NOTES_APART} more: ${problem}`];
+  });
 }
 
 function subject({ kind, left, right }: Difference): string {

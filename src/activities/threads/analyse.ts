@@ -61,13 +61,8 @@ export function analyse(request: {
   const chosen = question.parts.map((part) => choosePassages(part, question, candidates, statistics));
   const rarityOf = termRarity(distinct(chosen.flat().map((one) => one.candidate)));
   const weighed = question.parts.map((part, index) => {
-    return weighSentences(
-      part,
-      question,
-      chosen[index] ?? [],
-      partWeights(part, question, statistics),
-      rarityOf,
-    );
+    const weights = partWeights(part, question, statistics);
+    return weighSentences({ part, question, weights, rarityOf }, chosen[index] ?? []);
   });
   const answered = question.parts.map((_, index) => isAnswered(weighed[index] ?? []));
   const relevant = weighed.map((sentences, index) => (answered[index] === true ? relevantOf(sentences) : []));

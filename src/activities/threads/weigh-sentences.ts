@@ -57,39 +57,21 @@ export function termRarity(passages: readonly Candidate[]): (term: string) => nu
   return (term) => rarity(containing.get(term) ?? 0, passages.length) + 0.2;
 }
 
-/** The sentences of the passages chosen for `part`, in the order of their places. */
-export function weighSentences(
-  part: QuestionPart,
-  question: Question,
-  passages: readonly ChosenPassage[],
-  weights: readonly number[],
-  rarityOf: (term: string) => number,
-): WeighedSentence[] {
-  const counter = new ConceptCounter(question.concepts);
-  const others = conceptsAstray(part, question);
-  const drafts = passages.flatMap(({ candidate, score }) => {
-    const heading = counter.count(candidate.headings.join('\n')).counts;
-    const around = counter.count(
-      `${candidate.headings.join('\n')}\n${candidate.file.replace(/[/_.-]+/g, ' ')}`,
-    ).counts;
-    return candidate.sentences.map((sentence) => {
-      const own = counter.count(sentence.text).counts;
-      const named = weights.reduce((sum, weight, index) => {
-        if ((own[index] ?? 0) > 0) return sum + weight;
-        return sum + ((heading[index] ?? 0) > 0 ? weight * HEADING_SHARE : 0);
-      }, 0);
-      const says =
-        named * Math.sqrt(score) * form(sentence, part.answer, own) * fit(part, candidate, sentence.text);
-      const astray = others.some((concept) => (own[concept] ?? 0) > 0);
-      return {
-        sentence,
-        candidate,
-        says: astray ? says * ASTRAY_FACTOR : says,
-        covers: coversPart(part, weights, { own, around }),
-      };
-    });
-  });
-  const vectors = drafts.map((draft) => vector(contentTerms(draft.sentence.text), rarityOf));
+/** What sentences are weighed by; `weights` and `part` belong together. */
+export interface Weighing {
+  readonly part: QuestionPart;
+  readonly question: Question;
+  /** One for each concept; see `partWeights`. */
+  readonly weights: readonly number[];
+  /** How much a term tells; see {@link termRarity}. */
+  readonly rarityOf: (term: string) => number;
+}
+
+/** The sentences of the passages chosen for a part, passage by passage. */
+export function weighSentences(weighing: Weighing, passages: readonly ChosenPassage[]): WeighedSentence[] {
+  const counter = new ConceptCounter(weighing.question.concepts);
+  const drafts = passages.flatMap((passage) => draftsOf(passage, weighing, counter));
+  const vectors = drafts.map((draft) => vector(contentTerms(draft.sentence.text), weighing.rarityOf));
   const ranks = biasedTextRank(
     vectors,
     drafts.map((draft) => draft.says),
@@ -103,6 +85,33 @@ export function weighSentences(
     relevance: ranks[index] ?? 0,
     covers,
   }));
+}
+
+interface Draft {
+  readonly sentence: Candidate['sentences'][number];
+  readonly candidate: Candidate;
+  /** What it says about the part by itself. */
+  readonly says: number;
+  readonly covers: number;
+}
+
+function draftsOf({ candidate, score }: ChosenPassage, weighing: Weighing, counter: ConceptCounter): Draft[] {
+  const { part, question, weights } = weighing;
+  const others = conceptsAstray(part, question);
+  const headings = candidate.headings.join('\n');
+  const heading = counter.count(headings).counts;
+  const around = counter.count(`${headings}\n${candidate.file.replace(/[/_.-]+/g, ' ')}`).counts;
+  return candidate.sentences.map((sentence) => {
+    const own = counter.count(sentence.text).counts;
+    const named = weights.reduce((sum, weight, index) => {
+      if ((own[index] ?? 0) > 0) return sum + weight;
+      return sum + ((heading[index] ?? 0) > 0 ? weight * HEADING_SHARE : 0);
+    }, 0);
+    const astray = others.some((concept) => (own[concept] ?? 0) > 0) ? ASTRAY_FACTOR : 1;
+    const fits = form(sentence, part.answer, own) * fit(part, candidate, sentence.text) * astray;
+    const covers = coversPart(part, weights, { own, around });
+    return { sentence, candidate, says: named * Math.sqrt(score) * fits, covers };
+  });
 }
 
 /** How well a sentence stands by itself and answers this kind of question: about 0.05 to 1.35. */

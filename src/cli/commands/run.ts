@@ -30,7 +30,8 @@ interface RunFlags extends CommonFlags {
 }
 
 const EXAMPLE_DOCS = join(__dirname, '..', '..', '..', 'examples', 'handbook');
-const EXAMPLE_GOAL = 'When should the on-call engineer fail over the database, and who has to approve it?';
+const EXAMPLE_GOAL =
+  'When should the on-call engineer fail over the database, who has to approve it, and how often do we rehearse it?';
 const REPORT_LINES = 14;
 
 export function runCommand(program: Command, execute: Execute): void {

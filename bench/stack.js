@@ -1,0 +1,55 @@
+// What a benchmark runs on: a server of its own, one worker and one client, all on this machine.
+const { mkdtempSync, rmSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
+const { spawn } = require('node:child_process');
+const { NativeConnection } = require('@temporalio/worker');
+const { CadreClient, FileArtifactStore, connect } = require('../dist/client');
+const { CadreWorker } = require('../dist/workers');
+const { cacheFolder } = require('../dist/storage/folders');
+const { fetchServerBinary, pickPort, startEmbeddedServer } = require('../dist/workers/server');
+
+/** Starts it all, runs `work({ client, version })`, and takes it down. `tuned: false` is a dev server as it comes. */
+async function withStack({ agents, tuned = true, onDisk = true }, work) {
+  const folder = mkdtempSync(join(tmpdir(), 'cadre-bench-'));
+  const binary = await fetchServerBinary({ cacheFolder: cacheFolder(), say: (line) => console.error(line) });
+  const port = await pickPort([]);
+  const databaseFile = onDisk ? { databaseFile: join(folder, 'temporal.db') } : {};
+  const logFile = join(folder, 'server.log');
+  const server = tuned
+    ? await startEmbeddedServer({ binary, port, logFile, ...databaseFile })
+    : startAsItComes(binary, port, databaseFile.databaseFile);
+  const address = `127.0.0.1:${port}`;
+  const temporal = await connect({ address, namespace: 'default', configured: true }, 20_000);
+  const connection = await NativeConnection.connect({ address });
+  try {
+    const artifacts = new FileArtifactStore(join(folder, 'artifacts'));
+    const worker = await CadreWorker.create({ connection, agents, artifacts });
+    const { serverVersion } = await temporal.workflowService.getSystemInfo({});
+    const client = new CadreClient(temporal, { artifacts });
+    return await worker.runUntil(() => work({ client, version: serverVersion }));
+  } finally {
+    await connection.close();
+    await temporal.connection.close();
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function startAsItComes(binary, port, databaseFile) {
+  const file = databaseFile === undefined ? [] : [`--db-filename=${databaseFile}`];
+  const args = [
+    'server',
+    'start-dev',
+    '--headless',
+    '--ip=127.0.0.1',
+    `--port=${port}`,
+    '--log-level=error',
+    ...file,
+  ];
+  const child = spawn(binary, args, { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  return { stop: () => (child.kill('SIGTERM'), ended) };
+}
+
+module.exports = { withStack };

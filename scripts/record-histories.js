@@ -1,0 +1,145 @@
+// Records a history of every shape a task can take, for test/replay. Run it (`npm run record-histories`) when a workflow
+// gains a shape; after a release an old recording is never replaced, since it is the proof that old tasks still replay.
+const { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
+const { build, installDependencies } = require('./prepare');
+
+const ROOT = join(__dirname, '..');
+const FOLDER = join(ROOT, 'test', 'replay', 'histories');
+
+async function main() {
+  await installDependencies();
+  await build();
+  process.chdir(ROOT);
+  const { defineAgent } = require('../dist');
+  const { CadreClient, connect, FileArtifactStore } = require('../dist/client');
+  const { CadreWorker, embeddedAgents } = require('../dist/workers');
+  const { fetchServerBinary, pickPort, startEmbeddedServer } = require('../dist/workers/server');
+  const { cacheFolder } = require('../dist/storage/folders');
+  const { installRuntime } = require('../dist/workers/runtime');
+  const { NativeConnection } = require('@temporalio/worker');
+  const { ApplicationFailure } = require('@temporalio/common');
+  const { z } = require('zod');
+
+  const agent = (name, act, policy = {}) =>
+    defineAgent({ name, description: name, input: z.unknown(), output: z.unknown(), policy, act });
+  const agents = [
+    ...embeddedAgents,
+    agent('echo', (input) => input),
+    agent(
+      'flaky',
+      (_input, { attempt }) => (attempt < 3 ? Promise.reject(new Error('not yet')) : 'at last'),
+      {
+        retry: { initialInterval: 10 },
+      },
+    ),
+    agent('broken', () => Promise.reject(ApplicationFailure.nonRetryable('for good', 'Broken'))),
+    agent('local', (input) => input, { local: true }),
+    agent('big', () => 'x'.repeat(50_000)),
+    agent(
+      'slow',
+      (_input, { signal }) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    ),
+  ];
+  const step = (id, name, more = {}) => ({ id, agent: name, instruction: `do ${id}`, ...more });
+  const SHAPES = {
+    'main-job': { goal: 'How long are backups kept?', docs: 'examples/handbook' },
+    retried: { goal: 'retry', plan: { steps: [step('a', 'flaky'), step('b', 'echo', { needs: ['a'] })] } },
+    failed: {
+      goal: 'fail',
+      plan: {
+        steps: [
+          step('a', 'echo', { input: 1 }),
+          step('b', 'broken'),
+          step('c', 'slow'),
+          step('d', 'echo', { needs: ['c'] }),
+        ],
+      },
+    },
+    'plan-refused': { goal: 'refuse', plan: { steps: [step('a', 'nobody')] } },
+    cancelled: { goal: 'cancel', plan: { steps: [step('a', 'slow'), step('b', 'echo', { needs: ['a'] })] } },
+    local: {
+      goal: 'local',
+      plan: { steps: [step('a', 'local', { input: 7 }), step('b', 'echo', { needs: ['a'] })] },
+    },
+    'large-output': {
+      goal: 'store',
+      plan: { steps: [step('a', 'big'), step('b', 'echo', { input: { $output: 'a' } })] },
+    },
+    'continued-as-new': {
+      goal: 'count',
+      plan: {
+        steps: Array.from({ length: 60 }, (_, index) =>
+          step(`s${index}`, 'echo', { input: index, needs: index < 20 ? [] : [`s${index - 20}`] }),
+        ),
+      },
+    },
+  };
+
+  installRuntime('ERROR');
+  const folder = mkdtempSync(join(tmpdir(), 'cadre-record-'));
+  const binary = await fetchServerBinary({ cacheFolder: cacheFolder(), say: console.log });
+  const settings = [{ key: 'limit.historyCount.suggestContinueAsNew', value: 90 }];
+  const server = await startEmbeddedServer({
+    binary,
+    port: await pickPort([]),
+    logFile: join(folder, 'server.log'),
+    settings,
+  });
+  const temporal = await connect({ address: server.address, namespace: server.namespace, configured: true });
+  const connection = await NativeConnection.connect({ address: server.address });
+  try {
+    const artifacts = new FileArtifactStore(folder);
+    const client = new CadreClient(temporal, { artifacts });
+    const worker = await CadreWorker.create({ connection, agents, artifacts });
+    mkdirSync(FOLDER, { recursive: true });
+    await worker.runUntil(async () => {
+      for (const [shape, input] of Object.entries(SHAPES)) await record(client, temporal, shape, input);
+    });
+  } finally {
+    await connection.close();
+    await temporal.connection.close();
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function record(client, temporal, shape, input) {
+  if (existsSync(join(FOLDER, `${shape}.json`)) && !process.argv.includes('--again')) {
+    console.log(`${shape}: there is one already (--again replaces it; not after a release)`);
+    return;
+  }
+  const task = await client.start(input, { id: shape });
+  if (shape === 'cancelled') {
+    while ((await task.describe()).pending.every(({ kind }) => kind !== 'started'))
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    await task.cancel();
+  }
+  await task.result().catch(() => undefined);
+  const runs = new Set();
+  for await (const { runId } of task.events()) runs.add(runId);
+  for (const [index, runId] of [...runs].entries()) {
+    const name = index === 0 ? shape : `${shape}-${index + 1}`;
+    const history = await temporal.workflow.getHandle(task.id, runId).fetchHistory();
+    writeFileSync(join(FOLDER, `${name}.json`), toJson(history));
+    console.log(`${name}: ${history.events.length} events`);
+  }
+}
+
+/** Without what tells of the machine: identities, and stack traces with its paths. */
+function toJson(history) {
+  const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
+  const scrub = (key, value) => {
+    if (key === 'stackTrace') return '';
+    // Identities, and the sticky queues named after them.
+    return typeof value === 'string' && /^\d+@/.test(value) ? 'worker' : value;
+  };
+  return `${JSON.stringify(JSON.parse(historyToJSON(history)), scrub, 1)}\n`;
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});
