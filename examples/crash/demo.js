@@ -83,7 +83,7 @@ function report(ledger) {
   console.log('\nWhat the ledger outside Temporal says:');
   console.log(`  ${'STEP'.padEnd(12)}  BEGAN  ENDED  KEYS`);
   let twice = 0;
-  for (const [step, { began, ended, keys }] of [...steps].sort()) {
+  for (const [step, { began, ended, keys }] of [...steps].sort(([one], [other]) => (one < other ? -1 : 1))) {
     const cut = began > ended ? '   cut off by the kill, then run again under the same key' : '';
     console.log(`  ${step.padEnd(12)}  ${began}      ${ended}      ${keys.size}${cut}`);
     if (ended !== 1 || keys.size !== 1) twice += 1;

@@ -15,7 +15,8 @@ const read = (file: string): { events: Record<string, unknown>[] } =>
 beforeAll(() => installRuntime('ERROR'));
 
 test.each(files)('%s replays', async (file) => {
-  await Worker.runReplayHistory(options, read(file), file.replace(/(-\d+)?\.json$/, ''));
+  const id = file.replace(/(-\d+)?\.json$/, '');
+  await expect(Worker.runReplayHistory(options, read(file), id)).resolves.toBeUndefined();
 });
 
 test('every shape of a task is recorded', () => {
