@@ -6,11 +6,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time';
 import { CadreError } from '../../core/failures';
-import { connectLoopback } from './probe';
+import { withLoopback } from './probe';
 import { killGroup } from './run-command';
 import { EMBEDDED_NAMESPACE, RETENTION_DAYS, type ServerArguments, serverArguments } from './settings';
 
 const START_TIMEOUT = 60_000;
+const SERVE_TIMEOUT = 5000;
 const STOP_TIMEOUT = 10_000;
 const LOG_LINES = 10;
 
@@ -123,13 +124,8 @@ function isRunning({ pid, exitCode, signalCode }: ChildProcess): boolean {
 }
 
 /** Resolves to the server's version once it serves its namespace, which then keeps closed workflows for 30 days. */
-async function serve(port: number): Promise<string> {
-  const connection = await connectLoopback(port, 1000);
-  try {
-    return await connection.withDeadline(Date.now() + 5000, () => prepareNamespace(connection));
-  } finally {
-    await connection.close();
-  }
+function serve(port: number): Promise<string> {
+  return withLoopback(port, SERVE_TIMEOUT, prepareNamespace);
 }
 
 async function prepareNamespace({ workflowService }: Connection): Promise<string> {

@@ -12,27 +12,33 @@ export type Probe =
 export async function probe(port: number, timeout = 3000): Promise<Probe> {
   if (!(await listens(port, timeout))) return { kind: 'nothing' };
   try {
-    const connection = await connectLoopback(port, timeout);
-    try {
-      const info = await connection.withDeadline(Date.now() + timeout, () =>
-        connection.workflowService.getSystemInfo({}),
-      );
-      return { kind: 'temporal', version: info.serverVersion ?? '' };
-    } finally {
-      await connection.close();
-    }
+    const info = await withLoopback(port, timeout, ({ workflowService }) =>
+      workflowService.getSystemInfo({}),
+    );
+    return { kind: 'temporal', version: info.serverVersion ?? '' };
   } catch {
     return { kind: 'other' };
   }
 }
 
-/** Connects to a port of 127.0.0.1, past any proxy that the environment names. */
-export function connectLoopback(port: number, timeout: number): Promise<Connection> {
-  return Connection.connect({
+/** Makes calls to a port of 127.0.0.1, past any proxy that the environment names; `timeout` ms for each. */
+export async function withLoopback<T>(
+  port: number,
+  timeout: number,
+  call: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = Connection.lazy({
     address: `127.0.0.1:${port}`,
     connectTimeout: timeout,
     channelArgs: { 'grpc.enable_http_proxy': 0 },
   });
+  try {
+    await connection.ensureConnected();
+    return await connection.withDeadline(Date.now() + timeout, () => call(connection));
+  } finally {
+    // Also where nobody answered: the channel would try again for ever.
+    await connection.close();
+  }
 }
 
 /** The Web UI of a server that we did not start: the dev server puts it a thousand ports above. */
