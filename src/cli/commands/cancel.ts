@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
+import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import type { Output } from '../output';
 import { openSession } from '../session';
-import type { Execute } from './run';
 
 export function cancelCommand(program: Command, execute: Execute): void {
   withCommonOptions(

@@ -11,10 +11,10 @@ import type { LoadedConfig } from '../../workers/config';
 import { livePollers } from '../../workers/live-pollers';
 import { describeQueue } from '../../workers/queue-status';
 import { type CommonFlags, connectionFlags, withCommonOptions } from '../connection-options';
+import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { type Output, table } from '../output';
 import { configOf } from '../session';
-import type { Execute } from './run';
 
 /** What one check found. */
 interface Finding {

@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
+import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { type Output, duration, table } from '../output';
 import { openSession } from '../session';
-import type { Execute } from './run';
 
 interface ListFlags extends CommonFlags {
   readonly limit: number;

@@ -1,21 +1,21 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type LogLevel, NativeConnection } from '@temporalio/worker';
+import { NativeConnection } from '@temporalio/worker';
 import type { TaskHandle } from '../../client/task-handle';
 import { CadreError } from '../../core/failures';
-import { taskQueue } from '../../core/names';
 import { type TaskInput, parseTaskInput } from '../../core/task-input';
 import { validatePlan } from '../../core/plan';
-import { CadreWorker } from '../../workers/cadre-worker';
-import { livePollers } from '../../workers/live-pollers';
+import type { CadreWorker } from '../../workers/cadre-worker';
 import type { TemporalServer } from '../../workers/server';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import { EventLines } from '../event-lines';
+import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { onInterrupt } from '../interrupt';
 import { webUiLink } from '../links';
 import { type Output, duration } from '../output';
+import { startOwnWorker } from '../own-worker';
 import { reportOf, writeReport } from '../report-file';
 import { type Session, openSessionWithServer } from '../session';
 
@@ -53,23 +53,14 @@ export function runCommand(program: Command, execute: Execute): void {
   );
 }
 
-/**
- * Runs a command's body and turns what it returns or throws into the process's exit code. What the SDK logs goes to
- * standard error from `level` (default `WARN`) on, or from `LOG_LEVEL` on.
- */
-export type Execute = (
-  flags: CommonFlags,
-  body: (output: Output) => Promise<number>,
-  level?: LogLevel,
-) => Promise<void>;
-
 async function run(goal: string | undefined, flags: RunFlags, output: Output): Promise<number> {
   const input = taskInput(goal, flags);
   let worker: CadreWorker | undefined;
   let server: TemporalServer | undefined;
+  let ended = false;
   const interrupt = onInterrupt(
     () => {
-      output.line('Stopping: agents that act may finish. Press Ctrl-C again to stop at once.');
+      if (!ended) output.line('Stopping: agents that act may finish. Press Ctrl-C again to stop at once.');
       worker?.shutdown();
     },
     () => server?.kill(),
@@ -80,11 +71,15 @@ async function run(goal: string | undefined, flags: RunFlags, output: Output): P
     output.line(serverLine(server, output));
     const connection = await NativeConnection.connect(session.at);
     try {
-      worker = await startWorker(session, connection, flags, output);
-      const work = () => runTask(session, input, flags, output, interrupt.signal);
-      const code = await (worker === undefined ? work() : worker.runUntil(work));
-      await lingerForLinks(server, output, interrupt.signal, code);
-      return code;
+      worker = flags.worker ? await startOwnWorker(session, connection, output) : undefined;
+      const work = async () => {
+        const code = await runTask(session, input, flags, output, interrupt.signal);
+        ended = true;
+        if (server?.origin === 'started' && code === EXIT.done)
+          await lingerForLinks(output, interrupt.signal);
+        return code;
+      };
+      return await (worker === undefined ? work() : worker.runUntil(work));
     } finally {
       await connection.close();
       await session.close();
@@ -127,36 +122,6 @@ function readPlan(file: string): TaskInput['plan'] {
     if (!(error instanceof SyntaxError)) throw error;
     throw new CadreError('PlanInvalid', `${file} is not JSON: ${error.message}`, { cause: error });
   }
-}
-
-/** A worker in this process, unless one runs already or is not wanted. */
-async function startWorker(
-  { client, config, at }: Session,
-  connection: NativeConnection,
-  flags: RunFlags,
-  output: Output,
-): Promise<CadreWorker | undefined> {
-  if (!flags.worker) return undefined;
-  const others = await livePollers(client.temporal, taskQueue(config.cadre));
-  if (others.length > 0) {
-    const names = others.map(({ identity }) => identity).join(', ');
-    output.line(`${output.paint('green', '✓')} worker running: ${names}`);
-    return undefined;
-  }
-  const { cadre, agents, workflowsPath } = config;
-  const worker = await CadreWorker.create({
-    connection,
-    namespace: at.namespace,
-    cadre,
-    agents,
-    artifacts: client.artifacts,
-    ...(workflowsPath === undefined ? {} : { workflowsPath }),
-  });
-  const queues = worker.queues.join(', ');
-  output.line(
-    `${output.paint('green', '✓')} worker ready: ${agents.length} agents on queue ${queues} · embedded agents, no model`,
-  );
-  return worker;
 }
 
 async function runTask(
@@ -253,17 +218,23 @@ function serverLine(server: TemporalServer, output: Output): string {
   return `${output.paint('green', '✓')} Temporal${version} at ${server.address}${how}`;
 }
 
-/** On a terminal a server of ours stays up for the links that were printed, until Ctrl-C. */
-async function lingerForLinks(
-  server: TemporalServer,
-  output: Output,
-  signal: AbortSignal,
-  code: number,
-): Promise<void> {
-  if (server.origin !== 'started' || !process.stdout.isTTY || signal.aborted || code !== EXIT.done) return;
+/**
+ * On a terminal a server of ours, and the worker that answers the Web UI's questions, stay for the link that was
+ * printed, until Ctrl-C.
+ */
+async function lingerForLinks(output: Output, signal: AbortSignal): Promise<void> {
   output.line();
+  if (!process.stdout.isTTY) {
+    output.line(
+      'The server that was started for this run stops now; `cadre server` opens its history again.',
+    );
+    return;
+  }
   output.line(
-    'The server stays up for the link. Press Ctrl-C to stop it; `cadre server` opens the same history again.',
+    'The server stays up for the link. Press Ctrl-C to stop it; `cadre server` opens its history again.',
   );
-  await new Promise<void>((stop) => signal.addEventListener('abort', () => stop(), { once: true }));
+  await new Promise<void>((stop) => {
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', () => stop(), { once: true });
+  });
 }

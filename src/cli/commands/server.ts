@@ -3,11 +3,11 @@ import { resolveConnection } from '../../client/connection';
 import { cacheFolder } from '../../storage/folders';
 import { fetchServerBinary, fetchTestServerBinary } from '../../workers/server';
 import { type CommonFlags, connectionFlags, withCommonOptions } from '../connection-options';
+import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { onInterrupt } from '../interrupt';
 import type { Output } from '../output';
 import { startServer } from '../session';
-import type { Execute } from './run';
 import { wholeNumber } from './worker';
 
 interface ServerFlags extends CommonFlags {

@@ -6,11 +6,11 @@ import { phaseWords } from '../../core/task-details';
 import { type StepState, isOpen, stepState } from '../../core/task-events';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import { EventLines } from '../event-lines';
+import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
 import { type Output, duration, size, table } from '../output';
 import { type Session, openSession } from '../session';
-import type { Execute } from './run';
 
 interface ShowFlags extends CommonFlags {
   readonly step?: string;

@@ -4,15 +4,15 @@ import { connect, resolveConnection } from '../../client/connection';
 import { taskQueue } from '../../core/names';
 import { FileArtifactStore } from '../../storage/artifact-store';
 import { artifactsFolder } from '../../storage/folders';
-import { parseIdentity } from '../../workers/build-id';
 import { CadreWorker, MAIN } from '../../workers/cadre-worker';
 import { livePollers } from '../../workers/live-pollers';
 import { type CommonFlags, connectionFlags, withCommonOptions } from '../connection-options';
+import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { onInterrupt } from '../interrupt';
 import { type Output, duration } from '../output';
+import { warnOfOtherBuilds } from '../own-worker';
 import { configOf } from '../session';
-import type { Execute } from './run';
 
 interface WorkerFlags extends CommonFlags {
   readonly pool?: readonly string[];
@@ -63,7 +63,7 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
       ...(flags.pool === undefined ? {} : { serve: flags.pool }),
       ...(workflowsPath === undefined ? {} : { workflowsPath }),
     });
-    await warnOfOtherBuilds(worker, client, taskQueue(cadre), output);
+    warnOfOtherBuilds(await livePollers(client, taskQueue(cadre)), taskQueue(cadre), output);
     const interrupt = onInterrupt(() => {
       output.line(
         `Stopping: takes no new work; agents that act have ${duration(flags.grace * 1000)}. Ctrl-C again stops at once.`,
@@ -82,26 +82,6 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
   } finally {
     await connection.close();
     await client.connection.close();
-  }
-}
-
-/** Workers of two builds may not be able to go on with each other's workflows. */
-async function warnOfOtherBuilds(
-  worker: CadreWorker,
-  client: Awaited<ReturnType<typeof connect>>,
-  queue: string,
-  output: Output,
-): Promise<void> {
-  const build = parseIdentity(worker.identity)?.build;
-  const others = await livePollers(client, queue).catch(() => []);
-  for (const { identity } of others) {
-    const other = parseIdentity(identity)?.build;
-    if (other === build) continue;
-    const what =
-      other === undefined ? 'which is no worker of Cadre' : `of build ${other}; this one is ${build}`;
-    output.line(
-      `${output.paint('yellow', '!')} ${queue} is also polled by ${identity}, ${what}. Stop one of them.`,
-    );
   }
 }
 

@@ -6,13 +6,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time';
 import { CadreError } from '../../core/failures';
-import { withLoopback } from './probe';
+import { listens, withLoopback } from './probe';
 import { killGroup } from './run-command';
 import { EMBEDDED_NAMESPACE, RETENTION_DAYS, type ServerArguments, serverArguments } from './settings';
 
 const START_TIMEOUT = 60_000;
 const SERVE_TIMEOUT = 5000;
 const STOP_TIMEOUT = 10_000;
+const LOOK_INTERVAL = 25;
 const LOG_LINES = 10;
 
 export interface EmbeddedServerOptions extends ServerArguments {
@@ -104,27 +105,43 @@ function withoutClientSettings(environment: Readonly<Record<string, string | und
 async function waitUntilServing(
   child: ChildProcess,
   ended: Promise<void>,
-  options: EmbeddedServerOptions,
+  { signal, ...options }: EmbeddedServerOptions,
 ): Promise<string> {
   const deadline = Date.now() + START_TIMEOUT;
-  while (isRunning(child) && Date.now() < deadline) {
-    options.signal?.throwIfAborted();
-    const version = await serve(options.port).catch(() => undefined);
-    // Another server may answer at the port that ours could not get.
-    if (version !== undefined && isRunning(child)) return version;
-    await Promise.race([delay(50), ended]);
+  const [aborted, forget] = abortion(signal);
+  try {
+    while (isRunning(child) && Date.now() < deadline) {
+      const version = await Promise.race([serve(options.port).catch(() => undefined), ended, aborted]);
+      signal?.throwIfAborted();
+      // Another server may answer at the port that ours could not get.
+      if (typeof version === 'string' && isRunning(child)) return version;
+      await Promise.race([delay(LOOK_INTERVAL), ended, aborted]);
+    }
+  } finally {
+    forget();
   }
-  options.signal?.throwIfAborted();
   const what = isRunning(child) ? `did not serve within ${START_TIMEOUT / 1000} s` : 'ended at once';
   throw await startError(options, what);
+}
+
+/** A promise that resolves on abort, and what takes its listener away. */
+function abortion(signal: AbortSignal | undefined): [aborted: Promise<void>, forget: () => void] {
+  let resolve = (): void => undefined;
+  const aborted = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  signal?.addEventListener('abort', resolve);
+  if (signal?.aborted) resolve();
+  return [aborted, () => signal?.removeEventListener('abort', resolve)];
 }
 
 function isRunning({ pid, exitCode, signalCode }: ChildProcess): boolean {
   return pid !== undefined && exitCode === null && signalCode === null;
 }
 
-/** Resolves to the server's version once it serves its namespace, which then keeps closed workflows for 30 days. */
-function serve(port: number): Promise<string> {
+/** The server's version, where it serves its namespace, which then keeps closed workflows for 30 days. */
+async function serve(port: number): Promise<string | undefined> {
+  if (!(await listens(port, SERVE_TIMEOUT))) return undefined;
   return withLoopback(port, SERVE_TIMEOUT, prepareNamespace);
 }
 

@@ -55,7 +55,8 @@ export async function findWebUi(port: number): Promise<string | undefined> {
   }
 }
 
-function listens(port: number, timeout: number): Promise<boolean> {
+/** True where something takes connections, or does not say within `timeout` ms. */
+export function listens(port: number, timeout: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connectSocket({ port, host: '127.0.0.1', timeout });
     const answer = (listening: boolean) => (): void => {
