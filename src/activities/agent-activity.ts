@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { Envelope } from '../core/envelope';
-import { applicationFailure } from '../core/failure-info';
+import { crossingFailure } from '../core/failure-info';
 import { fillInput } from '../core/plan';
 import type { ActOutcome, ActRequest } from '../core/task-activities';
 import type { ArtifactStore } from '../storage/artifact-store';
@@ -21,7 +21,7 @@ export function agentActivity(agent: AnyAgent, artifacts: ArtifactStore): AgentA
       const input = await inputOf(request, artifacts);
       return await outcomeOf(attempt, await runAgent(agent, input, attempt), request.inlineMaximum);
     } catch (error) {
-      throw applicationFailure(error);
+      throw crossingFailure(error);
     } finally {
       attempt.stop();
     }

@@ -1,5 +1,6 @@
 import { TaskFailedError } from '../client/task-handle';
 import { type FailureType, fixFor, isCadreError } from '../core/failures';
+import { isRecord } from '../core/json';
 import { EXIT } from './exit';
 import type { Output } from './output';
 
@@ -21,7 +22,7 @@ const USAGE: ReadonlySet<string> = new Set<FailureType>([
  */
 export function reportError(error: unknown, output: Output): number {
   const { type, message } = describe(error);
-  const fix = fixFor(type);
+  const fix = fixFor(causeType(error) ?? type) ?? fixFor(type);
   output.line(`${output.paint('red', '✗')} ${message}`);
   if (fix !== undefined) output.line(`  → ${fix}`);
   const unexpected = fix === undefined && !(error instanceof TaskFailedError);
@@ -41,6 +42,14 @@ function describe(error: unknown): { type: string; message: string } {
   return error instanceof Error
     ? { type: error.name, message: error.message }
     : { type: 'Error', message: String(error) };
+}
+
+/** The type of what a step failed with, which has the better advice. */
+function causeType(error: unknown): string | undefined {
+  if (!(error instanceof TaskFailedError) || !isRecord(error.details)) return undefined;
+  const { failed } = error.details;
+  const failure = isRecord(failed) ? failed['failure'] : undefined;
+  return isRecord(failure) && typeof failure['type'] === 'string' ? failure['type'] : undefined;
 }
 
 const GRPC_UNAVAILABLE = 14;

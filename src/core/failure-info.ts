@@ -1,5 +1,13 @@
-import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  type ApplicationFailureOptions,
+  CancelledFailure,
+  TemporalFailure,
+  TimeoutFailure,
+} from '@temporalio/common';
 import { type FailureInfo, isCadreError } from './failures';
+import { jsonBytes } from './json';
 
 /**
  * What an error says, as it stands in events. Gives the same for an error caught in a workflow and for the
@@ -17,13 +25,62 @@ export function failureInfo(error: unknown): FailureInfo {
     : { type: 'Error', message: String(cause) };
 }
 
-/** Our error as the one that crosses processes and ends a workflow or an activity. */
-export function applicationFailure(error: unknown): unknown {
-  if (!isCadreError(error)) return error;
-  return ApplicationFailure.create({
-    type: error.type,
-    message: error.message,
-    nonRetryable: !error.retryable,
-    ...(error.details === undefined ? {} : { details: [error.details] }),
+const MESSAGE_MAXIMUM_LENGTH = 2000;
+const STACK_MAXIMUM_LENGTH = 4000;
+const DETAILS_MAXIMUM_BYTES = 64 * 1024;
+const CAUSES_MAXIMUM = 3;
+
+/**
+ * What ends an activity or a workflow for `error`: the same failure, small enough to cross. Whoever threw it chose
+ * its size, and Temporal terminates a workflow over a failure of a megabyte. Cancellations and the like stay as they are.
+ */
+export function crossingFailure(error: unknown, causes = CAUSES_MAXIMUM): unknown {
+  if (error instanceof TemporalFailure && !(error instanceof ApplicationFailure)) return error;
+  const { type, message } = failureInfo(error);
+  const failure = ApplicationFailure.create({
+    type: cut(type, MESSAGE_MAXIMUM_LENGTH),
+    message: cut(message, MESSAGE_MAXIMUM_LENGTH),
+    ...optionsOf(error),
+    ...causeOf(error, causes),
   });
+  if (error instanceof Error && error.stack !== undefined) {
+    // The stack begins with the whole message.
+    const frames = error.stack.slice(error.stack.indexOf('\n    at ') + 1);
+    failure.stack = cut(`${type}: ${failure.message}\n${frames}`, STACK_MAXIMUM_LENGTH);
+  }
+  return failure;
+}
+
+function optionsOf(error: unknown): ApplicationFailureOptions {
+  if (error instanceof ApplicationFailure) {
+    const { nonRetryable, nextRetryDelay, category, details } = error;
+    return {
+      nonRetryable: nonRetryable ?? false,
+      ...(nextRetryDelay ? { nextRetryDelay } : {}),
+      ...(category ? { category } : {}),
+      ...(details ? { details: bounded(details) } : {}),
+    };
+  }
+  if (!isCadreError(error)) return {};
+  const { retryable, details } = error;
+  return { nonRetryable: !retryable, ...(details === undefined ? {} : { details: bounded([details]) }) };
+}
+
+function causeOf(error: unknown, causes: number): ApplicationFailureOptions {
+  if (!(error instanceof Error) || error.cause === undefined || causes === 0) return {};
+  const cause = crossingFailure(error.cause, causes - 1);
+  return cause instanceof Error ? { cause } : {};
+}
+
+function bounded(details: unknown[]): unknown[] {
+  try {
+    const bytes = jsonBytes(details);
+    return bytes <= DETAILS_MAXIMUM_BYTES ? details : [{ leftOut: `${bytes} bytes of details` }];
+  } catch {
+    return [{ leftOut: 'details that are not JSON' }];
+  }
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }

@@ -22,6 +22,16 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
+/** True where lists and objects in `value` hold each other more than `levels` deep. Does not recurse, so that no depth harms it; `value` must not hold itself. */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > levels) return true;
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return false;
+}
+
 /** True for an object that is neither null nor an array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

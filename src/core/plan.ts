@@ -1,5 +1,5 @@
 import { CadreError } from './failures';
-import { isRecord, jsonBytes } from './json';
+import { isDeeperThan, isRecord, jsonBytes } from './json';
 import { INLINE_MAXIMUM_BYTES } from './stored';
 
 /** A DAG of steps. Made by the `planner` agent or given by the caller; checked before anything starts. */
@@ -26,6 +26,7 @@ export interface Step {
 
 export const PLAN_MAXIMUM_STEPS = 1000;
 export const PLAN_MAXIMUM_BYTES = 256 * 1024;
+const PLAN_MAXIMUM_DEPTH = 100;
 /** Over all steps. Bounds what one workflow task can schedule, see {@link inlineMaximumBytes}. */
 export const PLAN_MAXIMUM_NEEDS = 10_000;
 
@@ -83,13 +84,25 @@ export function planProblems(candidate: unknown, agents: ReadonlySet<string> | u
     const message = `Expected at most ${PLAN_MAXIMUM_STEPS} steps, got ${steps.length}: split the work into several tasks`;
     return [{ code: 'TooManySteps', message }];
   }
-  const bytes = jsonBytes(candidate);
-  if (bytes > PLAN_MAXIMUM_BYTES) {
-    const message = `Expected a plan of at most ${PLAN_MAXIMUM_BYTES} bytes, got ${bytes}: pass large inputs by path`;
-    return [{ code: 'TooLarge', message }];
-  }
+  const excess = excessOf(candidate);
+  if (excess !== undefined) return [{ code: 'TooLarge', message: excess }];
   const malformed = steps.flatMap((step, index) => shapeProblems(step, index));
   return malformed.length > 0 ? malformed : graphProblems(steps as Step[], agents);
+}
+
+/** How the plan is too large to travel; undefined where it is not. */
+function excessOf(candidate: Record<string, unknown>): string | undefined {
+  let bytes: number;
+  try {
+    bytes = jsonBytes(candidate);
+  } catch (error) {
+    return `Expected the plan to be JSON: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  if (bytes > PLAN_MAXIMUM_BYTES) {
+    return `Expected a plan of at most ${PLAN_MAXIMUM_BYTES} bytes, got ${bytes}: pass large inputs by path`;
+  }
+  const deep = isDeeperThan(candidate, PLAN_MAXIMUM_DEPTH);
+  return deep ? `Expected a plan of at most ${PLAN_MAXIMUM_DEPTH} levels of lists and objects` : undefined;
 }
 
 function shapeProblems(step: unknown, index: number): PlanProblem[] {

@@ -1,5 +1,3 @@
-import { isRecord } from './json';
-
 /**
  * The one input by which an execution goes on from an earlier state: continue-as-new, and whatever else
  * restores. At most 1 MiB of JSON.
@@ -16,13 +14,4 @@ export interface ResumeOrigin {
   readonly kind: 'continuedAsNew';
   readonly workflowId: string;
   readonly runId: string;
-}
-
-export function isResume(value: unknown): value is Resume<unknown> {
-  return (
-    isRecord(value) &&
-    isRecord(value['snapshot']) &&
-    isRecord(value['origin']) &&
-    isRecord(value['overrides'])
-  );
 }

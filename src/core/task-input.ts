@@ -22,7 +22,7 @@ const FIELDS = ['goal', 'docs', 'plan'];
  * Throws CadreError: InputTooLarge, InputInvalid (names the field), GoalEmpty or PlanInvalid.
  */
 export function parseTaskInput(candidate: unknown): TaskInput {
-  const bytes = jsonBytes(candidate);
+  const bytes = inputBytes(candidate);
   if (bytes > INPUT_MAXIMUM_BYTES) {
     throw new CadreError(
       'InputTooLarge',
@@ -51,6 +51,15 @@ export function parseTaskInput(candidate: unknown): TaskInput {
     ...(docs === undefined ? {} : { docs }),
     ...(plan === undefined ? {} : { plan: validatePlan(plan, undefined) }),
   };
+}
+
+function inputBytes(candidate: unknown): number {
+  try {
+    return jsonBytes(candidate);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CadreError('InputInvalid', `The task's input is not JSON: ${reason}`, { cause });
+  }
 }
 
 function invalid(what: string, expected: string, got: unknown): CadreError {

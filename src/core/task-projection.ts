@@ -10,7 +10,6 @@ import { type Envelope, isEnvelope } from './envelope';
 import type { HistoryFact } from './history-facts';
 import { isRecord } from './json';
 import { stepNeeds } from './plan';
-import { isResume } from './resume';
 import {
   type ActOutcome,
   type PlanOutcome,
@@ -20,6 +19,7 @@ import {
   stepOfSummary,
 } from './task-activities';
 import { INITIAL_TASK_STATE, type TaskEvent, type TaskState, evolve } from './task-events';
+import { readResume } from './task-resume';
 
 /** An event as it stands in the log. */
 export type LoggedTaskEvent = LogEntry & TaskEvent;
@@ -135,20 +135,9 @@ export class TaskProjection {
 
   private *readStart(fact: HistoryFact & { kind: 'workflowStarted' }): Generator<Reading> {
     this.open.clear();
-    const { input } = fact;
-    if (isResume(input)) {
-      const snapshot = input.snapshot as TaskState;
-      yield {
-        event: { type: 'taskResumed', origin: input.origin, snapshot },
-        actor: 'task',
-        cause: this.lastOutcome,
-      };
-      return;
-    }
-    const goal = isRecord(input) && typeof input['goal'] === 'string' ? input['goal'] : '';
-    const docs = isRecord(input) && typeof input['docs'] === 'string' ? { docs: input['docs'] } : {};
-    const root = taskRoot(fact.workflowId, fact.firstRunId);
-    yield { event: { type: 'taskStarted', root, goal, ...docs }, actor: 'caller' };
+    const event = startEvent(fact.input, taskRoot(fact.workflowId, fact.firstRunId));
+    if (event.type === 'taskResumed') yield { event, actor: 'task', cause: this.lastOutcome };
+    else yield { event, actor: 'caller' };
   }
 
   private *readScheduled(fact: HistoryFact & { kind: 'activityScheduled' }): Generator<Reading> {
@@ -278,6 +267,19 @@ export class TaskProjection {
         this.lastOutcome = number;
     }
   }
+}
+
+/** A run's first event, the same for the workflow and the log; of an input that is about to be refused, what can be read. */
+export function startEvent(input: unknown, root: string): TaskEvent {
+  const resume = readResume(input);
+  if (resume !== undefined) return { type: 'taskResumed', origin: resume.origin, snapshot: resume.snapshot };
+  const { goal, docs } = isRecord(input) ? input : {};
+  return {
+    type: 'taskStarted',
+    root,
+    goal: typeof goal === 'string' ? goal : '',
+    ...(typeof docs === 'string' ? { docs } : {}),
+  };
 }
 
 /** The `root` of a task's envelopes: readable, and unique also where an id is used again. */

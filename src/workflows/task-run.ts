@@ -22,13 +22,13 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Envelope } from '../core/envelope';
-import { applicationFailure, failureInfo } from '../core/failure-info';
+import { crossingFailure, failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo } from '../core/failures';
 import { Frontier } from '../core/frontier';
 import { PLAN_STEP, agentQueue } from '../core/names';
 import { type Plan, type Step, inlineMaximumBytes, stepNeeds } from '../core/plan';
 import type { ResolvedPolicy } from '../core/policy';
-import { type Resume, isResume } from '../core/resume';
+import type { Resume } from '../core/resume';
 import type { Stored } from '../core/stored';
 import {
   type ActOutcome,
@@ -50,8 +50,8 @@ import {
   stepState,
   withdrawStep,
 } from '../core/task-events';
-import { type TaskInput, parseTaskInput } from '../core/task-input';
-import { taskRoot } from '../core/task-projection';
+import { parseTaskInput } from '../core/task-input';
+import { startEvent, taskRoot } from '../core/task-projection';
 
 const STEPS_IN_FLIGHT = 100;
 
@@ -84,16 +84,10 @@ export class TaskRun {
   /** Returns the caller's own plan where there is one. */
   private begin(start: unknown): Plan | undefined {
     CancellationScope.current().cancelRequested.catch(() => this.record({ type: 'cancelRequested' }));
-    if (isResume(start)) {
-      const { snapshot, origin } = start as Resume<TaskState>;
-      this.record({ type: 'taskResumed', origin, snapshot });
-      return undefined;
-    }
-    const { goal, docs, plan }: TaskInput = parseTaskInput(start);
     const { workflowId, firstExecutionRunId } = workflowInfo();
-    const root = taskRoot(workflowId, firstExecutionRunId);
-    this.record({ type: 'taskStarted', root, goal, ...(docs === undefined ? {} : { docs }) });
-    return plan;
+    const event = startEvent(start, taskRoot(workflowId, firstExecutionRunId));
+    this.record(event);
+    return event.type === 'taskResumed' ? undefined : parseTaskInput(start).plan;
   }
 
   private async makePlan(given: Plan | undefined): Promise<Plan> {
@@ -220,7 +214,7 @@ export class TaskRun {
       this.record({ type: 'taskCancelled' });
       return error;
     }
-    const thrown = applicationFailure(error);
+    const thrown = crossingFailure(error);
     this.record({ type: 'taskFailed', failure: failureInfo(thrown) });
     return thrown;
   }

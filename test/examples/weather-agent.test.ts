@@ -48,5 +48,5 @@ test('cancelling the task ends the call', async () => {
   const call = callAgent(weatherAgent(service.url), { city: 'Oslo', days: 1 }, { signal: controller.signal });
   await service.asked();
   controller.abort();
-  await expect(call).rejects.toThrow();
+  await expect(call).rejects.toMatchObject({ name: 'CancelledFailure' });
 });

@@ -1,8 +1,12 @@
 // A whole team on the time-skipping test server: the hours that the service asks us to wait take no time here.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Plan } from 'cadre';
 import { TestCadre } from 'cadre/testing';
 import { weatherAgent } from '../../examples/weather/weather-agent';
-import plan from '../../examples/weather/plan.json';
 import { type WeatherService, startWeatherService } from './weather-service';
+
+const PLAN = join(__dirname, '../../examples/weather/plan.json');
 
 let service: WeatherService;
 let cadre: TestCadre;
@@ -35,6 +39,7 @@ test('an outage of two hours costs the task two hours and the test none', async 
 });
 
 test('the plan of the example runs, and each step has a key of its own', async () => {
+  const plan = JSON.parse(readFileSync(PLAN, 'utf8')) as Plan;
   const { task, outputs } = await cadre.run({ goal: 'compare Oslo and Lisbon', plan });
   expect(outputs).toMatchObject({ oslo: { celsius: [4, 5, 3] }, lisbon: { celsius: [17, 18, 16] } });
   expect(service.sold()).toBe(2);

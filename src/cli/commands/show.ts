@@ -82,7 +82,8 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
   output.line();
   for (const line of stepLines(description)) output.line(`  ${line}`);
   if (state.phase.kind === 'failed') {
-    const fix = fixFor(state.phase.failure.type);
+    const failed = Object.values(state.steps).find((step) => step.kind === 'failed');
+    const fix = fixFor(failed?.failure.type ?? '') ?? fixFor(state.phase.failure.type);
     output.line();
     output.line(`${output.paint('red', '✗')} ${state.phase.failure.message}`);
     if (fix !== undefined) output.line(`  → ${fix}`);

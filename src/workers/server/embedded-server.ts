@@ -11,8 +11,7 @@ import { killGroup } from './run-command';
 import { EMBEDDED_NAMESPACE, RETENTION_DAYS, type ServerArguments, serverArguments } from './settings';
 
 const START_TIMEOUT = 60_000;
-const SERVE_TIMEOUT = 5000;
-const STOP_TIMEOUT = 10_000;
+const GRACE = 10_000;
 const LOOK_INTERVAL = 25;
 const LOG_LINES = 10;
 
@@ -23,6 +22,8 @@ export interface EmbeddedServerOptions extends ServerArguments {
   readonly logFile: string;
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal | undefined;
+  /** ms between SIGTERM and SIGKILL. Default 10,000. */
+  readonly grace?: number;
 }
 
 /** Why a server that we started did not serve. */
@@ -54,7 +55,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  const stop = (): Promise<void> => stopProcess(child, ended);
+  const stop = (): Promise<void> => stopProcess(child, ended, options.grace ?? GRACE);
   try {
     const version = await waitUntilServing(child, ended, options);
     const { port, uiPort } = options;
@@ -110,8 +111,13 @@ async function waitUntilServing(
   const deadline = Date.now() + START_TIMEOUT;
   const [aborted, forget] = abortion(signal);
   try {
-    while (isRunning(child) && Date.now() < deadline) {
-      const version = await Promise.race([serve(options.port).catch(() => undefined), ended, aborted]);
+    // A first look may fall into the moment in which the server only tries its port, and then hear nothing.
+    for (
+      let patience = 250;
+      isRunning(child) && Date.now() < deadline;
+      patience = Math.min(2 * patience, 5000)
+    ) {
+      const version = await Promise.race([serve(options.port, patience), ended, aborted]);
       signal?.throwIfAborted();
       // Another server may answer at the port that ours could not get.
       if (typeof version === 'string' && isRunning(child)) return version;
@@ -139,10 +145,13 @@ function isRunning({ pid, exitCode, signalCode }: ChildProcess): boolean {
   return pid !== undefined && exitCode === null && signalCode === null;
 }
 
-/** The server's version, where it serves its namespace, which then keeps closed workflows for 30 days. */
-async function serve(port: number): Promise<string | undefined> {
-  if (!(await listens(port, SERVE_TIMEOUT))) return undefined;
-  return withLoopback(port, SERVE_TIMEOUT, prepareNamespace);
+/**
+ * The server's version, where it serves its namespace, which then keeps closed workflows for 30 days; undefined
+ * where it does not yet.
+ */
+async function serve(port: number, timeout: number): Promise<string | undefined> {
+  if (!(await listens(port, timeout))) return undefined;
+  return withLoopback(port, timeout, prepareNamespace).catch(() => undefined);
 }
 
 async function prepareNamespace({ workflowService }: Connection): Promise<string> {
@@ -175,11 +184,11 @@ function classify(log: string): StartFailure {
   return /address already in use/.test(log) ? 'portTaken' : 'other';
 }
 
-async function stopProcess(child: ChildProcess, ended: Promise<void>): Promise<void> {
+async function stopProcess(child: ChildProcess, ended: Promise<void>, grace: number): Promise<void> {
   if (!isRunning(child)) return;
   killGroup(child.pid, 'SIGTERM');
   const timer = new AbortController();
-  const late = delay(STOP_TIMEOUT, 'late', { signal: timer.signal }).catch(() => undefined);
+  const late = delay(grace, 'late', { signal: timer.signal }).catch(() => undefined);
   if ((await Promise.race([ended, late])) === 'late') {
     killGroup(child.pid, 'SIGKILL');
     await ended;

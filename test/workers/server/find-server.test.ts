@@ -1,6 +1,6 @@
 // Needs a real Temporal CLI: CADRE_TEMPORAL_BINARY, PATH or the cache. Its servers listen on free ports.
 import { readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, type Server, createServer } from 'node:net';
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import type { CadreError } from '../../../src/core/failures';
@@ -55,9 +55,15 @@ async function client(address: string): Promise<Client> {
 
 /** Something that listens and is not Temporal: it takes connections and says nothing. */
 async function listen(): Promise<number> {
-  const server: Server = createServer((socket) => socket.on('error', () => socket.destroy()).resume());
+  const sockets: Socket[] = [];
+  const server: Server = createServer(
+    (socket) => void sockets.push(socket.on('error', () => undefined).resume()),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  stops.push(async () => server.close());
+  stops.push(async () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
   return (server.address() as AddressInfo).port;
 }
 
@@ -217,12 +223,13 @@ describe('startEmbeddedServer', () => {
 
   test('kills a server that does not heed SIGTERM', async () => {
     const real = await fetchServerBinary({ cacheFolder: cacheFolder(), say: () => undefined, atHand: true });
-    // The shell ignores SIGTERM for itself and, by inheritance, cannot for Go; so it starts the server again.
+    // The server itself ends; the shell that started it does not.
     const binary = folder.script('temporal', 'trap "" TERM', `"${real}" "$@"`, 'sleep 60');
     const server: EmbeddedServer = await startEmbeddedServer({
       binary,
       port: await pickPort([]),
       logFile: join(folder.path, 'server.log'),
+      grace: 500,
     });
     await server.stop();
     expect(isAlive(server.pid)).toBe(false);

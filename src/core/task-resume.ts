@@ -1,0 +1,37 @@
+import { isRecord } from './json';
+import { planProblems } from './plan';
+import type { Resume } from './resume';
+import type { TaskPhase, TaskState } from './task-events';
+
+const PHASES: readonly TaskPhase['kind'][] = [
+  'planning',
+  'running',
+  'cancelling',
+  'completed',
+  'failed',
+  'cancelled',
+  'terminated',
+];
+const STEP_KINDS = ['waiting', 'scheduled', 'completed', 'failed', 'cancelled'];
+
+/** `value` as a task's resume; undefined where it is none, or its snapshot is no state of a task. */
+export function readResume(value: unknown): Resume<TaskState> | undefined {
+  if (!isRecord(value) || !isRecord(value['origin']) || !isRecord(value['overrides'])) return undefined;
+  return isTaskState(value['snapshot']) ? (value as unknown as Resume<TaskState>) : undefined;
+}
+
+function isTaskState(value: unknown): value is TaskState {
+  if (!isRecord(value) || value['version'] !== 1) return false;
+  const { root, goal, phase, term, plan, policies, steps } = value;
+  return (
+    typeof root === 'string' &&
+    typeof goal === 'string' &&
+    isRecord(phase) &&
+    PHASES.some((kind) => kind === phase['kind']) &&
+    typeof term === 'number' &&
+    isRecord(policies) &&
+    isRecord(steps) &&
+    Object.values(steps).every((step) => isRecord(step) && STEP_KINDS.includes(String(step['kind']))) &&
+    (plan === undefined || planProblems(plan, undefined).length === 0)
+  );
+}
