@@ -1,6 +1,5 @@
 import { Context } from '@temporalio/activity';
 import type { Envelope } from '../core/envelope';
-import { crossingFailure } from '../core/failure-info';
 import { fillInput } from '../core/plan';
 import type { ActOutcome, ActRequest } from '../core/task-activities';
 import type { ArtifactStore } from '../storage/artifact-store';
@@ -15,13 +14,12 @@ export type AgentActivity = (envelope: Envelope, request: ActRequest) => Promise
 /** Makes the activity of `agent`. It fetches and checks the input, runs the agent, checks and stores the output. */
 export function agentActivity(agent: AnyAgent, artifacts: ArtifactStore): AgentActivity {
   return async (envelope, request) => {
-    const { goal, instruction } = request;
-    const attempt = startAttempt(Context.current(), envelope, { goal, instruction }, artifacts);
+    const attempt = startAttempt(Context.current(), envelope, request, artifacts);
     try {
       const input = await inputOf(request, artifacts);
       return await outcomeOf(attempt, await runAgent(agent, input, attempt), request.inlineMaximum);
     } catch (error) {
-      throw crossingFailure(error);
+      throw attempt.failure(error);
     } finally {
       attempt.stop();
     }

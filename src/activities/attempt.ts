@@ -3,12 +3,15 @@
  *
  * 1. Every heartbeat carries the latest checkpoint, so that the one sent last is never an empty one.
  * 2. What an attempt decided leaves it only with its success.
+ * 3. An attempt that a stopping worker cuts short does not count, and its checkpoint is not lost.
  */
 import { type Context, heartbeat } from '@temporalio/activity';
 import type { Decision } from '../core/decision';
 import { type Envelope, idempotencyKey } from '../core/envelope';
+import { crossingFailure } from '../core/failure-info';
 import { CadreError } from '../core/failures';
 import { isRecord, jsonBytes } from '../core/json';
+import type { HandedBack } from '../core/task-activities';
 import type { AgentContext } from './agent-context';
 import type { ArtifactStore } from '../storage/artifact-store';
 
@@ -19,21 +22,32 @@ export interface Attempt {
   readonly context: AgentContext;
   /** What the agent decided so far. */
   readonly decisions: readonly Decision[];
+  /** What to end the activity with for what was thrown. */
+  failure(error: unknown): unknown;
   /** Ends the heartbeats. */
   stop(): void;
+}
+
+/** What an attempt begins with. */
+export interface AttemptStart {
+  readonly goal: string;
+  readonly instruction: string;
+  readonly handedBack?: HandedBack | undefined;
 }
 
 /** Starts to heartbeat for the activity of `activity`, until stopped. */
 export function startAttempt(
   activity: Context,
   envelope: Envelope,
-  texts: { goal: string; instruction: string },
+  { goal, instruction, handedBack }: AttemptStart,
   artifacts: ArtifactStore,
 ): Attempt {
   const { info, cancellationSignal, log } = activity;
-  const last: unknown = info.heartbeatDetails;
+  const last: unknown = info.heartbeatDetails ?? handedBack;
   const lastCheckpoint = isRecord(last) ? last['checkpoint'] : undefined;
-  let details: unknown = lastCheckpoint === undefined ? undefined : { checkpoint: lastCheckpoint };
+  const attempt = (handedBack?.attemptsUsed ?? 0) + info.attempt;
+  let details: { checkpoint?: unknown } | undefined =
+    lastCheckpoint === undefined ? undefined : { checkpoint: lastCheckpoint };
   const beat = (): void => {
     if (!info.isLocal) heartbeat(details);
   };
@@ -43,13 +57,14 @@ export function startAttempt(
       : setInterval(beat, info.heartbeatTimeoutMs / HEARTBEATS_PER_TIMEOUT);
   const decisions: Decision[] = [];
   const context: AgentContext = {
-    ...texts,
+    goal,
+    instruction,
     step: envelope.step,
     task: info.workflowExecution?.workflowId ?? '',
     signal: cancellationSignal,
     idempotencyKey: idempotencyKey(envelope),
     term: envelope.term,
-    attempt: info.attempt,
+    attempt,
     lastCheckpoint,
     checkpoint(value) {
       const bytes = jsonBytes(value);
@@ -67,5 +82,20 @@ export function startAttempt(
     artifacts,
     log,
   };
-  return { context, decisions, stop: () => clearInterval(timer) };
+  return {
+    context,
+    decisions,
+    failure: (error) => endOf(error, activity, { ...details, attemptsUsed: attempt - 1 }),
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** After a cancellation whatever an agent throws is its consequence. */
+function endOf(error: unknown, activity: Context, handedBack: HandedBack): unknown {
+  const { cancellationSignal, cancellationDetails } = activity;
+  if (!cancellationSignal.aborted) return crossingFailure(error);
+  if (cancellationDetails?.workerShutdown !== true) return cancellationSignal.reason;
+  return crossingFailure(
+    new CadreError('HandedBack', 'The worker was told to stop', { details: handedBack }),
+  );
 }

@@ -2,7 +2,7 @@ import { msToNumber } from '@temporalio/common/lib/time';
 import type { Duration } from '@temporalio/common';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { CadreError } from '../core/failures';
-import { PLAN_ACTIVITY, validName } from '../core/names';
+import { MAIN, PLAN_ACTIVITY, validName } from '../core/names';
 import type { ResolvedPolicy } from '../core/policy';
 import type { AgentContext } from './agent-context';
 
@@ -88,6 +88,12 @@ export function defineAgent<Input, Output>(definition: AgentDefinition<Input, Ou
     );
   }
   if (definition.pool !== undefined) validName('pool', definition.pool);
+  if (definition.pool === MAIN) {
+    throw new CadreError(
+      'NameInvalid',
+      `"${MAIN}" names the queue of agents without a pool: leave \`pool\` out`,
+    );
+  }
   for (const field of ['input', 'output'] as const) {
     if (typeof definition[field]?.['~standard']?.validate !== 'function') {
       throw new CadreError(

@@ -1,6 +1,5 @@
 import { Context } from '@temporalio/activity';
 import type { Envelope } from '../core/envelope';
-import { crossingFailure } from '../core/failure-info';
 import { CadreError } from '../core/failures';
 import { agentQueue } from '../core/names';
 import { validatePlan } from '../core/plan';
@@ -52,7 +51,7 @@ export function planActivity(dependencies: PlanDependencies): PlanActivity {
         decisions: await store(artifacts, attempt.decisions, INLINE_MAXIMUM_BYTES),
       };
     } catch (error) {
-      throw crossingFailure(error);
+      throw attempt.failure(error);
     } finally {
       attempt.stop();
     }

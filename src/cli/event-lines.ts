@@ -47,6 +47,8 @@ export class EventLines {
       case 'stepCancelled':
       case 'taskCancelled':
         return 'cancelled';
+      case 'stepHandedBack':
+        return 'handed back by a worker that stops; goes on at another';
       case 'cancelRequested':
         return 'cancel requested';
       case 'continuedAsNew':

@@ -1,4 +1,5 @@
-import type { NativeConnection } from '@temporalio/worker';
+import { setTimeout } from 'node:timers/promises';
+import { NativeConnection } from '@temporalio/worker';
 import { taskQueue } from '../core/names';
 import { buildId, parseIdentity } from '../workers/build-id';
 import { CadreWorker } from '../workers/cadre-worker';
@@ -7,20 +8,62 @@ import type { Poller } from '../workers/queue-status';
 import type { Output } from './output';
 import type { Session } from './session';
 
-/** A worker in this process; undefined, and said, where one runs already. */
-export async function startOwnWorker(
-  { client, config, at }: Session,
-  connection: NativeConnection,
+const LOOK_INTERVAL = 2000;
+
+/**
+ * Runs `work` with a worker: the ones that run already, or one in this process where there is none, or none is left
+ * while `work` goes on. `started` is told of a worker of this process.
+ */
+export async function withWorker<Result>(
+  session: Session,
   output: Output,
-): Promise<CadreWorker | undefined> {
-  const { cadre, agents, workflowsPath, file } = config;
-  const others = await livePollers(client.temporal, taskQueue(cadre));
+  started: (worker: CadreWorker) => void,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const { client, config, at } = session;
+  const queue = taskQueue(config.cadre);
+  const others = await livePollers(client.temporal, queue);
+  let working: Promise<Result> | undefined;
   if (others.length > 0) {
     const names = others.map(({ identity }) => identity).join(', ');
     output.line(`${output.paint('green', '✓')} worker running already: ${names}`);
-    warnOfOtherBuilds(others, taskQueue(cadre), output);
-    return undefined;
+    warnOfOtherBuilds(others, queue, output);
+    working = work();
+    if (!(await othersGone(working, () => livePollers(client.temporal, queue)))) return working;
+    output.line('The other worker is gone; starting one here.');
   }
+  const connection = await NativeConnection.connect(at);
+  try {
+    const worker = await startOwnWorker(session, connection, output);
+    started(worker);
+    return await worker.runUntil(() => working ?? work());
+  } finally {
+    await connection.close();
+  }
+}
+
+/** False when `working` ends; true when no other worker is left before. */
+async function othersGone(
+  working: Promise<unknown>,
+  look: () => Promise<readonly Poller[]>,
+): Promise<boolean> {
+  const ended = working.then(
+    () => true,
+    () => true,
+  );
+  for (;;) {
+    const pause = setTimeout(LOOK_INTERVAL, false, { ref: false });
+    if (await Promise.race([ended, pause])) return false;
+    if ((await look().catch(() => [undefined])).length === 0) return true;
+  }
+}
+
+async function startOwnWorker(
+  { client, config, at }: Session,
+  connection: NativeConnection,
+  output: Output,
+): Promise<CadreWorker> {
+  const { cadre, agents, workflowsPath, file } = config;
   const worker = await CadreWorker.create({
     connection,
     namespace: at.namespace,

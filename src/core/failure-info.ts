@@ -25,6 +25,12 @@ export function failureInfo(error: unknown): FailureInfo {
     : { type: 'Error', message: String(cause) };
 }
 
+/** The first of the details that whoever threw the failure gave with it. */
+export function failureDetails(error: unknown): unknown {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof ApplicationFailure ? cause.details?.[0] : undefined;
+}
+
 const MESSAGE_MAXIMUM_LENGTH = 2000;
 const STACK_MAXIMUM_LENGTH = 4000;
 const DETAILS_MAXIMUM_BYTES = 64 * 1024;

@@ -37,6 +37,10 @@ export const FAILURES = {
     retryable: false,
     fix: 'Give --docs a readable folder with Markdown, text or HTML files.',
   },
+  HandedBack: {
+    retryable: false,
+    fix: 'Nothing: a worker was told to stop, and the step goes on at another one.',
+  },
   StepFailed: {
     retryable: false,
     fix: 'Read the cause with `cadre show`; finished steps keep their outputs.',
@@ -88,6 +92,11 @@ export class CadreError extends Error {
 /** True for a {@link CadreError}, also one made by another copy of this module. */
 export function isCadreError(error: unknown): error is CadreError {
   return error instanceof Error && error.name === 'CadreError' && isFailureType((error as CadreError).type);
+}
+
+/** True where a worker that was told to stop gave its work back; no failure of the work. */
+export function isHandedBack(failure: FailureInfo): boolean {
+  return failure.type === ('HandedBack' satisfies FailureType);
 }
 
 export function isFailureType(type: unknown): type is FailureType {

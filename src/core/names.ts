@@ -8,6 +8,9 @@ const SLUG_MAXIMUM_LENGTH = 40;
 /** The cadre that workers and clients belong to unless told otherwise; also its task queue. */
 export const DEFAULT_CADRE = 'cadre';
 
+/** Stands for the cadre's own task queue where pools are listed; no pool may take this name. */
+export const MAIN = 'main';
+
 /** The workflow type of a task. */
 export const TASK_WORKFLOW = 'task';
 

@@ -1,5 +1,6 @@
 /** What the workflow `task` sends to its activities and gets back: the payloads that stand in history. */
 import type { Decision } from './decision';
+import { isRecord } from './json';
 import type { Plan } from './plan';
 import type { ResolvedPolicy } from './policy';
 import type { Stored } from './stored';
@@ -32,6 +33,25 @@ export interface ActRequest {
   readonly outputs: Readonly<Record<string, Stored>>;
   /** An output or list of decisions of more bytes than this goes to the artifact store. */
   readonly inlineMaximum: number;
+  /** What earlier attempts left, where a worker that stopped handed the step back. */
+  readonly handedBack?: HandedBack;
+}
+
+/**
+ * What a worker that is told to stop gives back with a step: the attempt that it cut short does not count, and what
+ * the agent had kept is not lost. The details of a failure of type `HandedBack`.
+ */
+export interface HandedBack {
+  /** Attempts that failed before the one that was cut short. */
+  readonly attemptsUsed: number;
+  readonly checkpoint?: unknown;
+}
+
+/** What stands in `details` of a failure of type `HandedBack`. */
+export function readHandedBack(details: unknown): HandedBack {
+  if (!isRecord(details) || typeof details['attemptsUsed'] !== 'number') return { attemptsUsed: 0 };
+  const { attemptsUsed, checkpoint } = details;
+  return { attemptsUsed, ...(checkpoint === undefined ? {} : { checkpoint }) };
 }
 
 /** What an agent's activity returns. */

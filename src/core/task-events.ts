@@ -50,6 +50,8 @@ export type TaskEvent =
   | { readonly type: 'stepCompleted'; readonly step: string; readonly output: Stored }
   | { readonly type: 'stepFailed'; readonly step: string; readonly failure: FailureInfo }
   | { readonly type: 'stepCancelled'; readonly step: string }
+  /** A worker that was told to stop gave it back unfinished; it is scheduled again. */
+  | { readonly type: 'stepHandedBack'; readonly step: string }
   | { readonly type: 'cancelRequested' }
   | { readonly type: 'continuedAsNew' }
   | { readonly type: 'taskCompleted' }
@@ -145,6 +147,8 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     }
     case 'stepFailed':
       return withStep(state, event.step, { kind: 'failed', failure: event.failure });
+    case 'stepHandedBack':
+      return withStep(state, event.step, { kind: 'waiting' });
     case 'stepCancelled':
       return withStep(state, event.step, { kind: 'cancelled' });
     case 'cancelRequested':

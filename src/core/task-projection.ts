@@ -7,6 +7,7 @@
  * 3. A fact that is not ours, or cannot be read, gives no event and never throws.
  */
 import { type Envelope, isEnvelope } from './envelope';
+import { isHandedBack } from './failures';
 import type { HistoryFact } from './history-facts';
 import { isRecord } from './json';
 import { stepNeeds } from './plan';
@@ -188,6 +189,11 @@ export class TaskProjection {
     if (activity === undefined) return;
     const { envelope, agent, number } = activity;
     const { failure } = fact;
+    if (isHandedBack(failure)) {
+      const { step, kind } = envelope;
+      if (kind === 'act') yield { event: { type: 'stepHandedBack', step }, actor: agent, cause: number };
+      return;
+    }
     const event: TaskEvent =
       envelope.kind === 'plan'
         ? { type: 'planFailed', failure }

@@ -9,7 +9,7 @@ import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/w
 import { createActivities } from '../activities/create-activities';
 import type { AnyAgent } from '../activities/define-agent';
 import { CadreError } from '../core/failures';
-import { DEFAULT_CADRE, poolQueue, taskQueue, validName } from '../core/names';
+import { DEFAULT_CADRE, MAIN, poolQueue, taskQueue, validName } from '../core/names';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { PREBUILT_BUNDLE, workerIdentity } from './build-id';
 import { queueStatus } from './queue-status';
@@ -35,9 +35,6 @@ export interface CadreWorkerOptions {
   /** How long a worker told to stop lets its agents finish before it hands them back, in ms. Default 10,000. */
   readonly shutdownGrace?: number;
 }
-
-/** The queue of workflows and of agents without a pool, in {@link CadreWorkerOptions.serve}. */
-export const MAIN = 'main';
 
 /** A process's part in a cadre: made with {@link CadreWorker.create}, then run once. */
 export class CadreWorker {

@@ -22,8 +22,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Envelope } from '../core/envelope';
-import { crossingFailure, failureInfo } from '../core/failure-info';
-import { CadreError, type FailureInfo } from '../core/failures';
+import { crossingFailure, failureDetails, failureInfo } from '../core/failure-info';
+import { CadreError, type FailureInfo, isHandedBack } from '../core/failures';
 import { Frontier } from '../core/frontier';
 import { PLAN_STEP, agentQueue } from '../core/names';
 import { type Plan, type Step, inlineMaximumBytes, stepNeeds } from '../core/plan';
@@ -33,10 +33,12 @@ import type { Stored } from '../core/stored';
 import {
   type ActOutcome,
   type ActRequest,
+  type HandedBack,
   type PlanOutcome,
   type PlanRequest,
   actEvents,
   planEvents,
+  readHandedBack,
   stepSummary,
 } from '../core/task-activities';
 import { taskDetails } from '../core/task-details';
@@ -101,18 +103,23 @@ export class TaskRun {
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
       summary: summary.replace(/\s+/g, ' ').slice(0, 100),
     });
-    this.record({ type: 'planRequested', term });
-    try {
-      const outcome = await requestPlan(this.envelope(PLAN_STEP, 'plan'), {
-        goal,
-        ...(docs === undefined ? {} : { docs }),
-        ...(given === undefined ? {} : { plan: given }),
-      });
-      for (const event of planEvents(outcome, term)) this.record(event);
-      return outcome.plan;
-    } catch (error) {
-      if (!isCancellation(error)) this.record({ type: 'planFailed', failure: failureInfo(error) });
-      throw error;
+    const request: PlanRequest = {
+      goal,
+      ...(docs === undefined ? {} : { docs }),
+      ...(given === undefined ? {} : { plan: given }),
+    };
+    for (;;) {
+      this.record({ type: 'planRequested', term });
+      try {
+        const outcome = await requestPlan(this.envelope(PLAN_STEP, 'plan'), request);
+        for (const event of planEvents(outcome, term)) this.record(event);
+        return outcome.plan;
+      } catch (error) {
+        const failure = failureInfo(error);
+        if (isHandedBack(failure)) continue;
+        if (!isCancellation(error)) this.record({ type: 'planFailed', failure });
+        throw error;
+      }
     }
   }
 
@@ -152,13 +159,17 @@ export class TaskRun {
   }
 
   /** Never rejects: how the step ended is in the state. */
-  private async runStep(step: Step, inlineMaximum: number): Promise<void> {
+  private async runStep(step: Step, inlineMaximum: number, handedBack?: HandedBack): Promise<void> {
     this.record({ type: 'stepScheduled', step: step.id, agent: step.agent, term: this.current.term });
     const { historyLength } = workflowInfo();
     try {
-      const outcome = await this.act(step, inlineMaximum);
+      const outcome = await this.act(step, inlineMaximum, handedBack);
       for (const event of actEvents(step.id, outcome)) this.record(event);
     } catch (error) {
+      if (isHandedBack(failureInfo(error))) {
+        this.record({ type: 'stepHandedBack', step: step.id });
+        return this.runStep(step, inlineMaximum, readHandedBack(failureDetails(error)));
+      }
       if (!isCancellation(error)) {
         const failure = failureInfo(error);
         this.failed ??= { step, failure };
@@ -172,13 +183,18 @@ export class TaskRun {
     }
   }
 
-  private act(step: Step, inlineMaximum: number): Promise<ActOutcome> {
+  private act(step: Step, inlineMaximum: number, handedBack: HandedBack | undefined): Promise<ActOutcome> {
     const policy = this.current.policies[step.agent];
     if (policy === undefined) throw new CadreError('AgentUnknown', `No policy for the agent "${step.agent}"`);
     const summary = stepSummary(step);
+    const attemptsUsed = handedBack?.attemptsUsed ?? 0;
     const agents = policy.local
-      ? proxyLocalActivities<AgentActivities>({ ...localOptions(policy), summary })
-      : proxyActivities<AgentActivities>({ ...activityOptions(policy), activityId: step.id, summary });
+      ? proxyLocalActivities<AgentActivities>({ ...localOptions(policy, attemptsUsed), summary })
+      : proxyActivities<AgentActivities>({
+          ...activityOptions(policy, attemptsUsed),
+          activityId: step.id,
+          summary,
+        });
     const outputs: Record<string, Stored> = {};
     for (const need of stepNeeds(step)) {
       const state = stepState(this.current, need);
@@ -186,7 +202,14 @@ export class TaskRun {
     }
     const { goal } = this.current;
     const { instruction, input } = step;
-    const request = { goal, instruction, ...(input === undefined ? {} : { input }), outputs, inlineMaximum };
+    const request: ActRequest = {
+      goal,
+      instruction,
+      ...(input === undefined ? {} : { input }),
+      outputs,
+      inlineMaximum,
+      ...(handedBack === undefined ? {} : { handedBack }),
+    };
     return (agents[step.agent] as AgentActivities[string])(this.envelope(step.id, 'act'), request);
   }
 
@@ -240,20 +263,23 @@ export class TaskRun {
   }
 }
 
-function activityOptions(policy: ResolvedPolicy): ActivityOptions {
+function activityOptions(policy: ResolvedPolicy, attemptsUsed: number): ActivityOptions {
   return {
     ...(policy.pool === undefined ? {} : { taskQueue: agentQueue(workflowInfo().taskQueue, policy) }),
-    ...localOptions(policy),
+    ...localOptions(policy, attemptsUsed),
     heartbeatTimeout: policy.heartbeatTimeout,
   };
 }
 
-function localOptions(policy: ResolvedPolicy): LocalActivityOptions {
+function localOptions(policy: ResolvedPolicy, attemptsUsed: number): LocalActivityOptions {
   const { maximumAttempts, ...retry } = policy.retry;
   return {
     startToCloseTimeout: policy.startToClose,
     ...(policy.scheduleToClose === undefined ? {} : { scheduleToCloseTimeout: policy.scheduleToClose }),
-    retry: { ...retry, ...(maximumAttempts === 0 ? {} : { maximumAttempts }) },
+    retry: {
+      ...retry,
+      ...(maximumAttempts === 0 ? {} : { maximumAttempts: Math.max(1, maximumAttempts - attemptsUsed) }),
+    },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   };
 }

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { NativeConnection } from '@temporalio/worker';
 import type { TaskHandle } from '../../client/task-handle';
 import { CadreError } from '../../core/failures';
 import { type TaskInput, parseTaskInput } from '../../core/task-input';
@@ -15,7 +14,7 @@ import { EXIT } from '../exit';
 import { onInterrupt } from '../interrupt';
 import { webUiLink } from '../links';
 import { type Output, duration } from '../output';
-import { startOwnWorker } from '../own-worker';
+import { withWorker } from '../own-worker';
 import { reportOf, writeReport } from '../report-file';
 import { type Session, openSessionWithServer } from '../session';
 
@@ -69,19 +68,18 @@ async function run(goal: string | undefined, flags: RunFlags, output: Output): P
     const session = await openSessionWithServer(flags, output, interrupt.signal);
     server = session.server;
     output.line(serverLine(server, output));
-    const connection = await NativeConnection.connect(session.at);
     try {
-      worker = flags.worker ? await startOwnWorker(session, connection, output) : undefined;
       const work = async () => {
         const code = await runTask(session, input, flags, output, interrupt.signal);
         ended = true;
-        if (server?.origin === 'started' && code === EXIT.done)
+        if (server?.origin === 'started' && code === EXIT.done) {
           await lingerForLinks(output, interrupt.signal);
+        }
         return code;
       };
-      return await (worker === undefined ? work() : worker.runUntil(work));
+      const started = (own: CadreWorker) => void (worker = own);
+      return await (flags.worker ? withWorker(session, output, started, work) : work());
     } finally {
-      await connection.close();
       await session.close();
     }
   } finally {

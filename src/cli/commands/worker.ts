@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { NativeConnection } from '@temporalio/worker';
 import { connect, resolveConnection } from '../../client/connection';
-import { taskQueue } from '../../core/names';
+import { MAIN, taskQueue } from '../../core/names';
 import { FileArtifactStore } from '../../storage/artifact-store';
 import { artifactsFolder } from '../../storage/folders';
-import { CadreWorker, MAIN } from '../../workers/cadre-worker';
+import { CadreWorker } from '../../workers/cadre-worker';
 import { livePollers } from '../../workers/live-pollers';
 import { type CommonFlags, connectionFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';

@@ -1,9 +1,11 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ResolvedConnection, connect } from '../../client/connection';
 import { isCadreError } from '../../core/failures';
 import { type EmbeddedServer, startEmbeddedServer } from './embedded-server';
+import { withFileLock } from './file-lock';
 import { pickPort } from './ports';
 import { findWebUi, probe } from './probe';
 import { EMBEDDED_NAMESPACE } from './settings';
@@ -13,10 +15,9 @@ const PORT = 7233;
 const UI_PORT = 8233;
 /** Added to a preferred port that is taken: 17233 and 18233. */
 const SECOND_CHOICE = 10_000;
-/** How often a start is tried again when another process took the port in between. */
+/** How often a start is tried, and the ms between. */
 const STARTS = 3;
-/** ms that a server which holds our database gets to answer before we call it foreign. */
-const JOIN_TIMEOUT = 5000;
+const START_PAUSE = 500;
 
 export interface FindServerOptions extends BinaryOptions {
   /** From a flag, TEMPORAL_ADDRESS or a profile. Then this server, and no other, is used. */
@@ -92,26 +93,29 @@ async function findRunning({
   return undefined;
 }
 
-/** Two processes may start at once: the one that comes second uses the server of the first. */
+/** Of processes that start at once, the first starts a server, and the others use it. */
 async function startOrJoin(options: FindServerOptions): Promise<TemporalServer> {
   const binary = await fetchServerBinary(options);
-  for (let left = STARTS; ; left -= 1) {
-    try {
-      return await start(binary, options);
-    } catch (error) {
-      const failure = startFailure(error);
-      if (failure === undefined || failure === 'other') throw error;
-      const joined = failure === 'databaseInUse' ? await waitForOther(options) : await findRunning(options);
-      if (joined !== undefined) return joined;
-      if (failure === 'databaseInUse' || left === 1) throw error;
+  const lock = join(options.dataFolder, 'server.lock');
+  const onWait = (): void => options.say('Another process is starting the Temporal server; waiting for it.');
+  return withFileLock(lock, { signal: options.signal, onWait }, async () => {
+    for (let left = STARTS - 1; ; left -= 1) {
+      const running = await findRunning(options);
+      if (running !== undefined) return running;
+      try {
+        return await start(binary, options);
+      } catch (error) {
+        // A port may be taken in between, and a server that was killed holds its database a moment longer.
+        if (left === 0 || !mayPass(error)) throw error;
+        await delay(START_PAUSE);
+      }
     }
-  }
+  });
 }
 
 async function start(binary: string, options: FindServerOptions): Promise<TemporalServer> {
   const { dataFolder, signal, environment } = options;
   const { port, uiPort } = await pickPorts(options);
-  await mkdir(dataFolder, { recursive: true });
   const server = await startEmbeddedServer({
     binary,
     port,
@@ -144,6 +148,7 @@ function endings(
     kill: () => {
       expected = true;
       server.kill();
+      rmSync(recordFile(dataFolder), { force: true });
     },
   };
 }
@@ -164,24 +169,11 @@ function choices(port: number): number[] {
   return [port, port + SECOND_CHOICE].filter((choice) => choice > 0 && choice < 65_536);
 }
 
-/** Looks for the server that holds our database until it answers, or for 5 s. */
-async function waitForOther(options: FindServerOptions): Promise<TemporalServer | undefined> {
-  const deadline = Date.now() + JOIN_TIMEOUT;
-  while (Date.now() < deadline) {
-    options.signal?.throwIfAborted();
-    const found = await findRunning(options);
-    if (found !== undefined) return found;
-    await delay(100);
-  }
-  return undefined;
-}
-
-function startFailure(error: unknown): unknown {
-  if (!isCadreError(error)) return undefined;
+function mayPass(error: unknown): boolean {
+  if (!isCadreError(error)) return false;
   const { details } = error;
-  return typeof details === 'object' && details !== null && 'failure' in details
-    ? details.failure
-    : undefined;
+  if (typeof details !== 'object' || details === null || !('failure' in details)) return false;
+  return details.failure === 'portTaken' || details.failure === 'databaseInUse';
 }
 
 /** Where the server of a data folder is, in `server.json`, while it runs. */
