@@ -5,7 +5,18 @@ const { readFileSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');
 
 const FILE = join(__dirname, '..', 'package-lock.json');
-const SYSTEMS = ['aix', 'android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32'];
+const SYSTEMS = [
+  'aix',
+  'android',
+  'darwin',
+  'freebsd',
+  'linux',
+  'netbsd',
+  'openbsd',
+  'openharmony',
+  'sunos',
+  'win32',
+];
 const PROCESSORS = ['arm', 'arm64', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'x64'];
 
 /** Optional packages that some package of the lock file names and the lock file does not have: name to version. */
@@ -24,8 +35,13 @@ function platform(name) {
   const words = name.split(/[-/]/);
   const os = words.filter((word) => SYSTEMS.includes(word));
   const cpu = words.filter((word) => PROCESSORS.includes(word));
-  if (os.length !== 1 || cpu.length !== 1) throw new Error(`Cannot tell from its name what platform ${name} is for`);
-  const libc = words.includes('musl') ? ['musl'] : words.includes('gnu') && os[0] === 'linux' ? ['glibc'] : undefined;
+  if (os.length !== 1 || cpu.length !== 1)
+    throw new Error(`Cannot tell from its name what platform ${name} is for`);
+  const libc = words.includes('musl')
+    ? ['musl']
+    : words.includes('gnu') && os[0] === 'linux'
+      ? ['glibc']
+      : undefined;
   return { cpu, ...(libc === undefined ? {} : { libc }), os };
 }
 

@@ -35,6 +35,17 @@ async function main() {
       },
     ),
     agent('broken', () => Promise.reject(ApplicationFailure.nonRetryable('for good', 'Broken'))),
+    // What the activity of an agent fails with when its worker is told to stop.
+    agent('handed', (_input, { attempt }) =>
+      attempt === 1
+        ? Promise.reject(
+            ApplicationFailure.nonRetryable('stopping', 'HandedBack', {
+              attemptsUsed: 1,
+              checkpoint: 'kept',
+            }),
+          )
+        : 'done',
+    ),
     agent('local', (input) => input, { local: true }),
     agent('big', () => 'x'.repeat(50_000)),
     agent(
@@ -47,6 +58,7 @@ async function main() {
   const SHAPES = {
     'main-job': { goal: 'How long are backups kept?', docs: 'examples/handbook' },
     retried: { goal: 'retry', plan: { steps: [step('a', 'flaky'), step('b', 'echo', { needs: ['a'] })] } },
+    'handed-back': { goal: 'hand back', plan: { steps: [step('a', 'handed')] } },
     failed: {
       goal: 'fail',
       plan: {

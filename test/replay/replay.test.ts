@@ -26,6 +26,7 @@ test('every shape of a task is recorded', () => {
       'cancelled',
       'continued-as-new',
       'failed',
+      'handed-back',
       'large-output',
       'local',
       'main-job',
