@@ -18,9 +18,9 @@ const USAGE: ReadonlySet<string> = new Set<FailureType>([
 
 /**
  * Says what went wrong, why and what to do, and returns the exit code. The stack is shown only
- * where `CADRE_DEBUG` is set.
+ * where `CADRE_DEBUG` is set. `also` stands beside the error in `--json`.
  */
-export function reportError(error: unknown, output: Output): number {
+export function reportError(error: unknown, output: Output, also: Record<string, unknown> = {}): number {
   const { type, message } = describe(error);
   const fix = fixFor(causeType(error) ?? type) ?? fixFor(type);
   output.line(`${output.paint('red', '✗')} ${message}`);
@@ -28,7 +28,7 @@ export function reportError(error: unknown, output: Output): number {
   const unexpected = fix === undefined && !(error instanceof TaskFailedError);
   if (process.env['CADRE_DEBUG']) output.line(error instanceof Error ? `${error.stack}` : '');
   else if (unexpected) output.line('  → Set CADRE_DEBUG=1 to see where it came from.');
-  output.value({ error: { type, message, ...(fix === undefined ? {} : { fix }) } });
+  output.value({ ...also, error: { type, message, ...(fix === undefined ? {} : { fix }) } });
   if (isUnreachable(error) || UNREACHABLE.has(type)) return EXIT.unreachable;
   // A task that was refused by its workers has failed; only what was refused here is a usage error.
   return isCadreError(error) && USAGE.has(type) ? EXIT.usage : EXIT.failed;

@@ -175,9 +175,13 @@ function taskFailed(cause: Error | undefined, error: Error): TaskFailedError {
 }
 
 const GRPC_NOT_FOUND = 5;
+/** Also of an id that no workflow can have, such as an empty one. */
+const GRPC_INVALID_ARGUMENT = 3;
 
 function isNotFound(error: unknown): boolean {
-  return error instanceof Error && (error as Error & { code?: unknown }).code === GRPC_NOT_FOUND;
+  if (!(error instanceof Error)) return false;
+  const { code } = error as Error & { code?: unknown };
+  return code === GRPC_NOT_FOUND || code === GRPC_INVALID_ARGUMENT;
 }
 
 function toDescription(

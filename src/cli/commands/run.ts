@@ -1,7 +1,7 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { TaskHandle } from '../../client/task-handle';
+import { TaskFailedError, type TaskHandle } from '../../client/task-handle';
 import { CadreError } from '../../core/failures';
 import { type TaskInput, parseTaskInput } from '../../core/task-input';
 import { validatePlan } from '../../core/plan';
@@ -15,6 +15,7 @@ import { onInterrupt } from '../interrupt';
 import { webUiLink } from '../links';
 import { type Output, duration } from '../output';
 import { withWorker } from '../own-worker';
+import { reportError } from '../report-error';
 import { reportOf, writeReport } from '../report-file';
 import { type Session, openSessionWithServer } from '../session';
 
@@ -108,17 +109,24 @@ function taskInput(goal: string | undefined, flags: RunFlags): TaskInput {
 
 /** Where the worker is this process, or one beside it, a wrong path need not wait for the planner to be found. */
 function checkFolder(docs: string): void {
-  if (statSync(docs, { throwIfNoEntry: false })?.isDirectory()) return;
+  try {
+    if (statSync(docs).isDirectory()) return;
+  } catch {
+    // Whatever the reason, it is no folder that can be read.
+  }
   throw new CadreError('DocumentsUnreadable', `There is no folder ${docs}`);
 }
 
 function readPlan(file: string): TaskInput['plan'] {
-  if (!existsSync(file)) throw new CadreError('PlanInvalid', `There is no plan file ${file}`);
+  return validatePlan(readJson(file), undefined);
+}
+
+function readJson(file: string): unknown {
   try {
-    return validatePlan(JSON.parse(readFileSync(file, 'utf8')), undefined);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new CadreError('PlanInvalid', `${file} is not JSON: ${error.message}`, { cause: error });
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CadreError('PlanInvalid', `Cannot read the plan ${file}: ${reason}`, { cause });
   }
 }
 
@@ -145,11 +153,20 @@ async function runTask(
     output.line(
       `Not waited for: the task goes on when a worker runs (cadre worker). See cadre show ${task.id}, cadre cancel ${task.id}.`,
     );
+    output.value({ task: task.id, status: 'running', ...(link === undefined ? {} : { webUi: link }) });
     return EXIT.interrupted;
   }
-  const outputs = await task.result();
-  await finish(task, outputs, { flags, output, link, elapsed: Date.now() - began });
-  return EXIT.done;
+  try {
+    const outputs = await task.result();
+    await finish(task, outputs, { flags, output, link, elapsed: Date.now() - began });
+    return EXIT.done;
+  } catch (error) {
+    if (!(error instanceof TaskFailedError)) throw error;
+    return reportError(error, output, {
+      task: task.id,
+      status: error.type === 'Cancelled' ? 'cancelled' : 'failed',
+    });
+  }
 }
 
 async function followTask(

@@ -94,7 +94,12 @@ function stepLines({ state, pending }: TaskDescription): string[] {
   const waiting = new Map(pending.map((step) => [step.step, step]));
   if (state.plan === undefined) {
     const planning = waiting.get('plan');
-    return [planning === undefined ? 'no plan' : `plan: ${pendingWords(planning)}`];
+    if (planning !== undefined) return [`plan: ${pendingWords(planning)}`];
+    return [
+      isOpen(state.phase)
+        ? 'no plan yet: no worker has taken the task; start one with `cadre worker`'
+        : 'no plan',
+    ];
   }
   const rows = state.plan.steps.map(({ id, agent, instruction }) => {
     const pendingStep = waiting.get(id);

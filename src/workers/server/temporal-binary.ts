@@ -128,7 +128,8 @@ async function build(target: string, options: BinaryOptions): Promise<string> {
   const environment = options.environment ?? process.env;
   const go = await findOnPath('go', environment);
   options.say(
-    `It cannot be downloaded: building it with Go, once: 2 to 3 minutes on two cores, longer on a slow network.`,
+    'It cannot be downloaded: building it with Go, once: 2 to 4 minutes on two cores, longer on a slow network. ' +
+      "It leaves up to 4 GB in Go's own caches (go clean -cache -modcache).",
   );
   const { signal } = options;
   return installAt(target, async (folder) => {
