@@ -1,6 +1,7 @@
 /** What the commands share: a connection, with a server brought up or not, and the configuration. */
 import { connect, resolveConnection } from '../client/connection';
 import { CadreClient } from '../client/cadre-client';
+import { validName } from '../core/names';
 import { cacheFolder, dataFolder } from '../storage/folders';
 import { type LoadedConfig, loadConfig } from '../workers/config';
 import { type TemporalServer, findOrStartServer } from '../workers/server';
@@ -18,7 +19,7 @@ export interface Session {
 /** The configuration, with the flags over it. Throws ConfigInvalid, NameInvalid. */
 export function configOf(flags: CommonFlags): LoadedConfig {
   const config = loadConfig(flags.config);
-  return flags.cadre === undefined ? config : { ...config, cadre: flags.cadre };
+  return flags.cadre === undefined ? config : { ...config, cadre: validName('cadre', flags.cadre) };
 }
 
 /** Connects to the server there is. Throws ServerUnreachable. */

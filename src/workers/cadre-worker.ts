@@ -48,16 +48,7 @@ export class CadreWorker {
   /** Throws NameInvalid, ConfigInvalid (two agents of one name, a pool that no agent is in), or what Temporal throws. */
   static async create(options: CadreWorkerOptions): Promise<CadreWorker> {
     const cadre = validName('cadre', options.cadre ?? DEFAULT_CADRE);
-    const pools = new Set(options.agents.flatMap(({ pool }) => pool ?? []));
-    const serve = options.serve ?? [MAIN, ...pools];
-    for (const pool of serve) {
-      if (pool === MAIN || pools.has(pool)) continue;
-      const known = [...pools].join(', ') || 'none';
-      throw new CadreError(
-        'ConfigInvalid',
-        `No agent is in the pool "${pool}" (pools of the agents: ${known})`,
-      );
-    }
+    const serve = servedPools(options.agents, options.serve);
     const identity = workerIdentity();
     const created: Worker[] = [];
     const queues = serve.map((pool) => (pool === MAIN ? taskQueue(cadre) : poolQueue(cadre, pool)));
@@ -90,6 +81,23 @@ export class CadreWorker {
   shutdown(): void {
     for (const worker of this.workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   }
+}
+
+/**
+ * What to serve: `wanted`, else `main` and every pool of the agents. Throws ConfigInvalid where no agent is in a
+ * wanted pool.
+ */
+export function servedPools(agents: readonly AnyAgent[], wanted?: readonly string[]): readonly string[] {
+  const pools = new Set(agents.flatMap(({ pool }) => pool ?? []));
+  for (const pool of wanted ?? []) {
+    if (pool === MAIN || pools.has(pool)) continue;
+    const known = [...pools].join(', ') || 'none';
+    throw new CadreError(
+      'ConfigInvalid',
+      `No agent is in the pool "${pool}" (pools of the agents: ${known})`,
+    );
+  }
+  return wanted ?? [MAIN, ...pools];
 }
 
 function workerOptions(

@@ -3,6 +3,7 @@ import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { TaskFailedError, type TaskHandle } from '../../client/task-handle';
 import { CadreError } from '../../core/failures';
+import { validTaskId } from '../../core/names';
 import { type TaskInput, parseTaskInput } from '../../core/task-input';
 import { validatePlan } from '../../core/plan';
 import type { CadreWorker } from '../../workers/cadre-worker';
@@ -90,6 +91,7 @@ async function run(goal: string | undefined, flags: RunFlags, output: Output): P
 }
 
 function taskInput(goal: string | undefined, flags: RunFlags): TaskInput {
+  if (flags.id !== undefined) validTaskId(flags.id);
   const plan = flags.plan === undefined ? undefined : readPlan(flags.plan);
   if (goal === undefined && flags.docs !== undefined) {
     throw new CadreError(
@@ -126,7 +128,8 @@ function readJson(file: string): unknown {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CadreError('PlanInvalid', `Cannot read the plan ${file}: ${reason}`, { cause });
+    const what = cause instanceof SyntaxError ? `${file} is not JSON` : `Cannot read the plan ${file}`;
+    throw new CadreError('PlanInvalid', `${what}: ${reason}`, { cause });
   }
 }
 

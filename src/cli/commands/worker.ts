@@ -4,7 +4,7 @@ import { connect, resolveConnection } from '../../client/connection';
 import { MAIN, taskQueue } from '../../core/names';
 import { FileArtifactStore } from '../../storage/artifact-store';
 import { artifactsFolder } from '../../storage/folders';
-import { CadreWorker } from '../../workers/cadre-worker';
+import { CadreWorker, servedPools } from '../../workers/cadre-worker';
 import { livePollers } from '../../workers/live-pollers';
 import { type CommonFlags, connectionFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
@@ -47,6 +47,7 @@ export function workerCommand(program: Command, execute: Execute): void {
 
 async function serve(flags: WorkerFlags, output: Output): Promise<number> {
   const config = configOf(flags);
+  const serving = servedPools(config.agents, flags.pool);
   const at = resolveConnection(connectionFlags(flags));
   const client = await connect(at);
   const connection = await NativeConnection.connect(at);
@@ -60,7 +61,7 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
       artifacts: new FileArtifactStore(artifactsFolder()),
       concurrency: flags.concurrency,
       shutdownGrace: flags.grace * 1000,
-      ...(flags.pool === undefined ? {} : { serve: flags.pool }),
+      serve: serving,
       ...(workflowsPath === undefined ? {} : { workflowsPath }),
     });
     warnOfOtherBuilds(await livePollers(client, taskQueue(cadre)), taskQueue(cadre), output);
