@@ -6,7 +6,6 @@ const { spawn } = require('node:child_process');
 const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
-const { createInterface } = require('node:readline');
 const { ROOT, exitOnFailure, prepare, say } = require('./prepare');
 
 const JEST = path.join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
@@ -46,14 +45,11 @@ async function runJest(args, env) {
   const child = spawn(process.execPath, [JEST, ...args], {
     cwd: ROOT,
     env,
-    stdio: ['inherit', 'pipe', 'inherit'],
+    stdio: 'inherit',
   });
   // Ctrl-C reaches Jest by itself; we wait for what it says.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    if (!line.startsWith('Test results written to:')) process.stdout.write(`${line}\n`);
-  });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 1));

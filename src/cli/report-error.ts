@@ -4,7 +4,11 @@ import { isRecord } from '../core/json';
 import { EXIT } from './exit';
 import type { Output } from './output';
 
-const UNREACHABLE: ReadonlySet<string> = new Set<FailureType>(['ServerUnreachable', 'ServerUnavailable']);
+const UNREACHABLE: ReadonlySet<string> = new Set<FailureType>([
+  'ServerUnreachable',
+  'ServerUnavailable',
+  'DatabaseInUse',
+]);
 const USAGE: ReadonlySet<string> = new Set<FailureType>([
   'InputInvalid',
   'InputTooLarge',

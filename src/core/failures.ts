@@ -55,6 +55,10 @@ export const FAILURES = {
     retryable: false,
     fix: 'Set TEMPORAL_ADDRESS, put the `temporal` CLI on PATH, or install Go and run again.',
   },
+  DatabaseInUse: {
+    retryable: false,
+    fix: 'Stop the other server, set TEMPORAL_ADDRESS to use it, or set CADRE_DATA to another folder.',
+  },
   ConfigInvalid: { retryable: false, fix: 'Correct the configuration file.' },
 } as const satisfies Record<string, { retryable: boolean; fix: string }>;
 

@@ -14,7 +14,10 @@ test('package-lock.json names no registry', () => {
 });
 
 test('what is missing is added for its platform alone', () => {
-  const packages = { '': {}, 'node_modules/core': { optionalDependencies: { 'core-linux-arm64-musl': '1.2.3' } } };
+  const packages = {
+    '': {},
+    'node_modules/core': { optionalDependencies: { 'core-linux-arm64-musl': '1.2.3' } },
+  };
   expect(complete({ packages }).packages['node_modules/core-linux-arm64-musl']).toEqual({
     version: '1.2.3',
     optional: true,

@@ -21,6 +21,10 @@ export class TemporaryFolder {
     return path;
   }
 
+  removeFile(name: string): void {
+    rmSync(join(this.path, name));
+  }
+
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
   }

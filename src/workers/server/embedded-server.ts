@@ -47,7 +47,7 @@ export interface EmbeddedServer {
 /**
  * Starts a server and waits up to 60 s until it serves. It runs in a process group of its own, so that Ctrl-C does
  * not end it before its workers have drained; it outlives this process unless it is stopped.
- * Throws ServerUnavailable with the end of its log; `details.failure` is a {@link StartFailure}.
+ * Throws DatabaseInUse, or ServerUnavailable with the end of its log; `details.failure` is a {@link StartFailure}.
  */
 export async function startEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
   const child = await launch(options);
@@ -173,10 +173,10 @@ async function startError(options: EmbeddedServerOptions, what: string): Promise
   const lines = log.trim().split('\n').slice(-LOG_LINES).join('\n  ');
   const message =
     failure === 'databaseInUse'
-      ? `The database ${options.databaseFile ?? ''} is open in another Temporal server. Stop that server, ` +
-        'set TEMPORAL_ADDRESS to use it, or set CADRE_DATA to another folder.'
+      ? `The database ${options.databaseFile ?? ''} is open in another Temporal server`
       : `The Temporal server (${options.binary}) ${what}. The end of its log, ${options.logFile}:\n  ${lines}`;
-  return new CadreError('ServerUnavailable', message, { details: { failure } });
+  const type = failure === 'databaseInUse' ? 'DatabaseInUse' : 'ServerUnavailable';
+  return new CadreError(type, message, { details: { failure } });
 }
 
 function classify(log: string): StartFailure {

@@ -114,7 +114,7 @@ describe('what is fetched', () => {
     expect(readFileSync(join(folder.path, 'asked'), 'utf8')).toMatch(
       /^install .*@v1\.5\.1 CGO_ENABLED=0 GOOS=$/m,
     );
-    expect(said.at(-1)).toMatch(/building it with Go, once: 2 to 3 minutes/);
+    expect(said.at(-1)).toMatch(/building it with Go, once: 2 to 4 minutes/);
     expect(readdirSync(join(folder.path, 'cache', 'bin'))).toEqual([BUILT]);
   });
 
