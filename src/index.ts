@@ -20,5 +20,7 @@ export type { Decision } from './core/decision';
 export type { Json } from './core/json';
 export type { Plan, Step } from './core/plan';
 export type { Roster, RosterEntry } from './core/policy';
+/** Temporal's own: `throw ApplicationFailure.nonRetryable('no such city', 'CityUnknown')`. */
+export { ApplicationFailure } from '@temporalio/common';
 export type { ArtifactStore } from './storage/artifact-store';
 export type { ArtifactReference, Stored } from './core/stored';

@@ -67,18 +67,11 @@ export function startAttempt(
     attempt,
     lastCheckpoint,
     checkpoint(value) {
-      const bytes = jsonBytes(value);
-      if (bytes > CHECKPOINT_MAXIMUM_BYTES) {
-        throw new CadreError(
-          'CheckpointTooLarge',
-          `Expected a checkpoint of at most ${CHECKPOINT_MAXIMUM_BYTES} bytes, got ${bytes}`,
-        );
-      }
-      details = { checkpoint: value };
+      details = value === undefined ? undefined : { checkpoint: checkpointOf(value) };
       beat();
     },
     heartbeat: beat,
-    decide: (decision) => void decisions.push(decision),
+    decide: (decision) => void decisions.push(decisionOf(decision)),
     artifacts,
     log,
   };
@@ -88,6 +81,31 @@ export function startAttempt(
     failure: (error) => endOf(error, activity, { ...details, attemptsUsed: attempt - 1 }),
     stop: () => clearInterval(timer),
   };
+}
+
+/** A copy: what the agent does to its own object later must not reach the heartbeats. */
+function checkpointOf(value: unknown): unknown {
+  const json = JSON.stringify(value);
+  const bytes = jsonBytes(value);
+  if (bytes <= CHECKPOINT_MAXIMUM_BYTES) return JSON.parse(json);
+  throw new CadreError(
+    'CheckpointTooLarge',
+    `Expected a checkpoint of at most ${CHECKPOINT_MAXIMUM_BYTES} bytes, got ${bytes}`,
+  );
+}
+
+function decisionOf(decision: Decision): Decision {
+  if (
+    isRecord(decision) &&
+    typeof decision['type'] === 'string' &&
+    typeof decision['rationale'] === 'string'
+  ) {
+    return { ...decision };
+  }
+  throw new CadreError(
+    'AgentOutputInvalid',
+    `Expected a decision to be { type, rationale, evidence? } with texts, got ${JSON.stringify(decision)?.slice(0, 80)}`,
+  );
 }
 
 /** After a cancellation whatever an agent throws is its consequence. */

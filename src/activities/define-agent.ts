@@ -115,8 +115,10 @@ export function defineAgent<Input, Output>(definition: AgentDefinition<Input, Ou
 function resolvePolicy(definition: { name: string; pool?: string; policy?: AgentPolicy }): ResolvedPolicy {
   const policy = definition.policy ?? {};
   const retry = policy.retry ?? {};
+  refuseUnknown(definition.name, 'policy', policy, POLICY_FIELDS);
+  refuseUnknown(definition.name, 'policy.retry', retry, RETRY_FIELDS);
   const check = (field: string, got: number, minimum: number, maximum: number): number => {
-    if (got >= minimum && got <= maximum) return got;
+    if (typeof got === 'number' && got >= minimum && got <= maximum) return got;
     throw new CadreError(
       'PolicyInvalid',
       `Expected \`policy.${field}\` of agent "${definition.name}" to be from ${minimum} to ${maximum}, got ${got}`,
@@ -136,6 +138,12 @@ function resolvePolicy(definition: { name: string; pool?: string; policy?: Agent
       maximum,
     );
   const attempts = retry.maximumAttempts ?? 3;
+  if (attempts !== Infinity && !Number.isInteger(attempts)) {
+    throw new CadreError(
+      'PolicyInvalid',
+      `Expected \`policy.retry.maximumAttempts\` of agent "${definition.name}" to be a whole number, got ${JSON.stringify(attempts)}`,
+    );
+  }
   const initialInterval = duration('retry.initialInterval', retry.initialInterval, SECOND, 1, DAY);
   const maximumInterval = Math.max(30 * SECOND, initialInterval);
   return {
@@ -159,6 +167,30 @@ function resolvePolicy(definition: { name: string; pool?: string; policy?: Agent
     local: policy.local ?? false,
     ...(definition.pool === undefined ? {} : { pool: definition.pool }),
   };
+}
+
+const POLICY_FIELDS = [
+  'startToClose',
+  'heartbeatTimeout',
+  'scheduleToClose',
+  'retry',
+  'local',
+] satisfies (keyof AgentPolicy)[];
+const RETRY_FIELDS = [
+  'maximumAttempts',
+  'initialInterval',
+  'backoffCoefficient',
+  'maximumInterval',
+] satisfies (keyof NonNullable<AgentPolicy['retry']>)[];
+
+/** A misspelt field would be a policy that is not in force. */
+function refuseUnknown(agent: string, of: string, given: object, known: readonly string[]): void {
+  const unknown = Object.keys(given).find((field) => !known.includes(field));
+  if (unknown === undefined) return;
+  throw new CadreError(
+    'PolicyInvalid',
+    `Expected \`${of}\` of agent "${agent}" to have only ${known.join(', ')}, got \`${unknown}\``,
+  );
 }
 
 function milliseconds(agent: string, field: string, value: Duration): number {

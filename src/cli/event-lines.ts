@@ -1,13 +1,19 @@
 import type { Decision } from '../core/decision';
 import { assertNever } from '../core/json';
 import type { Stored } from '../core/stored';
+import type { PendingStep } from '../client/task-handle';
+import { oneLine } from '../core/one-line';
 import type { LoggedTaskEvent } from '../core/task-projection';
 import type { Output } from './output';
+
+const LINE_MAXIMUM_LENGTH = 160;
 
 /** Turns a task's events into lines for a person. */
 export class EventLines {
   private startedAt: number | undefined;
   private readonly decisions = new Map<string, Stored<readonly Decision[]>>();
+  /** By step: the attempt that was told of. */
+  private readonly attempts = new Map<string, number>();
 
   /** With `every` each event has its line; without, only those that mark progress. */
   constructor(
@@ -15,13 +21,27 @@ export class EventLines {
     private readonly every: boolean,
   ) {}
 
+  /** Tells of attempts that failed since the last call, while their steps are still tried. */
+  writeRetries(pending: readonly PendingStep[]): void {
+    for (const { step, attempt, lastFailure } of pending) {
+      if (attempt <= (this.attempts.get(step) ?? 1)) continue;
+      this.attempts.set(step, attempt);
+      const text = `attempt ${attempt - 1} failed: ${oneLine(lastFailure ?? 'no reason given', LINE_MAXIMUM_LENGTH)}; trying again`;
+      this.line(Date.now(), step, this.output.paint('yellow', text));
+    }
+  }
+
   write(event: LoggedTaskEvent): void {
     this.startedAt ??= event.time;
     if (event.type === 'decisionsRecorded') this.decisions.set(event.step, event.decisions);
     const text = this.every ? this.full(event) : this.brief(event);
     if (text === undefined) return;
-    const seconds = `${((event.time - this.startedAt) / 1000).toFixed(1)}s`;
-    this.output.line(`${this.output.paint('dim', seconds.padStart(6))}  ${whoOf(event).padEnd(12)}  ${text}`);
+    this.line(event.time, whoOf(event), text);
+  }
+
+  private line(time: number, who: string, text: string): void {
+    const seconds = `${(Math.max(0, time - (this.startedAt ?? time)) / 1000).toFixed(1)}s`;
+    this.output.line(`${this.output.paint('dim', seconds.padStart(6))}  ${who.padEnd(12)}  ${text}`);
   }
 
   private brief(event: LoggedTaskEvent): string | undefined {
@@ -35,6 +55,7 @@ export class EventLines {
       case 'stepCompleted':
         return this.rationale(event.step) ?? 'done';
       case 'stepRetried': {
+        if (this.attempts.has(event.step) && !this.every) return undefined;
         const times = event.attempts === 1 ? 'once' : `${event.attempts} times`;
         return this.output.paint(
           'yellow',

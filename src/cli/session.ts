@@ -1,10 +1,10 @@
 /** What the commands share: a connection, with a server brought up or not, and the configuration. */
-import { connect, resolveConnection } from '../client/connection';
+import { type ResolvedConnection, connect, resolveConnection } from '../client/connection';
 import { CadreClient } from '../client/cadre-client';
 import { validName } from '../core/names';
 import { cacheFolder, dataFolder } from '../storage/folders';
 import { type LoadedConfig, loadConfig } from '../workers/config';
-import { type TemporalServer, findOrStartServer } from '../workers/server';
+import { type TemporalServer, findOrStartServer, findRunningServer } from '../workers/server';
 import { type CommonFlags, connectionFlags } from './connection-options';
 import type { Output } from './output';
 
@@ -22,9 +22,18 @@ export function configOf(flags: CommonFlags): LoadedConfig {
   return flags.cadre === undefined ? config : { ...config, cadre: validName('cadre', flags.cadre) };
 }
 
+/** The server that the flags, the environment or a profile name, else the one that runs on this machine. */
+export async function locateServer(flags: CommonFlags): Promise<ResolvedConnection & { uiUrl?: string }> {
+  const to = resolveConnection(connectionFlags(flags));
+  const running = to.configured ? undefined : await findRunningServer({ dataFolder: dataFolder() });
+  if (running === undefined) return to;
+  const { address, uiUrl } = running;
+  return { ...to, address, ...(uiUrl === undefined ? {} : { uiUrl }) };
+}
+
 /** Connects to the server there is. Throws ServerUnreachable. */
 export async function openSession(flags: CommonFlags): Promise<Session> {
-  const to = resolveConnection(connectionFlags(flags));
+  const to = await locateServer(flags);
   const config = configOf(flags);
   const client = new CadreClient(await connect(to), { cadre: config.cadre });
   return { client, config, at: to, close: () => client.close() };

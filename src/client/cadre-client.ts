@@ -6,6 +6,7 @@ import {
 } from '@temporalio/client';
 import { CadreError } from '../core/failures';
 import { DEFAULT_CADRE, TASK_WORKFLOW, newTaskId, taskQueue, validName, validTaskId } from '../core/names';
+import { oneLine } from '../core/one-line';
 import { type TaskInput, parseTaskInput } from '../core/task-input';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 import { artifactsFolder } from '../storage/folders';
@@ -92,7 +93,10 @@ export class CadreClient {
     return new TaskHandle(this.temporal, this.artifacts, id);
   }
 
-  /** The cadre's tasks that the server still has, the latest first, at most `limit` (default 20). About a second behind. */
+  /**
+   * The cadre's tasks that the server still has: those that run, then the latest ended, at most `limit` (default 20).
+   * About a second behind.
+   */
   async *list(options: { limit?: number } = {}): AsyncGenerator<TaskSummary> {
     let left = options.limit ?? 20;
     const query = `WorkflowType = "${TASK_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ExecutionStatus != "ContinuedAsNew"`;
@@ -104,12 +108,6 @@ export class CadreClient {
       yield toSummary(execution);
     }
   }
-}
-
-/** `text` on one line of at most `length` characters. */
-function oneLine(text: string, length: number): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return line.length <= length ? line : `${line.slice(0, length - 1)}…`;
 }
 
 const STATUS: Readonly<Record<string, TaskSummary['status']>> = {

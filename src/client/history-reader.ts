@@ -71,6 +71,10 @@ async function* readEvents(
       yield* page.history?.events ?? [];
       nextPageToken = page.nextPageToken ?? new Uint8Array();
     } while (nextPageToken.length > 0);
+  } catch (error) {
+    // The caller's reason, and not what became of the call.
+    signal?.throwIfAborted();
+    throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
   }

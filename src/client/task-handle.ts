@@ -112,6 +112,16 @@ export class TaskHandle {
     }
   }
 
+  /** The activities that wait for a worker, or that one has. Throws TaskNotFound. */
+  async pending(): Promise<PendingStep[]> {
+    try {
+      const { raw } = await this.client.workflow.getHandle(this.id).describe();
+      return (raw.pendingActivities ?? []).map(toPendingStep);
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
   /** What the finished steps put out so far, by step id; also of a task that failed. Throws TaskNotFound, ArtifactMissing. */
   async outputs(): Promise<Record<string, unknown>> {
     const { state } = await this.describe();

@@ -20,9 +20,24 @@ export function failureInfo(error: unknown): FailureInfo {
     return { type: 'TimedOut', message: `Timed out: ${cause.timeoutType}` };
   if (cause instanceof CancelledFailure) return { type: 'Cancelled', message: 'Cancelled' };
   if (isCadreError(cause)) return { type: cause.type, message: cause.message };
-  return cause instanceof Error
-    ? { type: cause.name, message: cause.message }
-    : { type: 'Error', message: String(cause) };
+  if (cause instanceof Error) return { type: cause.name, message: messageOf(cause) };
+  return { type: 'Error', message: textOf(cause) };
+}
+
+/** With the cause where it says more: `fetch failed` alone helps nobody. */
+function messageOf({ message, cause }: Error): string {
+  if (!(cause instanceof Error)) return message;
+  const { code } = cause as Error & { code?: unknown };
+  const reason = cause.message !== '' ? cause.message : typeof code === 'string' ? code : '';
+  return reason === '' || message.includes(reason) ? message : `${message}: ${reason}`;
+}
+
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return 'Something without a text was thrown';
+  }
 }
 
 /** The first of the details that whoever threw the failure gave with it. */

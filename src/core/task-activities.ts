@@ -1,6 +1,7 @@
 /** What the workflow `task` sends to its activities and gets back: the payloads that stand in history. */
 import type { Decision } from './decision';
 import { isRecord } from './json';
+import { oneLine } from './one-line';
 import type { Plan } from './plan';
 import type { ResolvedPolicy } from './policy';
 import type { Stored } from './stored';
@@ -75,15 +76,14 @@ export function actEvents(step: string, outcome: ActOutcome): TaskEvent[] {
 }
 
 /** The Web UI cuts summaries at 200 bytes. */
-const SUMMARY_MAXIMUM_LENGTH = 100;
+export const SUMMARY_MAXIMUM_LENGTH = 100;
 
 /**
  * The one-line summary by which the Web UI names an activity's bar, behind the agent's name. The log reads the step
  * of a local activity from it, whose input history does not keep.
  */
 export function stepSummary({ id, instruction }: { id: string; instruction: string }): string {
-  const line = `${id}: ${instruction.replace(/\s+/g, ' ').trim()}`;
-  return line.length <= SUMMARY_MAXIMUM_LENGTH ? line : `${line.slice(0, SUMMARY_MAXIMUM_LENGTH - 1)}…`;
+  return oneLine(`${id}: ${instruction}`, SUMMARY_MAXIMUM_LENGTH);
 }
 
 /** The step of a {@link stepSummary}; undefined for any other text. */

@@ -1,4 +1,5 @@
 import { assertNever } from './json';
+import { oneLine } from './one-line';
 import { type StepState, type TaskPhase, type TaskState, stepState } from './task-events';
 
 const ROWS_MAXIMUM = 20;
@@ -14,7 +15,8 @@ export function taskDetails(state: TaskState): string {
     lines.push(`| ${id} | ${agent} | ${cell(instruction)} | ${stepWords(stepState(state, id))} |`);
   }
   if (steps.length > ROWS_MAXIMUM) lines.push('', `and ${steps.length - ROWS_MAXIMUM} more steps`);
-  return lines.join('\n');
+  // The Web UI (2.42.1) clips what stands last.
+  return [...lines, '', '\u00a0'].join('\n');
 }
 
 /** A phase in words that fit a table. */
@@ -52,6 +54,5 @@ function stepWords(step: StepState): string {
 
 /** `text` on one line, short, and without what would break a Markdown table. */
 function cell(text: string): string {
-  const line = text.replace(/\s+/g, ' ').replace(/[|*_`<>[\]]/g, (mark) => `\\${mark}`);
-  return line.length <= 120 ? line : `${line.slice(0, 119)}…`;
+  return oneLine(text, 120).replace(/[|*_`<>[\]]/g, (mark) => `\\${mark}`);
 }

@@ -38,6 +38,8 @@ export class FileArtifactStore implements ArtifactStore {
     }
     const digest = `sha256:${createHash('sha256').update(content).digest('hex')}`;
     if (digest !== reference.artifact) {
+      // So that the next attempt that makes this content writes it anew.
+      await rm(path, { force: true });
       throw new CadreError('ArtifactMissing', `Artifact ${reference.artifact} in ${this.folder} was changed`);
     }
     return content;

@@ -11,19 +11,22 @@ export async function store<Value>(
   value: Value,
   inlineMaximum: number,
 ): Promise<Stored<Value>> {
-  const json = Buffer.from(toJson(value));
-  return json.byteLength <= inlineMaximum ? { value } : artifacts.put(json);
+  const json = toJson(value);
+  const bytes = Buffer.from(json);
+  // What JSON makes of it, and not the value: the same wherever it stands.
+  return bytes.byteLength <= inlineMaximum ? { value: JSON.parse(json) as Value } : artifacts.put(bytes);
 }
 
 function toJson(value: unknown): string {
+  let json: string | undefined;
+  let reason = `it is a ${typeof value}`;
   try {
-    return JSON.stringify(value) ?? 'null';
+    json = JSON.stringify(value);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CadreError('AgentOutputInvalid', `What the agent returned or decided is not JSON: ${reason}`, {
-      cause,
-    });
+    reason = cause instanceof Error ? cause.message : String(cause);
   }
+  if (json !== undefined) return json;
+  throw new CadreError('AgentOutputInvalid', `What the agent returned or decided is not JSON: ${reason}`);
 }
 
 /** The value itself, wherever it is. Throws ArtifactMissing. */

@@ -2,12 +2,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { agentActivity } from '../activities/agent-activity';
-import type { Agent } from '../activities/define-agent';
+import type { AgentContext } from '../activities/agent-context';
+import type { Agent, AnyAgent } from '../activities/define-agent';
 import type { Decision } from '../core/decision';
 import type { Envelope } from '../core/envelope';
-import { isRecord } from '../core/json';
 import type { ActOutcome, ActRequest } from '../core/task-activities';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
+import { quieten } from './quieten';
 
 /** What {@link callAgent} lets the agent see. All fields are optional. */
 export interface CallOptions {
@@ -46,11 +47,16 @@ export async function callAgent<Input, Output>(
     heartbeatDetails: details,
     heartbeatTimeoutMs: 5000,
   });
+  quieten();
   const checkpoints: unknown[] = [];
-  environment.on('heartbeat', (sent: unknown) => {
-    if (isRecord(sent) && 'checkpoint' in sent) checkpoints.push(sent['checkpoint']);
-  });
-  options.signal?.addEventListener('abort', () => environment.cancel('CANCELLED'), { once: true });
+  const watched: AnyAgent = {
+    ...agent,
+    act: (checked: Input, context) =>
+      agent.act(checked, { ...context, checkpoint: keep(context, checkpoints) }),
+  };
+  const cancel = (): void => environment.cancel('CANCELLED');
+  if (options.signal?.aborted) cancel();
+  options.signal?.addEventListener('abort', cancel, { once: true });
   const envelope: Envelope = { root: 'test/run', step: 'step', kind: 'act', term: 0, version: 1 };
   // The whole output stays inline: a test reads it from the outcome.
   const request: ActRequest = {
@@ -60,10 +66,17 @@ export async function callAgent<Input, Output>(
     outputs: { input: { value: input } },
     inlineMaximum: Infinity,
   };
-  const outcome: ActOutcome = await environment.run(agentActivity(agent, artifacts), envelope, request);
+  const outcome: ActOutcome = await environment.run(agentActivity(watched, artifacts), envelope, request);
   return {
     output: (outcome.output as { value: Output }).value,
     decisions: (outcome.decisions as { value: readonly Decision[] } | undefined)?.value ?? [],
     checkpoints,
+  };
+}
+
+function keep(context: AgentContext, checkpoints: unknown[]): AgentContext['checkpoint'] {
+  return (value) => {
+    context.checkpoint(value);
+    checkpoints.push(value);
   };
 }

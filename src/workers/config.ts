@@ -1,11 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { transformSync } from '@swc/core';
 import { embeddedAgents } from '../activities/agents';
 import type { AnyAgent } from '../activities/define-agent';
 import type { CadreConfig } from '../activities/define-config';
 import { CadreError } from '../core/failures';
+import { isRecord } from '../core/json';
 import { DEFAULT_CADRE, validName } from '../core/names';
 
 export interface LoadedConfig {
@@ -33,12 +34,17 @@ export function loadConfig(path?: string, folder: string = process.cwd()): Loade
 function resolveConfig(config: unknown, file: string): LoadedConfig {
   const invalid = (expected: string): CadreError =>
     new CadreError('ConfigInvalid', `Expected ${file} to export ${expected}`);
-  if (typeof config !== 'object' || config === null) throw invalid('a configuration as its default');
+  if (!isRecord(config) || typeof config['then'] === 'function')
+    throw invalid('a configuration as its default');
   const { cadre = DEFAULT_CADRE, agents = [], embedded = true, workflows, ...rest } = config as CadreConfig;
   const unknown = Object.keys(rest);
   if (unknown.length > 0)
     throw invalid(`only cadre, agents, embedded and workflows, not ${unknown.join(', ')}`);
   if (!Array.isArray(agents)) throw invalid('`agents` as a list');
+  if (typeof embedded !== 'boolean') throw invalid('`embedded` as true or false');
+  const workflowsPath = workflows === undefined ? undefined : findModule(workflows, file);
+  if (workflows !== undefined && workflowsPath === undefined)
+    throw invalid(`\`workflows\` as the path of a module, not ${JSON.stringify(workflows)}`);
   for (const [index, agent] of (agents as AnyAgent[]).entries()) {
     if (agent?.resolvedPolicy === undefined) throw invalid(`agents[${index}] as made by defineAgent({...})`);
   }
@@ -49,9 +55,17 @@ function resolveConfig(config: unknown, file: string): LoadedConfig {
       ...(agents as AnyAgent[]),
       ...(embedded ? embeddedAgents.filter(({ name }) => !own.has(name)) : []),
     ],
-    ...(workflows === undefined ? {} : { workflowsPath: resolve(file, '..', workflows) }),
+    ...(workflowsPath === undefined ? {} : { workflowsPath }),
     file,
   };
+}
+
+/** The file of a module named as in an import, relative to the configuration file; undefined where there is none. */
+function findModule(path: unknown, file: string): string | undefined {
+  if (typeof path !== 'string') return undefined;
+  const base = resolve(file, '..', path);
+  const candidates = [base, `${base}.ts`, `${base}.js`, join(base, 'index.ts'), join(base, 'index.js')];
+  return candidates.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile());
 }
 
 function importDefault(file: string): unknown {
@@ -79,7 +93,8 @@ function requireTypeScript(file: string): unknown {
       module: { type: 'commonjs' },
       sourceMaps: 'inline',
     });
-    (module as NodeModule & { _compile(code: string, filename: string): void })._compile(code, filename);
+    const compiled = namingSources(code, dirname(filename));
+    (module as NodeModule & { _compile(code: string, filename: string): void })._compile(compiled, filename);
   };
   try {
     return require(file);
@@ -87,4 +102,11 @@ function requireTypeScript(file: string): unknown {
     if (before === undefined) delete require.extensions['.ts'];
     else require.extensions['.ts'] = before;
   }
+}
+
+/** In a package of type `module` an import of `./names.ts` has to be written `./names.js`; undoes that where it is so. */
+function namingSources(code: string, folder: string): string {
+  return code.replace(/require\("(\.{1,2}\/[^"]+)\.js"\)/g, (all, path: string) =>
+    existsSync(join(folder, `${path}.ts`)) ? `require("${path}.ts")` : all,
+  );
 }

@@ -1,5 +1,11 @@
 import { DefaultLogger, type LogLevel, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
 
+/** Errors are no JSON of their own, and a task token says nothing to anybody. */
+function forPeople(key: string, value: unknown): unknown {
+  if (key === 'taskToken') return undefined;
+  return value instanceof Error ? `${value.name}: ${value.message}` : value;
+}
+
 /**
  * Sets up the SDK's process-wide runtime: logs of `level` and above to standard error, and no handling of
  * signals (the caller's job). Call once, before anything connects.
@@ -8,7 +14,7 @@ export function installRuntime(level: LogLevel): void {
   Runtime.install({
     logger: new DefaultLogger(level, ({ level: of, message, meta }) => {
       const attributes =
-        meta === undefined || Object.keys(meta).length === 0 ? '' : ` ${JSON.stringify(meta)}`;
+        meta === undefined || Object.keys(meta).length === 0 ? '' : ` ${JSON.stringify(meta, forPeople)}`;
       process.stderr.write(`${new Date().toISOString()} ${of} ${message}${attributes}\n`);
     }),
     telemetryOptions: {

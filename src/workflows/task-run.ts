@@ -26,6 +26,7 @@ import { crossingFailure, failureDetails, failureInfo } from '../core/failure-in
 import { CadreError, type FailureInfo, isHandedBack } from '../core/failures';
 import { Frontier } from '../core/frontier';
 import { PLAN_STEP, agentQueue } from '../core/names';
+import { oneLine } from '../core/one-line';
 import { type Plan, type Step, inlineMaximumBytes, stepNeeds } from '../core/plan';
 import type { ResolvedPolicy } from '../core/policy';
 import type { Resume } from '../core/resume';
@@ -36,6 +37,7 @@ import {
   type HandedBack,
   type PlanOutcome,
   type PlanRequest,
+  SUMMARY_MAXIMUM_LENGTH,
   actEvents,
   planEvents,
   readHandedBack,
@@ -94,14 +96,14 @@ export class TaskRun {
 
   private async makePlan(given: Plan | undefined): Promise<Plan> {
     const { goal, docs, term } = this.current;
-    const summary = given === undefined ? `planner: ${goal}` : 'check the given plan';
+    const summary = given === undefined ? goal : 'check the given plan';
     const { plan: requestPlan } = proxyActivities<PlanActivities>({
       activityId: PLAN_STEP,
       startToCloseTimeout: '10 minutes',
       heartbeatTimeout: '10 seconds',
       retry: { maximumAttempts: 5, initialInterval: '1 second', maximumInterval: '30 seconds' },
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      summary: summary.replace(/\s+/g, ' ').slice(0, 100),
+      summary: oneLine(summary, SUMMARY_MAXIMUM_LENGTH),
     });
     const request: PlanRequest = {
       goal,

@@ -37,7 +37,9 @@ export async function startWeatherService(): Promise<WeatherService> {
     if (hanging) return;
     if (refusal.times > 0) {
       refusal = { ...refusal, times: refusal.times - 1 };
-      response.writeHead(refusal.status, { 'retry-after': String(refusal.retryAfter) }).end('closed for repairs');
+      response
+        .writeHead(refusal.status, { 'retry-after': String(refusal.retryAfter) })
+        .end('closed for repairs');
       return;
     }
     const celsius = CELSIUS[city];

@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { phaseWords } from '../../core/task-details';
+import { isOpen } from '../../core/task-events';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
@@ -14,7 +16,14 @@ export function cancelCommand(program: Command, execute: Execute): void {
 async function cancel(id: string, flags: CommonFlags, output: Output): Promise<number> {
   const session = await openSession(flags);
   try {
-    await session.client.task(id).cancel();
+    const task = session.client.task(id);
+    const { state } = await task.describe();
+    if (!isOpen(state.phase)) {
+      output.line(`${id} has ended already: ${phaseWords(state.phase)}.`);
+      output.value({ task: id, cancelRequested: false, phase: state.phase });
+      return EXIT.done;
+    }
+    await task.cancel();
     output.line(`Asked ${id} to stop: its agents hear of it with their next heartbeat, within a second.`);
     output.value({ task: id, cancelRequested: true });
     return EXIT.done;

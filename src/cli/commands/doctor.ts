@@ -2,7 +2,7 @@ import { constants, existsSync } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Client } from '@temporalio/client';
-import { type ResolvedConnection, connect, resolveConnection } from '../../client/connection';
+import { type ResolvedConnection, connect } from '../../client/connection';
 import { fixFor, isCadreError } from '../../core/failures';
 import { agentQueue, taskQueue } from '../../core/names';
 import { artifactsFolder } from '../../storage/folders';
@@ -10,11 +10,11 @@ import { PREBUILT_BUNDLE, buildId, parseIdentity } from '../../workers/build-id'
 import type { LoadedConfig } from '../../workers/config';
 import { livePollers } from '../../workers/live-pollers';
 import { describeQueue } from '../../workers/queue-status';
-import { type CommonFlags, connectionFlags, withCommonOptions } from '../connection-options';
+import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { type Output, table } from '../output';
-import { configOf } from '../session';
+import { configOf, locateServer } from '../session';
 
 /** What one check found. */
 interface Finding {
@@ -49,7 +49,7 @@ async function doctor(flags: CommonFlags, output: Output): Promise<number> {
     add(ok('configuration', `${loaded.file ?? 'no configuration file'}; cadre "${loaded.cadre}": ${names}`));
     return loaded;
   });
-  const at = await attempt('connection', add, () => resolveConnection(connectionFlags(flags)));
+  const at = await attempt('connection', add, () => locateServer(flags));
   const client = at === undefined ? undefined : await attempt('server', add, () => checkServer(at, add));
   if (client !== undefined && config !== undefined) {
     await attempt('namespace', add, () => checkNamespace(client, add));

@@ -13,7 +13,7 @@ export function listCommand(program: Command, execute: Execute): void {
   withCommonOptions(
     program
       .command('list')
-      .description("the cadre's tasks, the latest first")
+      .description("the cadre's tasks: those that run, then the latest ended")
       .option('--limit <n>', 'how many at most, from 1 to 10,000', parseLimit, 20),
   ).action((flags: ListFlags) => execute(flags, (output) => list(flags, output)));
 }

@@ -34,6 +34,8 @@ const EXAMPLE_DOCS = join(__dirname, '..', '..', '..', 'examples', 'handbook');
 const EXAMPLE_GOAL =
   'When should the on-call engineer fail over the database, who has to approve it, and how often do we rehearse it?';
 const REPORT_LINES = 14;
+/** How often, in ms, a run looks whether attempts fail. */
+const LOOK_INTERVAL = 2000;
 
 export function runCommand(program: Command, execute: Execute): void {
   withCommonOptions(
@@ -99,8 +101,8 @@ function taskInput(goal: string | undefined, flags: RunFlags): TaskInput {
       `Nothing to find out: say what, as in cadre run "your question" --docs ${flags.docs}`,
     );
   }
-  const docs =
-    flags.docs === undefined ? (plan === undefined ? EXAMPLE_DOCS : undefined) : resolve(flags.docs);
+  const example = goal === undefined && plan === undefined ? EXAMPLE_DOCS : undefined;
+  const docs = flags.docs === undefined ? example : resolve(flags.docs);
   if (docs !== undefined && flags.worker) checkFolder(docs);
   return parseTaskInput({
     goal: goal ?? EXAMPLE_GOAL,
@@ -179,6 +181,13 @@ async function followTask(
   signal: AbortSignal,
 ): Promise<void> {
   const lines = new EventLines(output, flags.follow ?? false);
+  // History tells of a failing attempt only when the last one has ended.
+  const look = setInterval(() => {
+    void task.pending().then(
+      (pending) => lines.writeRetries(pending),
+      () => undefined,
+    );
+  }, LOOK_INTERVAL);
   try {
     for await (const event of task.events({ follow: true, signal })) {
       lines.write(event);
@@ -186,6 +195,8 @@ async function followTask(
     }
   } catch (error) {
     if (!signal.aborted) throw error;
+  } finally {
+    clearInterval(look);
   }
 }
 
@@ -220,7 +231,7 @@ async function finish(
 
 function printHead(report: string, output: Output): void {
   const lines = report.split('\n');
-  for (const line of lines.slice(0, REPORT_LINES)) output.line(`  ${line}`);
+  for (const line of lines.slice(0, REPORT_LINES)) output.line(line === '' ? '' : `  ${line}`);
   if (lines.length > REPORT_LINES) output.line(`  … ${lines.length - REPORT_LINES} more lines`);
 }
 

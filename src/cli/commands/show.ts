@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { PendingStep, TaskDescription, TaskHandle } from '../../client/task-handle';
 import { CadreError, fixFor } from '../../core/failures';
 import { assertNever } from '../../core/json';
+import { oneLine } from '../../core/one-line';
 import { phaseWords } from '../../core/task-details';
 import { type StepState, isOpen, stepState } from '../../core/task-events';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
@@ -11,6 +12,8 @@ import { EXIT } from '../exit';
 import { webUiLink } from '../links';
 import { type Output, duration, size, table } from '../output';
 import { type Session, openSession } from '../session';
+
+const CELL_MAXIMUM_LENGTH = 60;
 
 interface ShowFlags extends CommonFlags {
   readonly step?: string;
@@ -104,7 +107,7 @@ function stepLines({ state, pending }: TaskDescription): string[] {
   const rows = state.plan.steps.map(({ id, agent, instruction }) => {
     const pendingStep = waiting.get(id);
     const words = pendingStep === undefined ? stateWords(stepState(state, id)) : pendingWords(pendingStep);
-    return [id, agent, words, instruction.replace(/\s+/g, ' ').slice(0, 60)];
+    return [id, agent, words, oneLine(instruction, CELL_MAXIMUM_LENGTH)];
   });
   return table([['STEP', 'AGENT', 'STATE', 'INSTRUCTION'], ...rows]);
 }
@@ -114,7 +117,7 @@ function stateWords(step: StepState): string {
     case 'completed':
       return `completed, ${size('value' in step.output ? JSON.stringify(step.output.value).length : step.output.bytes)}`;
     case 'failed':
-      return `failed: ${step.failure.message}`;
+      return `failed: ${oneLine(step.failure.message, CELL_MAXIMUM_LENGTH)}`;
     case 'waiting':
     case 'scheduled':
     case 'cancelled':
@@ -127,7 +130,9 @@ function stateWords(step: StepState): string {
 function pendingWords({ kind, attempt, worker, since, lastFailure }: PendingStep): string {
   const age = duration(Math.max(0, Date.now() - since));
   const again =
-    attempt > 1 ? `, attempt ${attempt}${lastFailure === undefined ? '' : ` after: ${lastFailure}`}` : '';
+    attempt > 1
+      ? `, attempt ${attempt}${lastFailure === undefined ? '' : ` after: ${oneLine(lastFailure, CELL_MAXIMUM_LENGTH)}`}`
+      : '';
   return kind === 'started'
     ? `running for ${age} on ${worker ?? 'a worker'}${again}`
     : `waits for a worker, ${age}${again}`;

@@ -1,18 +1,18 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { NativeConnection } from '@temporalio/worker';
-import { connect, resolveConnection } from '../../client/connection';
+import { connect } from '../../client/connection';
 import { MAIN, taskQueue } from '../../core/names';
 import { FileArtifactStore } from '../../storage/artifact-store';
 import { artifactsFolder } from '../../storage/folders';
 import { CadreWorker, servedPools } from '../../workers/cadre-worker';
 import { livePollers } from '../../workers/live-pollers';
-import { type CommonFlags, connectionFlags, withCommonOptions } from '../connection-options';
+import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { onInterrupt } from '../interrupt';
 import { type Output, duration } from '../output';
 import { warnOfOtherBuilds } from '../own-worker';
-import { configOf } from '../session';
+import { configOf, locateServer } from '../session';
 
 interface WorkerFlags extends CommonFlags {
   readonly pool?: readonly string[];
@@ -48,7 +48,7 @@ export function workerCommand(program: Command, execute: Execute): void {
 async function serve(flags: WorkerFlags, output: Output): Promise<number> {
   const config = configOf(flags);
   const serving = servedPools(config.agents, flags.pool);
-  const at = resolveConnection(connectionFlags(flags));
+  const at = await locateServer(flags);
   const client = await connect(at);
   const connection = await NativeConnection.connect(at);
   try {

@@ -50,7 +50,7 @@ export interface TemporalServer {
  */
 export async function findOrStartServer(options: FindServerOptions): Promise<TemporalServer> {
   if (options.configured !== undefined) return useConfigured(options.configured);
-  return (await findRunning(options)) ?? startOrJoin(options);
+  return (await findRunningServer(options)) ?? startOrJoin(options);
 }
 
 async function useConfigured(configured: Omit<ResolvedConnection, 'configured'>): Promise<TemporalServer> {
@@ -72,10 +72,10 @@ async function useConfigured(configured: Omit<ResolvedConnection, 'configured'>)
 }
 
 /** A server on the usual port, else the one that this data folder's last start left running. */
-async function findRunning({
+export async function findRunningServer({
   port = PORT,
   dataFolder,
-}: FindServerOptions): Promise<TemporalServer | undefined> {
+}: Pick<FindServerOptions, 'port' | 'dataFolder'>): Promise<TemporalServer | undefined> {
   const recorded = await readRecord(dataFolder);
   const ports = recorded === undefined || recorded.port === port ? [port] : [port, recorded.port];
   for (const candidate of ports) {
@@ -100,7 +100,7 @@ async function startOrJoin(options: FindServerOptions): Promise<TemporalServer> 
   const onWait = (): void => options.say('Another process is starting the Temporal server; waiting for it.');
   return withFileLock(lock, { signal: options.signal, onWait }, async () => {
     for (let left = STARTS - 1; ; left -= 1) {
-      const running = await findRunning(options);
+      const running = await findRunningServer(options);
       if (running !== undefined) return running;
       try {
         return await start(binary, options);

@@ -1,6 +1,11 @@
 /** The Temporal server of a cadre: the configured one, one that runs, or one that is brought up. */
 export { type EmbeddedServer, type EmbeddedServerOptions, startEmbeddedServer } from './embedded-server';
-export { type FindServerOptions, type TemporalServer, findOrStartServer } from './find-server';
+export {
+  type FindServerOptions,
+  type TemporalServer,
+  findOrStartServer,
+  findRunningServer,
+} from './find-server';
 export { pickPort } from './ports';
 export {
   EMBEDDED_SERVER_SETTINGS,

@@ -1,0 +1,99 @@
+// What `cadre doctor` finds, against a real server.
+import { join } from 'node:path';
+import { step } from '../support/agents';
+import { Cli, type CliProcess, json, sane, until } from '../support/cli';
+import { CliTeam } from '../support/cli-team';
+import { type DevServer, startDevServer } from '../support/dev-server';
+import { TemporaryFolder } from '../support/temporary-folder';
+
+let server: DevServer;
+let folder: TemporaryFolder;
+let team: CliTeam;
+let cli: Cli;
+let worker: CliProcess;
+
+beforeAll(async () => {
+  server = await startDevServer();
+  folder = new TemporaryFolder();
+  team = new CliTeam(folder);
+  cli = Cli.at(server, folder);
+  worker = cli.start(['worker', '--json']);
+  await until(() => worker.stdout.includes('\n'));
+}, 60_000);
+
+afterAll(async () => {
+  await cli.stop();
+  await server.stop();
+  folder.remove();
+});
+
+function plan(name: string, ...steps: unknown[]): string {
+  return team.plan(`${name}.json`, steps);
+}
+
+describe('cadre doctor', () => {
+  test('finds all well where a worker runs', async () => {
+    const ended = await cli.run(['doctor', '--json']);
+    const { ok, findings } = json(ended) as { ok: boolean; findings: { check: string; kind: string }[] };
+    expect(ended.code).toBe(0);
+    expect(ok).toBe(true);
+    expect(findings.map(({ check }) => check)).toEqual(
+      expect.arrayContaining([
+        'Node',
+        'workflows',
+        'artifacts',
+        'configuration',
+        'server',
+        'namespace',
+        'worker',
+      ]),
+    );
+    expect(findings.filter(({ kind }) => kind === 'failed')).toEqual([]);
+  });
+
+  test.each<[string, string[], RegExp, number]>([
+    ['nobody polls', ['--cadre', 'deserted'], /! worker +nobody polls the queue "deserted"/, 0],
+    [
+      'there is no such namespace',
+      ['--namespace', 'nowhere'],
+      /✗ namespace +there is no namespace "nowhere"/,
+      1,
+    ],
+    [
+      'the configuration is broken',
+      ['--config', 'broken.js'],
+      /✗ configuration +Cannot load .*broken\.js/,
+      1,
+    ],
+    ['the profile is unknown', ['--profile', 'nowhere'], /✗ connection +.*nowhere/, 3],
+  ])('says that %s', async (_what, args, message, code) => {
+    folder.write('broken.js', 'module.exports = {');
+    const ended = await cli.run(['doctor', ...args]);
+    sane(ended);
+    expect(ended.stdout).toMatch(message);
+    expect(ended.stdout).toMatch(/→ /);
+    expect(ended.code).toBe(code);
+  });
+
+  test('says that the artifacts cannot be written', async () => {
+    const file = folder.write('a-file', '');
+    const ended = await cli.run(['doctor'], { CADRE_ARTIFACTS: join(file, 'artifacts') });
+    sane(ended);
+    expect(ended.stdout).toMatch(/✗ artifacts +cannot write to/);
+    expect(ended.code).toBe(1);
+  });
+});
+
+test('a namespace that is not there is named, with what to do', async () => {
+  const ended = await cli.run([
+    'run',
+    'a goal',
+    '--json',
+    '--namespace',
+    'nowhere',
+    '--plan',
+    plan('j', step('a', 'echo')),
+  ]);
+  expect(ended.code).not.toBe(0);
+  expect(json(ended)).toMatchObject({ error: { message: expect.stringContaining('nowhere') as string } });
+}, 30_000);

@@ -1,0 +1,142 @@
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ArtifactReference } from '../../src/core/stored';
+import { FileArtifactStore } from '../../src/storage/artifact-store';
+import { load, store } from '../../src/storage/stored-values';
+import { TemporaryFolder } from '../support/temporary-folder';
+
+let folder: TemporaryFolder;
+let artifacts: FileArtifactStore;
+
+beforeEach(() => {
+  folder = new TemporaryFolder();
+  artifacts = new FileArtifactStore(join(folder.path, 'artifacts'));
+});
+afterEach(() => folder.remove());
+
+function files(): string[] {
+  return readdirSync(folder.path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+const onlyFile = (): string => {
+  expect(files()).toHaveLength(1);
+  return files()[0] ?? '';
+};
+
+test('what was put is got, by a reference that is the hash of it', async () => {
+  const reference = await artifacts.put(Buffer.from('hello'));
+  expect(reference).toEqual({
+    artifact: 'sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824',
+    bytes: 5,
+  });
+  expect(Buffer.from(await artifacts.get(reference)).toString()).toBe('hello');
+});
+
+test('nothing at all is content too', async () => {
+  const reference = await artifacts.put(new Uint8Array());
+  expect(reference.bytes).toBe(0);
+  expect(await artifacts.get(reference)).toHaveLength(0);
+});
+
+test('the same content twice is one file, written once', async () => {
+  const first = await artifacts.put(Buffer.from('hello'));
+  const { ino } = statSync(onlyFile());
+  expect(await artifacts.put(Buffer.from('hello'))).toEqual(first);
+  expect(statSync(onlyFile()).ino).toBe(ino);
+});
+
+test('many put the same content at once, from two stores, and all of them get it', async () => {
+  const content = Buffer.alloc(1_000_000, 'x');
+  const stores = [artifacts, new FileArtifactStore(join(folder.path, 'artifacts'))];
+  const references = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => (stores[index % 2] ?? artifacts).put(content)),
+  );
+  expect(new Set(references.map((reference) => reference.artifact)).size).toBe(1);
+  onlyFile();
+  expect(await artifacts.get(references[0] as ArtifactReference)).toHaveLength(1_000_000);
+});
+
+test('a store of another process sees what was put', async () => {
+  const reference = await artifacts.put(Buffer.from('hello'));
+  expect(await new FileArtifactStore(join(folder.path, 'artifacts')).get(reference)).toHaveLength(5);
+});
+
+test('a file that is gone is missing, with the store and what to do', async () => {
+  const reference = await artifacts.put(Buffer.from('hello'));
+  rmSync(onlyFile());
+  await expect(artifacts.get(reference)).rejects.toMatchObject({
+    type: 'ArtifactMissing',
+    message: expect.stringContaining(folder.path) as string,
+    fix: expect.stringContaining('CADRE_ARTIFACTS') as string,
+  });
+});
+
+test.each([
+  ['longer', 'hello, world'],
+  ['shorter', 'hell'],
+  ['of the same length', 'jello'],
+])(
+  'a file that was changed, now %s, is not given out, and putting its content mends it',
+  async (_what, text) => {
+    const reference = await artifacts.put(Buffer.from('hello'));
+    writeFileSync(onlyFile(), text);
+    await expect(artifacts.get(reference)).rejects.toMatchObject({
+      type: 'ArtifactMissing',
+      message: expect.stringContaining('was changed') as string,
+    });
+    await artifacts.put(Buffer.from('hello'));
+    expect(Buffer.from(await artifacts.get(reference)).toString()).toBe('hello');
+  },
+);
+
+test.each([
+  '../../../etc/passwd',
+  'sha256:../../../../../../etc/passwd',
+  `sha256:${'a'.repeat(60)}/../`,
+  `sha256:${'A'.repeat(64)}`,
+  `sha256:${'a'.repeat(64)}\n`,
+  `md5:${'a'.repeat(64)}`,
+  '',
+])('a reference %j is refused and leads nowhere', async (artifact) => {
+  await expect(artifacts.get({ artifact, bytes: 1 })).rejects.toMatchObject({ type: 'InputInvalid' });
+});
+
+test('a folder that cannot be written fails the put, and leaves nothing behind', async () => {
+  const blocked = new FileArtifactStore(folder.write('a-file', ''));
+  await expect(blocked.put(Buffer.from('hello'))).rejects.toMatchObject({
+    code: expect.any(String) as string,
+  });
+  expect(readFileSync(onlyFile(), 'utf8')).toBe('');
+});
+
+test('a write that fails leaves no part behind', async () => {
+  const { artifact } = await artifacts.put(Buffer.from('hello'));
+  const path = onlyFile();
+  rmSync(path);
+  // A folder in the artifact's place: the last move cannot succeed.
+  mkdirSync(join(path, 'in-the-way'), { recursive: true });
+  await expect(artifacts.put(Buffer.from('hello'))).rejects.toMatchObject({
+    code: expect.any(String) as string,
+  });
+  expect(files()).toEqual([]);
+  expect(artifact).toMatch(/^sha256:/);
+});
+
+describe('values', () => {
+  test('stand in history up to the maximum, and behind a reference beyond', async () => {
+    expect(await store(artifacts, 'abc', 5)).toEqual({ value: 'abc' });
+    const stored = await store(artifacts, 'abcd', 5);
+    expect(stored).toEqual({ artifact: expect.any(String) as string, bytes: 6 });
+    expect(await load(artifacts, stored)).toBe('abcd');
+  });
+
+  test.each([null, false, 0, '', [], {}, 'a\ud800b', { text: '語 😀', deep: [[[1.5e-7]]] }])(
+    '%j comes back as it was, from history and from the store',
+    async (value) => {
+      expect(await load(artifacts, await store(artifacts, value, 1000))).toEqual(value);
+      expect(await load(artifacts, await store(artifacts, value, -1))).toEqual(value);
+    },
+  );
+});
