@@ -3,6 +3,7 @@ module.exports = {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   testTimeout: 60_000,
   maxWorkers: 2,
+  setupFilesAfterEnv: ['<rootDir>/test/support/close-threads.ts'],
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

@@ -38,3 +38,10 @@ export async function runInThread<Task extends ThreadTask>(
   });
   return (await pool.run(payload, { name: task, signal })) as Awaited<ReturnType<Tasks[Task]>>;
 }
+
+/** Ends the threads, which otherwise end by themselves after 5 s without a task. The next task starts new ones. */
+export async function closeThreads(): Promise<void> {
+  const closing = pool;
+  pool = undefined;
+  await closing?.destroy();
+}

@@ -64,22 +64,23 @@ function loadConfig(profile: string | undefined): ReturnType<typeof loadClientCo
  */
 export async function connect(to: ResolvedConnection, timeout = 5000): Promise<Client> {
   const { address, namespace, tls, apiKey, metadata } = to;
-  const connection = Connection.lazy({
-    address,
-    connectTimeout: timeout,
-    interceptors: [makeGrpcRetryInterceptor(retryOptions())],
-    ...(tls === undefined ? {} : { tls }),
-    ...(apiKey === undefined ? {} : { apiKey }),
-    ...(metadata === undefined ? {} : { metadata }),
-    // A proxy of the environment has no way to this machine's own ports.
-    ...(LOOPBACK.test(address) ? { channelArgs: { 'grpc.enable_http_proxy': 0 } } : {}),
-  });
+  let connection: Connection | undefined;
   try {
+    connection = Connection.lazy({
+      address,
+      connectTimeout: timeout,
+      interceptors: [makeGrpcRetryInterceptor(retryOptions())],
+      ...(tls === undefined ? {} : { tls }),
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(metadata === undefined ? {} : { metadata }),
+      // A proxy of the environment has no way to this machine's own ports.
+      ...(LOOPBACK.test(address) ? { channelArgs: { 'grpc.enable_http_proxy': 0 } } : {}),
+    });
     await connection.ensureConnected();
     return new Client({ connection, namespace });
   } catch (cause) {
     // Otherwise the channel goes on trying.
-    await connection.close();
+    await connection?.close();
     throw new CadreError('ServerUnreachable', `No Temporal server answers at ${address}`, { cause });
   }
 }

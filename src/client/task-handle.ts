@@ -190,7 +190,8 @@ const GRPC_INVALID_ARGUMENT = 3;
 
 function isNotFound(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const { code } = error as Error & { code?: unknown };
+  // The SDK wraps some of gRPC's errors.
+  const { code } = (error.cause ?? error) as { code?: unknown };
   return code === GRPC_NOT_FOUND || code === GRPC_INVALID_ARGUMENT;
 }
 

@@ -92,20 +92,16 @@ test('a retried attempt tells how many failed before, and why the last did', () 
 
 test('runs of a chain give one log; what was open in the run before is not mixed up with the next', () => {
   const projection = new TaskProjection();
+  const ended: Body = { kind: 'continuedAsNew', newRunId: 'run-2' };
   const first = project(
-    [begun, planning, plannedBy(2), acting('a'), acted(4, 1), { kind: 'continuedAsNew', newRunId: 'run-2' }],
+    [begun, planning, plannedBy(2), acting('a'), acted(4, 1), acting('b'), ended],
     projection,
   );
-  const snapshot = projection.state;
+  const { state: snapshot } = projection;
   const origin = { kind: 'continuedAsNew', workflowId: 'task', runId: 'run' };
-  const resumed: Body = {
-    kind: 'workflowStarted',
-    workflowId: 'task',
-    firstRunId: 'run',
-    input: { snapshot, origin, overrides: {} },
-  };
-  const second = project([resumed, acting('b'), acted(4, 'of another run'), acted(2, 2)], projection);
-  expect([...first, ...second].map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  const resumed: Body = { ...begun, input: { snapshot, origin, overrides: {} } } as Body;
+  const second = project([resumed, acting('b'), acted(6, 'of the run before'), acted(2, 2)], projection);
+  expect([...first, ...second].map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   expect(second.map(({ type }) => type)).toEqual(['taskResumed', 'stepScheduled', 'stepCompleted']);
   expect(projection.state.steps['b']).toEqual({ kind: 'completed', output: { value: 2 } });
 });
