@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { agentActivity } from '../activities/agent-activity';
 import type { AgentContext } from '../activities/agent-context';
 import type { Agent, AnyAgent } from '../activities/define-agent';
@@ -8,7 +9,6 @@ import type { Decision } from '../core/decision';
 import type { Envelope } from '../core/envelope';
 import type { ActOutcome, ActRequest } from '../core/task-activities';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
-import { quieten } from './quieten';
 
 /** What {@link callAgent} lets the agent see. All fields are optional. */
 export interface CallOptions {
@@ -42,12 +42,11 @@ export async function callAgent<Input, Output>(
   const artifacts = options.artifacts ?? new FileArtifactStore(join(tmpdir(), 'cadre-test-artifacts'));
   const { attempt = 1, lastCheckpoint, goal = 'a goal', instruction = 'an instruction' } = options;
   const details = lastCheckpoint === undefined ? undefined : { checkpoint: lastCheckpoint };
-  const environment = new MockActivityEnvironment({
-    attempt,
-    heartbeatDetails: details,
-    heartbeatTimeoutMs: 5000,
-  });
-  quieten();
+  const environment = new MockActivityEnvironment(
+    { attempt, heartbeatDetails: details, heartbeatTimeoutMs: 5000 },
+    // A failure that the test expects needs no line in its output.
+    { logger: new DefaultLogger('ERROR') },
+  );
   const checkpoints: unknown[] = [];
   const watched: AnyAgent = {
     ...agent,

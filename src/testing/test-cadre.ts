@@ -10,8 +10,8 @@ import type { TaskInput } from '../core/task-input';
 import { FileArtifactStore } from '../storage/artifact-store';
 import { cacheFolder } from '../storage/folders';
 import { CadreWorker } from '../workers/cadre-worker';
+import { installRuntime } from '../workers/runtime';
 import { fetchTestServerBinary } from '../workers/server';
-import { quieten } from './quieten';
 
 export interface TestCadreOptions {
   /** The team under test. */
@@ -80,4 +80,13 @@ async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
   return TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path } },
   });
+}
+
+/** Keeps the SDK's logs out of the test's output, unless the process has set up its own. */
+function quieten(): void {
+  try {
+    installRuntime('ERROR');
+  } catch {
+    // The runtime is set up once a process; whoever did it before us chose the level.
+  }
 }

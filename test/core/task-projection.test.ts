@@ -99,7 +99,7 @@ test('runs of a chain give one log; what was open in the run before is not mixed
   );
   const { state: snapshot } = projection;
   const origin = { kind: 'continuedAsNew', workflowId: 'task', runId: 'run' };
-  const resumed: Body = { ...begun, input: { snapshot, origin, overrides: {} } } as Body;
+  const resumed: Body = { ...begun, input: { snapshot, origin, overrides: {} } };
   const second = project([resumed, acting('b'), acted(6, 'of the run before'), acted(2, 2)], projection);
   expect([...first, ...second].map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   expect(second.map(({ type }) => type)).toEqual(['taskResumed', 'stepScheduled', 'stepCompleted']);
