@@ -50,6 +50,13 @@ export interface PlanProblem {
 }
 
 const STEP_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const STEP_FIELDS: readonly string[] = [
+  'id',
+  'agent',
+  'instruction',
+  'needs',
+  'input',
+] satisfies (keyof Step)[];
 const INSTRUCTION_MAXIMUM_LENGTH = 2000;
 /** What all outputs, and again all decisions, of a task may take inline in its state. */
 const INLINE_BUDGET_BYTES = 256 * 1024;
@@ -128,6 +135,14 @@ function shapeProblems(step: unknown, index: number): PlanProblem[] {
     'needs',
     'a list of step ids',
   );
+  // A misspelt `needs` would start the step too early.
+  for (const field of Object.keys(step)) {
+    expect(
+      STEP_FIELDS.includes(field),
+      field,
+      `left out (the fields of a step are ${STEP_FIELDS.join(', ')})`,
+    );
+  }
   return problems;
 }
 

@@ -44,6 +44,7 @@ test.each([
   ['StepInvalid', { steps: [{ ...step('a', 'echo'), agent: 7 }] }],
   ['StepInvalid', { steps: [{ ...step('a', 'echo'), instruction: 'x'.repeat(2001) }] }],
   ['StepInvalid', { steps: [{ ...step('a', 'echo'), needs: 'b' }] }],
+  ['StepInvalid', { steps: [{ ...step('a', 'echo'), need: ['b'] }] }],
   ['DuplicateStep', { steps: [step('a', 'echo'), step('a', 'echo')] }],
   ['UnknownAgent', { steps: [step('a', 'nobody')] }],
   ['UnknownNeed', { steps: [step('a', 'echo', { input: [{ deep: { $output: 'b' } }] })] }],
