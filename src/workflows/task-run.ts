@@ -96,7 +96,7 @@ export class TaskRun {
 
   private async makePlan(given: Plan | undefined): Promise<Plan> {
     const { goal, docs, term } = this.current;
-    const summary = given === undefined ? goal : 'check the given plan';
+    const summary = given === undefined ? `planner: ${goal}` : 'check the given plan';
     const { plan: requestPlan } = proxyActivities<PlanActivities>({
       activityId: PLAN_STEP,
       startToCloseTimeout: '10 minutes',
