@@ -22,10 +22,30 @@ async function main() {
   const { ApplicationFailure } = require('@temporalio/common');
   const { z } = require('zod');
 
-  const agent = (name, act, policy = {}) =>
-    defineAgent({ name, description: name, input: z.unknown(), output: z.unknown(), policy, act });
+  const agent = (name, act, policy = {}, skills = []) =>
+    defineAgent({ name, description: name, skills, input: z.unknown(), output: z.unknown(), policy, act });
+  const embeddedPlanner = embeddedAgents.find(({ name }) => name === 'planner');
+  const troubles = new Map([
+    ['the leader hands over', ApplicationFailure.nonRetryable('stopping', 'HandedBack')],
+    ['the planner fails once', new Error('not yet')],
+  ]);
   const agents = [
-    ...embeddedAgents,
+    ...embeddedAgents.filter(({ name }) => name !== 'planner'),
+    {
+      ...embeddedPlanner,
+      act(input, context) {
+        const trouble = troubles.get(input.goal);
+        troubles.delete(input.goal);
+        if (trouble !== undefined) throw trouble;
+        return embeddedPlanner.act(input, context);
+      },
+    },
+    agent('yes', () => ({ choice: 'yes', reason: 'it is so' })),
+    agent('no', () => 'no'),
+    agent('unskilled', () => Promise.reject(ApplicationFailure.nonRetryable('cannot', 'Broken')), {}, [
+      'count',
+    ]),
+    agent('skilled', () => 7, {}, ['count']),
     agent('echo', (input) => input),
     agent(
       'flaky',
@@ -55,6 +75,11 @@ async function main() {
     ),
   ];
   const step = (id, name, more = {}) => ({ id, agent: name, instruction: `do ${id}`, ...more });
+  const vote = (id, voters, more = {}) => ({
+    id,
+    vote: { agents: voters, ...more },
+    instruction: `vote on ${id}`,
+  });
   const SHAPES = {
     'main-job': { goal: 'How long are backups kept?', docs: 'examples/handbook' },
     retried: { goal: 'retry', plan: { steps: [step('a', 'flaky'), step('b', 'echo', { needs: ['a'] })] } },
@@ -80,6 +105,12 @@ async function main() {
       goal: 'store',
       plan: { steps: [step('a', 'big'), step('b', 'echo', { input: { $output: 'a' } })] },
     },
+    'handed-over': { goal: 'the leader hands over', docs: 'examples/handbook' },
+    'planner-retried': { goal: 'the planner fails once', docs: 'examples/handbook' },
+    reassigned: { goal: 'reassign', plan: { steps: [step('a', 'unskilled')] } },
+    'vote-quorum': { goal: 'vote', plan: { steps: [vote('a', ['yes', 'slow', 'yes'])] } },
+    'vote-tie': { goal: 'tie', plan: { steps: [vote('a', ['yes', 'no'])] } },
+    'vote-time-limit': { goal: 'wait', plan: { steps: [vote('a', ['yes', 'slow'], { timeLimit: 200 })] } },
     'continued-as-new': {
       goal: 'count',
       plan: {
@@ -109,6 +140,7 @@ async function main() {
     mkdirSync(FOLDER, { recursive: true });
     await worker.runUntil(async () => {
       for (const [shape, input] of Object.entries(SHAPES)) await record(client, temporal, shape, input);
+      await recordElection(client, temporal);
     });
   } finally {
     await connection.close();
@@ -134,10 +166,37 @@ async function record(client, temporal, shape, input) {
   for await (const { runId } of task.events()) runs.add(runId);
   for (const [index, runId] of [...runs].entries()) {
     const name = index === 0 ? shape : `${shape}-${index + 1}`;
-    const history = await temporal.workflow.getHandle(task.id, runId).fetchHistory();
-    writeFileSync(join(FOLDER, `${name}.json`), toJson(history));
-    console.log(`${name}: ${history.events.length} events`);
+    write(name, await temporal.workflow.getHandle(task.id, runId).fetchHistory());
   }
+}
+
+/** The election of all this, with a term that was resigned; and one that goes on from an earlier run. */
+async function recordElection(client, temporal) {
+  const { electionId, taskQueue } = require('../dist/core/names');
+  const id = electionId(client.cadre);
+  if (existsSync(join(FOLDER, 'election.json')) && !process.argv.includes('--again')) return;
+  const { term } = await client.resignLeader();
+  while ((await client.leader()).term === term || (await client.leader()).leader === undefined)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  const election = temporal.workflow.getHandle(id);
+  write('election', await election.fetchHistory());
+  const snapshot = await election.query('leader');
+  const origin = { kind: 'continuedAsNew', workflowId: id, runId: (await election.describe()).runId };
+  const resumed = await temporal.workflow.start('election', {
+    workflowId: 'resumed.election',
+    taskQueue: taskQueue(client.cadre),
+    args: [{ snapshot, origin, overrides: {} }],
+  });
+  while ((await resumed.query('leader')).term === snapshot.term)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  await resumed.cancel();
+  await resumed.result().catch(() => undefined);
+  write('election-resumed', await resumed.fetchHistory());
+}
+
+function write(name, history) {
+  writeFileSync(join(FOLDER, `${name}.json`), toJson(history));
+  console.log(`${name}: ${history.events.length} events`);
 }
 
 /** Without what tells of the machine: identities, and stack traces with its paths. */

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { Envelope } from '../core/envelope';
 import { fillInput } from '../core/plan';
 import type { ActOutcome, ActRequest } from '../core/task-activities';
+import { ballotOf } from '../core/vote';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { type Attempt, startAttempt } from './attempt';
 import type { AnyAgent } from './define-agent';
@@ -17,7 +18,11 @@ export function agentActivity(agent: AnyAgent, artifacts: ArtifactStore): AgentA
     const attempt = startAttempt(Context.current(), envelope, request, artifacts);
     try {
       const input = await inputOf(request, artifacts);
-      return await outcomeOf(attempt, await runAgent(agent, input, attempt), request.inlineMaximum);
+      const output = await runAgent(agent, input, attempt);
+      const { ballot, inlineMaximum } = request;
+      return ballot === undefined
+        ? await outcomeOf(attempt, output, inlineMaximum)
+        : { output: { value: ballotOf(output, ballot.choices) } };
     } catch (error) {
       throw attempt.failure(error);
     } finally {

@@ -2,7 +2,7 @@ import { msToNumber } from '@temporalio/common/lib/time';
 import type { Duration } from '@temporalio/common';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { CadreError } from '../core/failures';
-import { MAIN, PLAN_ACTIVITY, validName } from '../core/names';
+import { MAIN, RESERVED_ACTIVITIES, validName } from '../core/names';
 import type { ResolvedPolicy } from '../core/policy';
 import type { AgentContext } from './agent-context';
 
@@ -20,6 +20,11 @@ export interface AgentPolicy {
   heartbeatTimeout?: Duration;
   /** The longest all attempts and waits may take together. Default: no limit. */
   scheduleToClose?: Duration;
+  /**
+   * The longest a step may wait for a worker; then the leader looks for another agent. Default: no limit; 1 ms to 30
+   * days.
+   */
+  scheduleToStart?: Duration;
   retry?: {
     /** Attempts in all, the first included. Default 3; 1 to 1,000, or `Infinity`. */
     maximumAttempts?: number;
@@ -81,10 +86,10 @@ const DAY = 24 * 60 * 60 * SECOND;
  */
 export function defineAgent<Input, Output>(definition: AgentDefinition<Input, Output>): Agent<Input, Output> {
   validName('agent', definition.name);
-  if (definition.name === PLAN_ACTIVITY) {
+  if (RESERVED_ACTIVITIES.includes(definition.name)) {
     throw new CadreError(
       'NameInvalid',
-      `"${PLAN_ACTIVITY}" names the activity that makes plans, not an agent`,
+      `"${definition.name}" names an activity of Cadre's own (${RESERVED_ACTIVITIES.join(', ')}), not an agent`,
     );
   }
   if (definition.pool !== undefined) validName('pool', definition.pool);
@@ -152,6 +157,9 @@ function resolvePolicy(definition: { name: string; pool?: string; policy?: Agent
     ...(policy.scheduleToClose === undefined
       ? {}
       : { scheduleToClose: duration('scheduleToClose', policy.scheduleToClose, 0, 1, 3650 * DAY) }),
+    ...(policy.scheduleToStart === undefined
+      ? {}
+      : { scheduleToStart: duration('scheduleToStart', policy.scheduleToStart, 0, 1, 30 * DAY) }),
     retry: {
       maximumAttempts: attempts === Infinity ? 0 : check('retry.maximumAttempts', attempts, 1, 1000),
       initialInterval,
@@ -173,6 +181,7 @@ const POLICY_FIELDS = [
   'startToClose',
   'heartbeatTimeout',
   'scheduleToClose',
+  'scheduleToStart',
   'retry',
   'local',
 ] satisfies (keyof AgentPolicy)[];

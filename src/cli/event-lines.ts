@@ -3,15 +3,23 @@ import { assertNever } from '../core/json';
 import type { Stored } from '../core/stored';
 import type { PendingStep } from '../client/task-handle';
 import { oneLine } from '../core/one-line';
+import type { ReturnReason } from '../core/task-events';
 import type { LoggedTaskEvent } from '../core/task-projection';
 import type { Output } from './output';
 
 const LINE_MAXIMUM_LENGTH = 160;
+const RETURNED = {
+  handedBack: 'the leader handed over',
+  heartbeatLost: 'the leader was lost',
+  staleTerm: 'done by a leader that was replaced',
+} as const satisfies Record<ReturnReason, string>;
 
 /** Turns a task's events into lines for a person. */
 export class EventLines {
   private startedAt: number | undefined;
   private readonly decisions = new Map<string, Stored<readonly Decision[]>>();
+  /** Steps whose outcome was told with the vote. */
+  private readonly votes = new Set<string>();
   /** By step: the attempt that was told of. */
   private readonly attempts = new Map<string, number>();
 
@@ -33,6 +41,7 @@ export class EventLines {
 
   write(event: LoggedTaskEvent): void {
     this.startedAt ??= event.time;
+    if (event.type === 'voteDecided') this.votes.add(event.step);
     if (event.type === 'decisionsRecorded') this.decisions.set(event.step, event.decisions);
     const text = this.every ? this.full(event) : this.brief(event);
     if (text === undefined) return;
@@ -48,12 +57,13 @@ export class EventLines {
     switch (event.type) {
       case 'planned': {
         const agents = new Map<string, number>();
-        for (const { agent } of event.plan.steps) agents.set(agent, (agents.get(agent) ?? 0) + 1);
+        for (const agent of event.plan.steps.flatMap(({ agent: name = 'vote' }) => name))
+          agents.set(agent, (agents.get(agent) ?? 0) + 1);
         const parts = [...agents].map(([agent, count]) => `${count} ${agent}`);
-        return `${event.plan.steps.length} steps: ${parts.join(', ')}`;
+        return `${event.plan.steps.length} steps: ${parts.join(', ')} (term ${event.term})`;
       }
       case 'stepCompleted':
-        return this.rationale(event.step) ?? 'done';
+        return this.votes.has(event.step) ? undefined : (this.rationale(event.step) ?? 'done');
       case 'stepRetried': {
         if (this.attempts.has(event.step) && !this.every) return undefined;
         const times = event.attempts === 1 ? 'once' : `${event.attempts} times`;
@@ -64,7 +74,26 @@ export class EventLines {
       }
       case 'stepFailed':
       case 'planFailed':
+      case 'assignFailed':
+      case 'arbitrationFailed':
+      case 'aggregateFailed':
         return this.output.paint('red', `failed: ${event.failure.message}`);
+      case 'leaderWorkReturned':
+        return `${RETURNED[event.why]}; asked of the next (${event.work})`;
+      case 'assigned':
+        return `goes to ${event.agent}: ${event.reason} (term ${event.term})`;
+      case 'notAssigned':
+        return `nobody else: ${event.reason}`;
+      case 'ballotCast':
+        return `${event.agent} votes ${choiceText(event.choice)}${event.reason === undefined ? '' : `: ${oneLine(event.reason, LINE_MAXIMUM_LENGTH)}`}`;
+      case 'ballotSpoiled':
+        return this.output.paint('yellow', `no vote of ${event.agent}: ${event.failure.message}`);
+      case 'voteTimedOut':
+        return 'the time to vote is over';
+      case 'arbitrationRequested':
+        return `undecided (${event.why}): the leader decides`;
+      case 'voteDecided':
+        return `${choiceText(event.outcome.choice)}, ${event.outcome.by === 'quorum' ? 'by quorum' : `by the leader: ${event.outcome.reason ?? ''}`} (term ${event.outcome.term})`;
       case 'stepCancelled':
       case 'taskCancelled':
         return 'cancelled';
@@ -79,6 +108,11 @@ export class EventLines {
       case 'taskStarted':
       case 'taskResumed':
       case 'planRequested':
+      case 'assignRequested':
+      case 'ballotRequested':
+      case 'ballotWithdrawn':
+      case 'aggregateRequested':
+      case 'aggregated':
       case 'stepScheduled':
       case 'stepStarted':
       case 'decisionsRecorded':
@@ -103,6 +137,10 @@ export class EventLines {
     const decisions = this.decisions.get(step);
     return decisions !== undefined && 'value' in decisions ? decisions.value.at(-1)?.rationale : undefined;
   }
+}
+
+function choiceText(choice: unknown): string {
+  return oneLine(typeof choice === 'string' ? choice : JSON.stringify(choice), LINE_MAXIMUM_LENGTH);
 }
 
 function describeDecisions(decisions: Stored<readonly Decision[]>): string {

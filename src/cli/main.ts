@@ -7,6 +7,7 @@ import type { LogLevel } from '@temporalio/worker';
 import { installRuntime } from '../workers/runtime';
 import { cancelCommand } from './commands/cancel';
 import { doctorCommand } from './commands/doctor';
+import { leaderCommand } from './commands/leader';
 import { listCommand } from './commands/list';
 import { runCommand } from './commands/run';
 import { serverCommand } from './commands/server';
@@ -45,6 +46,7 @@ function makeProgram(): Command {
     showCommand,
     cancelCommand,
     workerCommand,
+    leaderCommand,
     serverCommand,
     doctorCommand,
   ];

@@ -1,10 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import { NativeConnection } from '@temporalio/worker';
+import type { CadreClient } from '../client/cadre-client';
 import { taskQueue } from '../core/names';
 import { buildId, parseIdentity } from '../workers/build-id';
 import { CadreWorker } from '../workers/cadre-worker';
 import { livePollers } from '../workers/live-pollers';
-import type { Poller } from '../workers/queue-status';
+import type { Poller } from '../client/queue';
 import type { Output } from './output';
 import type { Session } from './session';
 
@@ -28,6 +29,7 @@ export async function withWorker<Result>(
     const names = others.map(({ identity }) => identity).join(', ');
     output.line(`${output.paint('green', '✓')} worker running already: ${names}`);
     warnOfOtherBuilds(others, queue, output);
+    await warnOfNoCandidate(client, output);
     working = work();
     if (!(await othersGone(working, () => livePollers(client.temporal, queue)))) return working;
     output.line('The other worker is gone; starting one here.');
@@ -40,6 +42,15 @@ export async function withWorker<Result>(
   } finally {
     await connection.close();
   }
+}
+
+/** Workers that only run agents and workflows wait for a leader for ever. */
+async function warnOfNoCandidate(client: CadreClient, output: Output): Promise<void> {
+  const { candidates, cadre } = await client.leader();
+  if (candidates.length > 0) return;
+  output.line(
+    `${output.paint('yellow', '!')} Nobody stands for leader of ${cadre}: the task waits until one does (\`cadre worker --role leader\`).`,
+  );
 }
 
 /** False when `working` ends; true when no other worker is left before. */

@@ -4,6 +4,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type WorkflowExecutionInfo,
 } from '@temporalio/client';
+import type { Announcement } from '../core/election';
 import { CadreError } from '../core/failures';
 import { DEFAULT_CADRE, TASK_WORKFLOW, newTaskId, taskQueue, validName, validTaskId } from '../core/names';
 import { oneLine } from '../core/one-line';
@@ -11,6 +12,7 @@ import { type TaskInput, parseTaskInput } from '../core/task-input';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 import { artifactsFolder } from '../storage/folders';
 import { type ConnectionFlags, connect, resolveConnection } from './connection';
+import { type LeaderReport, readLeader, resignLeader, watchLeader } from './leader';
 import { TaskHandle } from './task-handle';
 
 export interface CadreClientOptions extends ConnectionFlags {
@@ -77,7 +79,7 @@ export class CadreClient {
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         workflowIdConflictPolicy: 'FAIL',
         // After a worker's death the task waits so long for the workflow task that the worker had; Temporal's default is 10 s.
-        workflowTaskTimeout: '5s',
+        workflowTaskTimeout: '3s',
         memo: { goal },
         staticSummary: goal,
       });
@@ -91,6 +93,27 @@ export class CadreClient {
   /** A task by its id. Makes no call; a task that does not exist shows in the handle's first call. */
   task(id: string): TaskHandle {
     return new TaskHandle(this.temporal, this.artifacts, id);
+  }
+
+  /** Who leads, who stands, and how earlier terms ended. Needs no worker. */
+  leader(): Promise<LeaderReport> {
+    return readLeader(this.temporal, this.cadre);
+  }
+
+  /**
+   * Who leads, at first and whenever the leader or the term changes, until `signal` aborts. Looks every `interval` ms
+   * (default 500).
+   */
+  watchLeader(options: { signal?: AbortSignal; interval?: number } = {}): AsyncGenerator<LeaderReport> {
+    return watchLeader(this.temporal, this.cadre, options);
+  }
+
+  /**
+   * Asks the leader to hand over; resolves with its term and identity once the election has taken the request. Throws
+   * NoLeader where nobody leads, or no worker runs workflows.
+   */
+  resignLeader(): Promise<Announcement> {
+    return resignLeader(this.temporal, this.cadre);
   }
 
   /**

@@ -129,6 +129,8 @@ async function toBody(
   return (
     (await activityBody(decoder, event)) ??
     (await localActivityBody(decoder, event)) ??
+    (await timerBody(decoder, event)) ??
+    (await messageBody(decoder, event)) ??
     endBody(decoder, event)
   );
 }
@@ -187,6 +189,25 @@ async function localActivityBody(decoder: Decoder, event: HistoryEvent): Promise
     ...of,
     result: await decoder.first(marker.details?.['result']?.payloads),
   };
+}
+
+async function timerBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody | undefined> {
+  if (event.timerStartedEventAttributes) {
+    const summary = await decoder.first(event.userMetadata?.summary ? [event.userMetadata.summary] : []);
+    return { kind: 'timerStarted', summary: typeof summary === 'string' ? summary : '' };
+  }
+  const fired = event.timerFiredEventAttributes;
+  return fired ? { kind: 'timerFired', startedEventId: Number(fired.startedEventId ?? 0) } : undefined;
+}
+
+async function messageBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody | undefined> {
+  const signal = event.workflowExecutionSignaledEventAttributes;
+  if (signal) {
+    const input = await decoder.all(signal.input?.payloads);
+    return { kind: 'signalled', name: signal.signalName ?? '', input };
+  }
+  const update = event.workflowExecutionUpdateAcceptedEventAttributes;
+  return update ? { kind: 'updateAccepted', name: update.acceptedRequest?.input?.name ?? '' } : undefined;
 }
 
 async function endBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody | undefined> {

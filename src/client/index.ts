@@ -1,6 +1,9 @@
 /** `cadre/client`: start and watch tasks. */
 export { CadreClient, type CadreClientOptions, type TaskSummary } from './cadre-client';
 export { type ConnectionFlags, type ResolvedConnection, connect, resolveConnection } from './connection';
+export type { Candidacy, LeaderReport } from './leader';
+export type { Announcement, PastTerm, TermEnd } from '../core/election';
+export type { Ballot, CastBallot, Quorum, Tally, Vote, VoteOutcome } from '../core/vote';
 export { type PendingStep, type TaskDescription, TaskFailedError, TaskHandle } from './task-handle';
 export { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 export {

@@ -1,5 +1,7 @@
-/** What an activity is for: an agent's action, undoing one, making the plan, or making the result. */
-export type EnvelopeKind = 'act' | 'undo' | 'plan' | 'aggregate';
+import type { LeaderWork } from './names';
+
+/** What an activity is for: an agent's action, undoing one, the leader's work, or leading itself. */
+export type EnvelopeKind = 'act' | 'undo' | 'lead' | LeaderWork;
 
 /**
  * The first argument of every activity. The log is projected from it, so its shape is as
@@ -8,10 +10,10 @@ export type EnvelopeKind = 'act' | 'undo' | 'plan' | 'aggregate';
 export interface Envelope {
   /** The first execution of this piece of work; see {@link idempotencyKey}. */
   readonly root: string;
-  /** The step's id in the plan; `plan` for the activity that makes the plan. */
+  /** The step's id in the plan, for a ballot `<id>/<number>`; else the name of the work, such as `plan`. */
   readonly step: string;
   readonly kind: EnvelopeKind;
-  /** Fencing token of the leader that decided this; 0 while no leader is elected. */
+  /** Fencing token of the leader that decided this; 0 before the task has seen one. */
   readonly term: number;
   readonly version: 1;
 }

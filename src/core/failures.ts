@@ -45,8 +45,16 @@ export const FAILURES = {
     retryable: false,
     fix: 'Read the cause with `cadre show`; finished steps keep their outputs.',
   },
+  VoteUndecided: {
+    retryable: false,
+    fix: 'See in the log why no voter answered: `cadre show ID --events`.',
+  },
   TaskExists: { retryable: false, fix: 'Choose another id, or leave it out and get a fresh one.' },
   TaskNotFound: { retryable: false, fix: 'List the tasks there are with `cadre list`.' },
+  NoLeader: {
+    retryable: true,
+    fix: 'Start a candidate with `cadre worker`; see who stands with `cadre leader`.',
+  },
   ServerUnreachable: {
     retryable: true,
     fix: 'Start a server with `cadre server`, or set TEMPORAL_ADDRESS.',

@@ -5,7 +5,7 @@ import { type TaskState, stepState } from './task-events';
 export class Frontier {
   private readonly openNeeds = new Map<string, number>();
   private readonly dependants = new Map<string, string[]>();
-  private readonly ready: string[] = [];
+  private readonly startable: string[] = [];
 
   /** Steps that the state has as completed are done; those it has as waiting are still to run. */
   constructor(plan: Plan, state: TaskState) {
@@ -14,13 +14,18 @@ export class Frontier {
       for (const need of open) this.dependants.set(need, [...(this.dependants.get(need) ?? []), step.id]);
       if (stepState(state, step.id).kind !== 'waiting') continue;
       this.openNeeds.set(step.id, open.length);
-      if (open.length === 0) this.ready.push(step.id);
+      if (open.length === 0) this.startable.push(step.id);
     }
+  }
+
+  /** How many steps may start now. */
+  get ready(): number {
+    return this.startable.length;
   }
 
   /** A step that may start now, in the plan's order; undefined where none may. Each is given once. */
   take(): string | undefined {
-    return this.ready.shift();
+    return this.startable.shift();
   }
 
   complete(step: string): void {
@@ -28,7 +33,7 @@ export class Frontier {
       const open = this.openNeeds.get(dependant);
       if (open === undefined) continue;
       this.openNeeds.set(dependant, open - 1);
-      if (open === 1) this.ready.push(dependant);
+      if (open === 1) this.startable.push(dependant);
     }
   }
 }

@@ -40,6 +40,11 @@ export type HistoryFact = FactBase &
         readonly summary: string;
         readonly failure: FailureInfo;
       }
+    /** `summary` names what the timer is for. */
+    | { readonly kind: 'timerStarted'; readonly summary: string }
+    | { readonly kind: 'timerFired'; readonly startedEventId: number }
+    | { readonly kind: 'signalled'; readonly name: string; readonly input: readonly unknown[] }
+    | { readonly kind: 'updateAccepted'; readonly name: string }
     | { readonly kind: 'cancelRequested' }
     | { readonly kind: 'workflowCompleted' }
     | { readonly kind: 'workflowFailed'; readonly failure: FailureInfo }

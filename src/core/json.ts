@@ -32,6 +32,13 @@ export function isDeeperThan(value: unknown, levels: number): boolean {
   return false;
 }
 
+/** JSON in which objects that are equal are written alike, whatever the order of their fields. `value` must be JSON. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    isRecord(item) ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1))) : item,
+  );
+}
+
 /** True for an object that is neither null nor an array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -14,11 +14,26 @@ export const MAIN = 'main';
 /** The workflow type of a task. */
 export const TASK_WORKFLOW = 'task';
 
-/** The activity that makes a task's plan. Agents may not take this name. */
-export const PLAN_ACTIVITY = 'plan';
+/** The workflow type of a cadre's election. */
+export const ELECTION_WORKFLOW = 'election';
 
-/** The step that stands for planning in envelopes, events and keys. */
+/** What a task has its leader do: activities on the leader's queue, each an {@link EnvelopeKind} too. */
+export const LEADER_WORK = ['plan', 'assign', 'arbitrate', 'aggregate'] as const;
+export type LeaderWork = (typeof LEADER_WORK)[number];
+
+/** The activity whose holder is the leader. */
+export const LEAD_ACTIVITY = 'lead';
+
+/** By which a leader announces itself to the election, and by which it is asked to hand over. */
+export const ANNOUNCE_SIGNAL = 'announce';
+export const RESIGN_UPDATE = 'resign';
+
+/** Activity names that no agent may take; `default` is the SDK's name for whatever is not registered. */
+export const RESERVED_ACTIVITIES: readonly string[] = [...LEADER_WORK, LEAD_ACTIVITY, 'default'];
+
+/** The steps that stand for planning and for making the result in envelopes, events and keys. */
 export const PLAN_STEP = 'plan';
+export const AGGREGATE_STEP = 'aggregate';
 
 /** Returns `name`, or throws NameInvalid. `what` says in the message whose name it is, such as `cadre`. */
 export function validName(what: string, name: unknown): string {
@@ -37,6 +52,21 @@ export function taskQueue(cadre: string): string {
 /** The task queue of a pool's agents. */
 export function poolQueue(cadre: string, pool: string): string {
   return `${cadre}.pool.${pool}`;
+}
+
+/** The task queue that only the leader polls. */
+export function leaderQueue(cadre: string): string {
+  return `${cadre}.leader`;
+}
+
+/** The task queue on which terms are granted: every candidate polls it. */
+export function candidatesQueue(cadre: string): string {
+  return `${cadre}.candidates`;
+}
+
+/** The workflow id of the cadre's election. */
+export function electionId(cadre: string): string {
+  return `${cadre}.election`;
 }
 
 /** The task queue on which `agent` runs. */

@@ -1,18 +1,31 @@
 import { CadreError } from './failures';
 import { isDeeperThan, isRecord, jsonBytes } from './json';
 import { INLINE_MAXIMUM_BYTES } from './stored';
+import { type Vote, voteProblems } from './vote';
 
 /** A DAG of steps. Made by the `planner` agent or given by the caller; checked before anything starts. */
 export interface Plan {
   readonly steps: readonly Step[];
 }
 
-/** One agent's part in a task. */
-export interface Step {
-  /** Unique in the plan: letters, digits, `.`, `_`, `-`; up to 63. */
-  readonly id: string;
+/** One part of a task: an agent's, or a vote of several. */
+export type Step = AgentStep | VoteStep;
+
+export interface AgentStep extends StepBase {
   /** Name of an agent of the roster. */
   readonly agent: string;
+  readonly vote?: undefined;
+}
+
+/** Several agents answer the same question; its output is a `VoteOutcome`. */
+export interface VoteStep extends StepBase {
+  readonly vote: Vote;
+  readonly agent?: undefined;
+}
+
+interface StepBase {
+  /** Unique in the plan: letters, digits, `.`, `_`, `-`; up to 63. */
+  readonly id: string;
   /** What to do, in words; shown wherever the step is. Up to 2,000 characters. */
   readonly instruction: string;
   /** Ids of the steps that must be finished before this one starts. */
@@ -26,6 +39,8 @@ export interface Step {
 
 export const PLAN_MAXIMUM_STEPS = 1000;
 export const PLAN_MAXIMUM_BYTES = 256 * 1024;
+/** A step is sent to each of its voters: what one workflow task sends must stay under Temporal's 4 MB. */
+const VOTES_MAXIMUM_BYTES = 1024 * 1024;
 const PLAN_MAXIMUM_DEPTH = 100;
 /** Over all steps. Bounds what one workflow task can schedule, see {@link inlineMaximumBytes}. */
 export const PLAN_MAXIMUM_NEEDS = 10_000;
@@ -53,10 +68,11 @@ const STEP_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const STEP_FIELDS: readonly string[] = [
   'id',
   'agent',
+  'vote',
   'instruction',
   'needs',
   'input',
-] satisfies (keyof Step)[];
+] satisfies (keyof AgentStep)[];
 const INSTRUCTION_MAXIMUM_LENGTH = 2000;
 /** What all outputs, and again all decisions, of a task may take inline in its state. */
 const INLINE_BUDGET_BYTES = 256 * 1024;
@@ -122,9 +138,16 @@ function shapeProblems(step: unknown, index: number): PlanProblem[] {
     const message = `Expected steps[${index}].${field} to be ${expected}, got ${got}`;
     problems.push({ code: 'StepInvalid', ...at, message });
   };
-  const { id, agent, instruction, needs } = step;
+  const { id, agent, vote, instruction, needs } = step;
   expect(typeof id === 'string' && STEP_ID.test(id), 'id', 'up to 63 letters, digits, ".", "_" or "-"');
-  expect(typeof agent === 'string', 'agent', "an agent's name");
+  if (vote === undefined) expect(typeof agent === 'string', 'agent', "an agent's name (or give `vote`)");
+  else {
+    expect(agent === undefined, 'agent', 'left out beside `vote`');
+    for (const [field, expected] of voteProblems(vote)) {
+      const message = `Expected steps[${index}].${field} to be ${expected}`;
+      problems.push({ code: 'StepInvalid', ...at, message });
+    }
+  }
   expect(
     typeof instruction === 'string' && instruction.length <= INSTRUCTION_MAXIMUM_LENGTH,
     'instruction',
@@ -160,14 +183,20 @@ function graphProblems(steps: readonly Step[], agents: ReadonlySet<string> | und
     known.add(step.id);
   }
   const needs = new Map(steps.map((step) => [step.id, stepNeeds(step)]));
-  const total = [...needs.values()].reduce((sum, list) => sum + list.length, 0);
+  const total = steps.reduce((sum, step) => sum + usesOf(step), 0);
   if (total > PLAN_MAXIMUM_NEEDS) {
     const message = `Expected at most ${PLAN_MAXIMUM_NEEDS} needs over all steps, got ${total}: gather results in steps between`;
     problems.push({ code: 'TooManyNeeds', message });
   }
+  const asked = steps.reduce((sum, step) => sum + jsonBytes(step) * stepAgents(step).length, 0);
+  if (asked > VOTES_MAXIMUM_BYTES) {
+    const message = `Expected what the voters are asked to be at most ${VOTES_MAXIMUM_BYTES} bytes in all, got ${asked}: pass large inputs by path`;
+    problems.push({ code: 'TooLarge', message });
+  }
   for (const step of steps) {
-    if (agents !== undefined && !agents.has(step.agent)) {
-      const message = `Step "${step.id}" names the agent "${step.agent}", which is not in the roster (${[...agents].join(', ')})`;
+    for (const agent of agents === undefined ? [] : stepAgents(step)) {
+      if (agents?.has(agent)) continue;
+      const message = `Step "${step.id}" names the agent "${agent}", which is not in the roster (${[...(agents ?? [])].join(', ')})`;
       problems.push({ code: 'UnknownAgent', step: step.id, message });
     }
     for (const need of needs.get(step.id) ?? []) {
@@ -209,6 +238,16 @@ function findCycle(needs: ReadonlyMap<string, readonly string[]>): string[] | un
   return at === undefined ? path : [...path.slice(path.indexOf(at)), at];
 }
 
+/** The agents that the plan has for `step`: one, or those that vote. */
+export function stepAgents(step: Step): readonly string[] {
+  return step.vote === undefined ? [step.agent] : step.vote.agents;
+}
+
+/** Who does `step`, in a word or few. */
+export function stepActor(step: Step): string {
+  return step.vote === undefined ? step.agent : `vote of ${step.vote.agents.length}`;
+}
+
 /** The steps that `step` waits for: its `needs` and those whose outputs its input refers to; each once. */
 export function stepNeeds(step: Step): string[] {
   const needs = new Set(step.needs ?? []);
@@ -248,12 +287,17 @@ export function finalSteps(plan: Plan): Step[] {
   return plan.steps.filter((step) => !needed.has(step.id));
 }
 
+/** How often outputs of other steps are sent for `step`: each need once a voter. */
+function usesOf(step: Step): number {
+  return stepNeeds(step).length * stepAgents(step).length;
+}
+
 /**
  * The largest output that a step of this plan may leave in history, in bytes: small enough that all outputs
  * fit a `Resume`, and that what 100 steps need fits one workflow task (4 MB on the wire).
  */
 export function inlineMaximumBytes(plan: Plan): number {
-  const uses = plan.steps.reduce((sum, step) => sum + stepNeeds(step).length, 0);
+  const uses = plan.steps.reduce((sum, step) => sum + usesOf(step), 0);
   const share = Math.floor(INLINE_BUDGET_BYTES / Math.max(plan.steps.length, uses));
   return Math.min(Math.max(share, INLINE_MINIMUM_BYTES), INLINE_MAXIMUM_BYTES);
 }

@@ -9,6 +9,8 @@ export interface ResolvedPolicy {
   readonly heartbeatTimeout: number;
   /** The longest all attempts and waits may take together; absent: no limit. */
   readonly scheduleToClose?: number;
+  /** The longest a step may wait for a worker before it goes back to the leader; absent: no limit. */
+  readonly scheduleToStart?: number;
   readonly retry: ResolvedRetry;
   /** Run inside the workflow task: fewer round trips, but a crash may run the step again. */
   readonly local: boolean;

@@ -1,28 +1,9 @@
-/** What the workflow `task` sends to its activities and gets back: the payloads that stand in history. */
+/** What the workflow `task` sends to its agents' activities and gets back: the payloads that stand in history. */
 import type { Decision } from './decision';
 import { isRecord } from './json';
 import { oneLine } from './one-line';
-import type { Plan } from './plan';
-import type { ResolvedPolicy } from './policy';
 import type { Stored } from './stored';
 import type { TaskEvent } from './task-events';
-
-/** Second argument of the activity `plan`. */
-export interface PlanRequest {
-  readonly goal: string;
-  readonly docs?: string;
-  /** The caller's own plan; the activity then only checks it and looks up the policies. */
-  readonly plan?: Plan;
-}
-
-/** What the activity `plan` returns. */
-export interface PlanOutcome {
-  readonly plan: Plan;
-  readonly policies: Readonly<Record<string, ResolvedPolicy>>;
-  /** The agent that made the plan, or `caller`. */
-  readonly by: string;
-  readonly decisions?: Stored<readonly Decision[]>;
-}
 
 /** Second argument of an agent's activity. */
 export interface ActRequest {
@@ -34,6 +15,8 @@ export interface ActRequest {
   readonly outputs: Readonly<Record<string, Stored>>;
   /** An output or list of decisions of more bytes than this goes to the artifact store. */
   readonly inlineMaximum: number;
+  /** Present for a ballot: the output is taken as one, and must be among the choices where there are some. */
+  readonly ballot?: { readonly choices?: readonly unknown[] };
   /** What earlier attempts left, where a worker that stopped handed the step back. */
   readonly handedBack?: HandedBack;
 }
@@ -62,12 +45,6 @@ export interface ActOutcome {
   readonly decisions?: Stored<readonly Decision[]>;
 }
 
-/** The events that a plan's making leaves, in order; the same for the workflow and the log. */
-export function planEvents(outcome: PlanOutcome, term: number): TaskEvent[] {
-  const { plan, policies, by, decisions } = outcome;
-  return [{ type: 'planned', plan, policies, by, term, ...(decisions === undefined ? {} : { decisions }) }];
-}
-
 /** The events that a step's success leaves, in order; the same for the workflow and the log. */
 export function actEvents(step: string, outcome: ActOutcome): TaskEvent[] {
   const { output, decisions } = outcome;
@@ -88,5 +65,5 @@ export function stepSummary({ id, instruction }: { id: string; instruction: stri
 
 /** The step of a {@link stepSummary}; undefined for any other text. */
 export function stepOfSummary(summary: string): string | undefined {
-  return /^([A-Za-z0-9][A-Za-z0-9._-]*): /.exec(summary)?.[1];
+  return /^([A-Za-z0-9][A-Za-z0-9._/-]*): /.exec(summary)?.[1];
 }

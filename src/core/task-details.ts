@@ -1,6 +1,7 @@
 import { assertNever } from './json';
 import { oneLine } from './one-line';
-import { type StepState, type TaskPhase, type TaskState, stepState } from './task-events';
+import { stepActor } from './plan';
+import { type StepState, type TaskPhase, type TaskState, agentOf, stepState } from './task-events';
 
 const ROWS_MAXIMUM = 20;
 
@@ -9,14 +10,22 @@ export function taskDetails(state: TaskState): string {
   const steps = state.plan?.steps ?? [];
   const done = steps.filter(({ id }) => stepState(state, id).kind === 'completed').length;
   const progress = steps.length === 0 ? '' : ` · ${done} of ${steps.length} steps`;
-  const lines = [`**${cell(state.goal)}**`, '', `${phaseWords(state.phase)}${progress}`];
+  const lines = [`**${cell(state.goal)}**`, '', `${phaseWords(state.phase)}${leaderWords(state)}${progress}`];
   if (steps.length > 0) lines.push('', '| step | agent | instruction | state |', '|---|---|---|---|');
-  for (const { id, agent, instruction } of steps.slice(0, ROWS_MAXIMUM)) {
-    lines.push(`| ${id} | ${agent} | ${cell(instruction)} | ${stepWords(stepState(state, id))} |`);
+  for (const step of steps.slice(0, ROWS_MAXIMUM)) {
+    const { id, instruction } = step;
+    const actor = agentOf(state, step) ?? stepActor(step);
+    lines.push(`| ${id} | ${actor} | ${cell(instruction)} | ${stepWords(stepState(state, id))} |`);
   }
   if (steps.length > ROWS_MAXIMUM) lines.push('', `and ${steps.length - ROWS_MAXIMUM} more steps`);
   // The Web UI (2.42.1) clips what stands last.
   return [...lines, '', '\u00a0'].join('\n');
+}
+
+/** Which part of the work is the leader's, and by which leader the task goes. */
+function leaderWords({ phase, term }: TaskState): string {
+  if (phase.kind === 'planning' || phase.kind === 'aggregating') return ' · with the leader';
+  return term === 0 ? '' : ` · term ${term}`;
 }
 
 /** A phase in words that fit a table. */
@@ -28,6 +37,7 @@ export function phaseWords(phase: TaskPhase): string {
       return phase.how === 'timedOut' ? 'timed out' : 'terminated';
     case 'planning':
     case 'running':
+    case 'aggregating':
     case 'cancelling':
     case 'completed':
     case 'cancelled':
@@ -43,6 +53,10 @@ function stepWords(step: StepState): string {
       return `failed: ${step.failure.type}`;
     case 'scheduled':
       return 'running';
+    case 'voting':
+      return `${step.ballots.length} ${step.ballots.length === 1 ? 'ballot' : 'ballots'} cast`;
+    case 'arbitrating':
+      return step.failure === undefined ? 'undecided, with the leader' : `failed: ${step.failure.type}`;
     case 'waiting':
     case 'completed':
     case 'cancelled':

@@ -11,10 +11,12 @@
 import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
 import { assertNever } from './json';
-import { type Plan, finalSteps } from './plan';
+import type { LeaderWork } from './names';
+import { type Plan, type Step, finalSteps } from './plan';
 import type { ResolvedPolicy } from './policy';
 import type { ResumeOrigin } from './resume';
 import type { Stored } from './stored';
+import type { CastBallot, Undecided, VoteOutcome } from './vote';
 
 export type TaskEvent =
   /** `root`: see the envelope. */
@@ -33,6 +35,25 @@ export type TaskEvent =
       readonly decisions?: Stored<readonly Decision[]>;
     }
   | { readonly type: 'planFailed'; readonly failure: FailureInfo }
+  /**
+   * What the leader was to do comes back undone, and is asked for again without counting: the leader was told to stop,
+   * was killed, paused or cut off, or led in a lower term than the task has seen.
+   */
+  | { readonly type: 'leaderWorkReturned'; readonly work: LeaderWork; readonly why: ReturnReason }
+  /** A step failed for good; the leader is to name another agent for it. */
+  | { readonly type: 'assignRequested'; readonly step: string; readonly term: number }
+  | {
+      readonly type: 'assigned';
+      readonly step: string;
+      readonly agent: string;
+      readonly policy: ResolvedPolicy;
+      readonly by: string;
+      readonly reason: string;
+      readonly term: number;
+    }
+  /** There is no other agent for the step: it stays failed. */
+  | { readonly type: 'notAssigned'; readonly step: string; readonly reason: string; readonly term: number }
+  | { readonly type: 'assignFailed'; readonly step: string; readonly failure: FailureInfo }
   | { readonly type: 'stepScheduled'; readonly step: string; readonly agent: string; readonly term: number }
   | { readonly type: 'stepStarted'; readonly step: string; readonly attempt: number; readonly worker: string }
   /** `attempts` failed, the last of them with `failure`, where the server says. */
@@ -52,6 +73,48 @@ export type TaskEvent =
   | { readonly type: 'stepCancelled'; readonly step: string }
   /** A worker that was told to stop gave it back unfinished; it is scheduled again. */
   | { readonly type: 'stepHandedBack'; readonly step: string }
+  | {
+      readonly type: 'ballotRequested';
+      readonly step: string;
+      readonly voter: number;
+      readonly agent: string;
+      readonly term: number;
+    }
+  | ({ readonly type: 'ballotCast'; readonly step: string } & CastBallot)
+  /** The voter failed, or gave no answer that counts. */
+  | {
+      readonly type: 'ballotSpoiled';
+      readonly step: string;
+      readonly voter: number;
+      readonly agent: string;
+      readonly failure: FailureInfo;
+    }
+  /** The vote was over before the voter was. */
+  | {
+      readonly type: 'ballotWithdrawn';
+      readonly step: string;
+      readonly voter: number;
+      readonly agent: string;
+    }
+  | { readonly type: 'voteTimedOut'; readonly step: string }
+  | {
+      readonly type: 'arbitrationRequested';
+      readonly step: string;
+      readonly why: Undecided;
+      readonly term: number;
+    }
+  | { readonly type: 'arbitrationFailed'; readonly step: string; readonly failure: FailureInfo }
+  | { readonly type: 'voteDecided'; readonly step: string; readonly outcome: VoteOutcome }
+  | { readonly type: 'aggregateRequested'; readonly term: number }
+  | {
+      readonly type: 'aggregated';
+      readonly by: string;
+      readonly term: number;
+      /** Left out where the outputs of the final steps are the result as they are. */
+      readonly outputs?: Readonly<Record<string, Stored>>;
+      readonly decisions?: Stored<readonly Decision[]>;
+    }
+  | { readonly type: 'aggregateFailed'; readonly failure: FailureInfo }
   | { readonly type: 'cancelRequested' }
   | { readonly type: 'continuedAsNew' }
   | { readonly type: 'taskCompleted' }
@@ -62,10 +125,14 @@ export type TaskEvent =
 
 export type TaskEventType = TaskEvent['type'];
 
+/** Why the leader's work came back undone. */
+export type ReturnReason = 'handedBack' | 'heartbeatLost' | 'staleTerm';
+
 /** Where a task stands. */
 export type TaskPhase =
   | { readonly kind: 'planning' }
   | { readonly kind: 'running' }
+  | { readonly kind: 'aggregating' }
   | { readonly kind: 'cancelling' }
   | { readonly kind: 'completed' }
   | { readonly kind: 'failed'; readonly failure: FailureInfo }
@@ -76,6 +143,20 @@ export type TaskPhase =
 export type StepState =
   | { readonly kind: 'waiting' }
   | { readonly kind: 'scheduled'; readonly decisions?: Stored<readonly Decision[]> }
+  | {
+      readonly kind: 'voting';
+      readonly ballots: readonly CastBallot[];
+      readonly spoiled: number;
+      readonly withdrawn: number;
+    }
+  /** The time limit is over, or no quorum was reached: the leader decides, and later ballots change nothing. */
+  | {
+      readonly kind: 'arbitrating';
+      readonly ballots: readonly CastBallot[];
+      readonly why: Undecided;
+      /** Present while the leader has failed to decide. */
+      readonly failure?: FailureInfo;
+    }
   | { readonly kind: 'completed'; readonly output: Stored; readonly decisions?: Stored<readonly Decision[]> }
   | { readonly kind: 'failed'; readonly failure: FailureInfo }
   | { readonly kind: 'cancelled' };
@@ -95,6 +176,16 @@ export interface TaskState {
   readonly policies: Readonly<Record<string, ResolvedPolicy>>;
   /** By step id; every step of the plan is in it. */
   readonly steps: Readonly<Record<string, StepState>>;
+  /** By step id: those that the leader gave to another agent than the plan did. */
+  readonly assignments?: Readonly<Record<string, Assignment>>;
+  /** Present once the result is made. */
+  readonly aggregated?: { readonly term: number; readonly outputs?: Readonly<Record<string, Stored>> };
+}
+
+/** Who has a step that was assigned anew, and who had it before. */
+export interface Assignment {
+  readonly agent: string;
+  readonly before: readonly string[];
 }
 
 /** The state before the first event. */
@@ -131,9 +222,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
         steps: Object.fromEntries(event.plan.steps.map((step) => [step.id, { kind: 'waiting' }])),
       };
     case 'stepScheduled':
-      return withStep({ ...state, term: Math.max(state.term, event.term) }, event.step, {
-        kind: 'scheduled',
-      });
+      return withStep(withTerm(state, event.term), event.step, { kind: 'scheduled' });
     case 'decisionsRecorded':
       return withDecisions(state, event.step, event.decisions);
     case 'stepCompleted': {
@@ -144,6 +233,40 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
         output: event.output,
         ...(decisions === undefined ? {} : { decisions }),
       });
+    }
+    case 'assigned':
+      return assigned(state, event);
+    case 'ballotRequested':
+      return stepState(state, event.step).kind === 'voting'
+        ? withTerm(state, event.term)
+        : withStep(withTerm(state, event.term), event.step, {
+            kind: 'voting',
+            ballots: [],
+            spoiled: 0,
+            withdrawn: 0,
+          });
+    case 'ballotCast':
+      return withBallot(state, event);
+    case 'ballotSpoiled':
+      return withVote(state, event.step, (vote) => ({ ...vote, spoiled: vote.spoiled + 1 }));
+    case 'ballotWithdrawn':
+      return withVote(state, event.step, (vote) => ({ ...vote, withdrawn: vote.withdrawn + 1 }));
+    case 'voteTimedOut':
+      return withArbitration(state, event.step, 'timeLimit');
+    case 'arbitrationRequested':
+      return withArbitration(withTerm(state, event.term), event.step, event.why);
+    case 'arbitrationFailed':
+      return withArbitration(state, event.step, 'noQuorum', event.failure);
+    case 'voteDecided':
+      return withTerm(state, event.outcome.term);
+    case 'aggregateRequested':
+      return state.phase.kind === 'running' ? { ...state, phase: { kind: 'aggregating' } } : state;
+    case 'aggregated': {
+      const { term, outputs } = event;
+      return {
+        ...withTerm(state, term),
+        aggregated: { term, ...(outputs === undefined ? {} : { outputs }) },
+      };
     }
     case 'stepFailed':
       return withStep(state, event.step, { kind: 'failed', failure: event.failure });
@@ -163,6 +286,11 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
       return { ...state, phase: { kind: 'terminated', how: event.how } };
     case 'planRequested':
     case 'planFailed':
+    case 'leaderWorkReturned':
+    case 'assignRequested':
+    case 'notAssigned':
+    case 'assignFailed':
+    case 'aggregateFailed':
     case 'stepStarted':
     case 'stepRetried':
     case 'continuedAsNew':
@@ -172,9 +300,9 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
   }
 }
 
-/** The state as if the step had not been scheduled; not an event, since history never heard of it. */
-export function withdrawStep(state: TaskState, step: string): TaskState {
-  return withStep(state, step, { kind: 'waiting' });
+/** The state with one step put back to what it was; not an event, since history never heard of what came after. */
+export function restoreStep(state: TaskState, step: string, before: StepState): TaskState {
+  return withStep(state, step, before);
 }
 
 /** The state after all of `events`, in order. */
@@ -191,22 +319,91 @@ export function stepState(state: TaskState, step: string): StepState {
 
 /** True while the task has not ended. */
 export function isOpen(phase: TaskPhase): boolean {
-  return phase.kind === 'planning' || phase.kind === 'running' || phase.kind === 'cancelling';
+  return (
+    phase.kind === 'planning' ||
+    phase.kind === 'running' ||
+    phase.kind === 'aggregating' ||
+    phase.kind === 'cancelling'
+  );
 }
 
-/** What a finished task returns: the outputs of the steps that no other step needs. */
+/** Who has `step`: the agent that the leader gave it to last; undefined for a vote. */
+export function agentOf(state: TaskState, step: Step): string | undefined {
+  return state.assignments?.[step.id]?.agent ?? step.agent;
+}
+
+/** What a finished task returns. */
 export interface TaskResult {
+  /** What the leader's `aggregator` made of them, else the outputs of the steps that no other step needs. */
   readonly outputs: Readonly<Record<string, Stored>>;
+  /** The term in which the result was made. */
+  readonly term: number;
 }
 
-/** The result of a state in which every step is completed. */
+/** The result of a state in which every step is completed; of any other, what there is of it. */
 export function resultOf(state: TaskState): TaskResult {
+  const { aggregated, term } = state;
+  return { outputs: aggregated?.outputs ?? finalOutputs(state), term: aggregated?.term ?? term };
+}
+
+/** The outputs of the completed steps that no other step needs, by step id. */
+export function finalOutputs(state: TaskState): Record<string, Stored> {
   const outputs: Record<string, Stored> = {};
   for (const { id } of state.plan === undefined ? [] : finalSteps(state.plan)) {
     const step = stepState(state, id);
     if (step.kind === 'completed') outputs[id] = step.output;
   }
-  return { outputs };
+  return outputs;
+}
+
+function withTerm(state: TaskState, term: number): TaskState {
+  return term > state.term ? { ...state, term } : state;
+}
+
+function assigned(state: TaskState, event: TaskEvent & { type: 'assigned' }): TaskState {
+  const { step, agent, policy, term } = event;
+  const planned = state.plan?.steps.find(({ id }) => id === step)?.agent;
+  const last = state.assignments?.[step];
+  const before = last === undefined ? [planned ?? ''] : [...last.before, last.agent];
+  const given: TaskState = {
+    ...withTerm(state, term),
+    policies: { ...state.policies, [agent]: policy },
+    assignments: { ...state.assignments, [step]: { agent, before } },
+  };
+  return withStep(given, step, { kind: 'waiting' });
+}
+
+function withBallot(state: TaskState, event: TaskEvent & { type: 'ballotCast' }): TaskState {
+  const { step, voter, agent, choice, reason } = event;
+  const ballot: CastBallot = { voter, agent, choice, ...(reason === undefined ? {} : { reason }) };
+  return withVote(state, step, (vote) => ({ ...vote, ballots: [...vote.ballots, ballot] }));
+}
+
+/** A vote of which every ballot is in or out, and one was withdrawn, is cancelled. */
+function withVote(
+  state: TaskState,
+  step: string,
+  change: (before: StepState & { kind: 'voting' }) => StepState & { kind: 'voting' },
+): TaskState {
+  const before = stepState(state, step);
+  if (before.kind !== 'voting') return state;
+  const vote = change(before);
+  const closed = vote.ballots.length + vote.spoiled + vote.withdrawn;
+  const voters = state.plan?.steps.find(({ id }) => id === step)?.vote?.agents.length ?? 0;
+  const cancelled = vote.withdrawn > 0 && closed >= voters;
+  return withStep(state, step, cancelled ? { kind: 'cancelled' } : vote);
+}
+
+function withArbitration(state: TaskState, step: string, why: Undecided, failure?: FailureInfo): TaskState {
+  const before = stepState(state, step);
+  if (before.kind !== 'voting' && before.kind !== 'arbitrating') return state;
+  const { ballots } = before;
+  return withStep(state, step, {
+    kind: 'arbitrating',
+    ballots,
+    why: before.kind === 'arbitrating' ? before.why : why,
+    ...(failure === undefined ? {} : { failure }),
+  });
 }
 
 function withStep(state: TaskState, step: string, next: StepState): TaskState {

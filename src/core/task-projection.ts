@@ -7,20 +7,29 @@
  * 3. A fact that is not ours, or cannot be read, gives no event and never throws.
  */
 import { type Envelope, isEnvelope } from './envelope';
-import { isHandedBack } from './failures';
+import { type FailureInfo, isHandedBack } from './failures';
 import type { HistoryFact } from './history-facts';
-import { isRecord } from './json';
+import { assertNever, isRecord } from './json';
+import { LEADER_WORK, type LeaderWork } from './names';
 import { stepNeeds } from './plan';
 import {
-  type ActOutcome,
+  type AggregateOutcome,
+  type ArbitrateOutcome,
+  type ArbitrateRequest,
+  type AssignOutcome,
   type PlanOutcome,
-  type PlanRequest,
-  actEvents,
+  aggregateEvents,
+  arbitrateEvents,
+  assignEvents,
+  ballotEvent,
   planEvents,
-  stepOfSummary,
-} from './task-activities';
-import { INITIAL_TASK_STATE, type TaskEvent, type TaskState, evolve } from './task-events';
+  quorumEvents,
+  returnReason,
+} from './leader-work';
+import { type ActOutcome, actEvents, stepOfSummary } from './task-activities';
+import { INITIAL_TASK_STATE, type TaskEvent, type TaskState, evolve, stepState } from './task-events';
 import { readResume } from './task-resume';
+import { readBallotStep, voteOfTimer } from './vote';
 
 /** An event as it stands in the log. */
 export type LoggedTaskEvent = LogEntry & TaskEvent;
@@ -70,6 +79,9 @@ export class TaskProjection {
   /** By id of the event that scheduled it, in the run being read. */
   private readonly open = new Map<number, ScheduledActivity>();
   private readonly completedBy = new Map<string, number>();
+  private readonly assignedBy = new Map<string, number>();
+  /** By id of the event that started it: the step whose time limit it is. */
+  private readonly voteTimers = new Map<number, string>();
 
   /** The fold of all events so far. */
   get state(): TaskState {
@@ -114,17 +126,19 @@ export class TaskProjection {
       case 'activityFailed':
         yield* this.readFailed(fact);
         return;
-      case 'activityCancelled': {
-        const activity = this.close(fact.scheduledEventId);
-        if (activity?.envelope.kind === 'act') {
-          const { agent, number, envelope } = activity;
-          yield { event: { type: 'stepCancelled', step: envelope.step }, actor: agent, cause: number };
-        }
+      case 'activityCancelled':
+        yield* this.readCancelled(fact);
         return;
-      }
       case 'localActivityCompleted':
       case 'localActivityFailed':
         yield* this.readLocal(fact);
+        return;
+      case 'timerStarted':
+      case 'timerFired':
+        yield* this.readTimer(fact);
+        return;
+      case 'signalled':
+      case 'updateAccepted':
         return;
       case 'cancelRequested':
         yield { event: { type: 'cancelRequested' }, actor: 'caller', cause: this.begun };
@@ -136,6 +150,7 @@ export class TaskProjection {
 
   private *readStart(fact: HistoryFact & { kind: 'workflowStarted' }): Generator<Reading> {
     this.open.clear();
+    this.voteTimers.clear();
     const event = startEvent(fact.input, taskRoot(fact.workflowId, fact.firstRunId));
     if (event.type === 'taskResumed') yield { event, actor: 'task', cause: this.lastOutcome };
     else yield { event, actor: 'caller' };
@@ -144,17 +159,12 @@ export class TaskProjection {
   private *readScheduled(fact: HistoryFact & { kind: 'activityScheduled' }): Generator<Reading> {
     const envelope = fact.input[0];
     if (!isEnvelope(envelope)) return;
-    const { step, term } = envelope;
-    const number = this.count + 1;
-    if (envelope.kind === 'plan') {
-      const given = (fact.input[1] as Partial<PlanRequest> | undefined)?.plan !== undefined;
-      this.open.set(fact.eventId, { envelope, agent: given ? 'caller' : 'planner', number });
-      yield { event: { type: 'planRequested', term }, actor: 'task', cause: this.begun };
-    } else if (envelope.kind === 'act') {
-      const agent = fact.activityType;
-      this.open.set(fact.eventId, { envelope, agent, number });
-      yield { event: { type: 'stepScheduled', step, agent, term }, actor: 'task', cause: this.causeOf(step) };
-    }
+    const request: unknown = fact.input[1];
+    const event = requestedEvent(envelope, fact.activityType, request);
+    if (event === undefined) return;
+    const agent = actorOf(envelope, fact.activityType, request);
+    this.open.set(fact.eventId, { envelope, agent, number: this.count + 1 });
+    yield { event, actor: 'task', cause: this.causeOf(envelope) };
   }
 
   private *readStarted(fact: HistoryFact & { kind: 'activityStarted' }): Generator<Reading> {
@@ -173,15 +183,48 @@ export class TaskProjection {
     const activity = this.close(fact.scheduledEventId);
     if (activity === undefined) return;
     const { envelope, agent, number } = activity;
-    if (envelope.kind === 'plan' && isPlanOutcome(fact.result)) {
-      for (const event of planEvents(fact.result, envelope.term)) {
-        yield { event, actor: fact.result.by, cause: number };
-      }
-    } else if (envelope.kind === 'act') {
-      for (const event of actEvents(envelope.step, actOutcome(fact.result))) {
-        yield { event, actor: agent, cause: number };
-      }
+    if (envelope.kind === 'act') {
+      yield* this.readActed(envelope.step, agent, actOutcome(fact.result), number);
+      return;
     }
+    if (!isRecord(fact.result)) return;
+    const by = typeof fact.result['by'] === 'string' ? fact.result['by'] : agent;
+    for (const event of this.leaderEvents(envelope, fact.result)) yield { event, actor: by, cause: number };
+  }
+
+  private leaderEvents({ kind, step }: Envelope, result: unknown): TaskEvent[] {
+    switch (kind) {
+      case 'plan':
+        return isPlanOutcome(result) ? planEvents(result, this.current) : [];
+      case 'assign':
+        return assignEvents(step, result as AssignOutcome, this.current);
+      case 'arbitrate':
+        return arbitrateEvents(step, result as ArbitrateOutcome, this.current);
+      case 'aggregate':
+        return aggregateEvents(result as AggregateOutcome, this.current);
+      case 'act':
+      case 'undo':
+      case 'lead':
+        return [];
+      default:
+        return assertNever(kind);
+    }
+  }
+
+  private *readActed(step: string, agent: string, outcome: ActOutcome, cause: number): Generator<Reading> {
+    const ballot = readBallotStep(step);
+    if (ballot === undefined) {
+      for (const event of actEvents(step, outcome)) yield { event, actor: agent, cause };
+      return;
+    }
+    const event = ballotEvent(ballot.step, ballot.voter, agent, outcome);
+    yield { event, actor: agent, cause };
+    yield* this.readQuorum(ballot.step);
+  }
+
+  /** What the workflow concludes by itself from the ballot just read. */
+  private *readQuorum(step: string): Generator<Reading> {
+    for (const event of quorumEvents(step, this.current)) yield { event, actor: 'task', cause: this.count };
   }
 
   private *readFailed(fact: HistoryFact & { kind: 'activityFailed' }): Generator<Reading> {
@@ -189,18 +232,60 @@ export class TaskProjection {
     if (activity === undefined) return;
     const { envelope, agent, number } = activity;
     const { failure } = fact;
-    if (isHandedBack(failure)) {
-      const { step, kind } = envelope;
-      if (kind === 'act') yield { event: { type: 'stepHandedBack', step }, actor: agent, cause: number };
+    if (envelope.kind === 'act') {
+      yield* this.readActFailed(envelope.step, agent, failure, number);
       return;
     }
-    const event: TaskEvent =
-      envelope.kind === 'plan'
-        ? { type: 'planFailed', failure }
-        : { type: 'stepFailed', step: envelope.step, failure };
-    yield { event, actor: agent, cause: number };
+    const why = returnReason(failure);
+    const event: TaskEvent | undefined =
+      why !== undefined && isLeaderWork(envelope.kind)
+        ? { type: 'leaderWorkReturned', work: envelope.kind, why }
+        : leaderFailedEvent(envelope, failure);
+    if (event !== undefined) yield { event, actor: agent, cause: number };
   }
 
+  private *readActFailed(
+    step: string,
+    agent: string,
+    failure: FailureInfo,
+    cause: number,
+  ): Generator<Reading> {
+    const ballot = readBallotStep(step);
+    if (isHandedBack(failure)) {
+      if (ballot === undefined) yield { event: { type: 'stepHandedBack', step }, actor: agent, cause };
+    } else if (ballot === undefined) {
+      yield { event: { type: 'stepFailed', step, failure }, actor: agent, cause };
+    } else {
+      yield { event: { type: 'ballotSpoiled', ...ballot, agent, failure }, actor: agent, cause };
+      yield* this.readQuorum(ballot.step);
+    }
+  }
+
+  private *readCancelled(fact: HistoryFact & { kind: 'activityCancelled' }): Generator<Reading> {
+    const activity = this.close(fact.scheduledEventId);
+    if (activity === undefined) return;
+    const { agent, number: cause, envelope } = activity;
+    const { kind, step } = envelope;
+    const ballot = readBallotStep(step);
+    if (kind === 'act' && ballot !== undefined) {
+      yield { event: { type: 'ballotWithdrawn', ...ballot, agent }, actor: agent, cause };
+    } else if (kind === 'act' || kind === 'arbitrate') {
+      yield { event: { type: 'stepCancelled', step }, actor: agent, cause };
+    }
+  }
+
+  private *readTimer(fact: HistoryFact & { kind: 'timerStarted' | 'timerFired' }): Generator<Reading> {
+    if (fact.kind === 'timerStarted') {
+      const step = voteOfTimer(fact.summary);
+      if (step !== undefined) this.voteTimers.set(fact.eventId, step);
+      return;
+    }
+    const step = this.voteTimers.get(fact.startedEventId);
+    if (step === undefined || stepState(this.current, step).kind !== 'voting') return;
+    yield { event: { type: 'voteTimedOut', step }, actor: 'task', cause: this.begun };
+  }
+
+  /** History has no event for the schedule of a local activity: both are read from the marker of its end. */
   private *readLocal(
     fact: HistoryFact & { kind: 'localActivityCompleted' | 'localActivityFailed' },
   ): Generator<Reading> {
@@ -208,13 +293,11 @@ export class TaskProjection {
     if (step === undefined) return;
     const agent = fact.activityType;
     const number = this.count + 1;
-    const { term } = this.current;
-    yield { event: { type: 'stepScheduled', step, agent, term }, actor: 'task', cause: this.causeOf(step) };
-    const events: TaskEvent[] =
-      fact.kind === 'localActivityFailed'
-        ? [{ type: 'stepFailed', step, failure: fact.failure }]
-        : actEvents(step, actOutcome(fact.result));
-    for (const event of events) yield { event, actor: agent, cause: number };
+    const envelope: Envelope = { root: '', step, kind: 'act', term: this.current.term, version: 1 };
+    const event = requestedEvent(envelope, agent, undefined);
+    if (event !== undefined) yield { event, actor: 'task', cause: this.causeOf(envelope) };
+    if (fact.kind === 'localActivityFailed') yield* this.readActFailed(step, agent, fact.failure, number);
+    else yield* this.readActed(step, agent, actOutcome(fact.result), number);
   }
 
   private *readEnd(fact: EndFact): Generator<Reading> {
@@ -243,11 +326,16 @@ export class TaskProjection {
     return activity;
   }
 
-  /** The completion that made `step` ready: the latest of its needs', else the plan's. */
-  private causeOf(step: string): number | undefined {
-    const definition = this.current.plan?.steps.find(({ id }) => id === step);
+  /** What made the work ready: for a step the latest of its needs' completions; else what was last. */
+  private causeOf({ kind, step }: Envelope): number | undefined {
+    if (kind !== 'act') return kind === 'plan' ? this.begun : (this.lastOutcome ?? this.begun);
+    const id = readBallotStep(step)?.step ?? step;
+    const definition = this.current.plan?.steps.find((candidate) => candidate.id === id);
     const needs = definition === undefined ? [] : stepNeeds(definition);
-    const causes = needs.flatMap((need) => this.completedBy.get(need) ?? []);
+    const causes = [
+      ...needs.flatMap((need) => this.completedBy.get(need) ?? []),
+      ...[this.assignedBy.get(id) ?? []].flat(),
+    ];
     return causes.length === 0 ? this.begun : Math.max(...causes);
   }
 
@@ -266,10 +354,17 @@ export class TaskProjection {
         this.completedBy.set(event.step, number);
         this.lastOutcome = number;
         return;
+      case 'assigned':
+        this.assignedBy.set(event.step, number);
+        return;
       case 'continuedAsNew':
       case 'planFailed':
       case 'stepFailed':
       case 'stepCancelled':
+      case 'ballotCast':
+      case 'ballotSpoiled':
+      case 'voteTimedOut':
+      case 'aggregated':
         this.lastOutcome = number;
     }
   }
@@ -291,6 +386,67 @@ export function startEvent(input: unknown, root: string): TaskEvent {
 /** The `root` of a task's envelopes: readable, and unique also where an id is used again. */
 export function taskRoot(workflowId: string, firstRunId: string): string {
   return `${workflowId}/${firstRunId}`;
+}
+
+/** The event of an activity's being scheduled; undefined for one that is none of a task's. */
+function requestedEvent(
+  { kind, step, term }: Envelope,
+  agent: string,
+  request: unknown,
+): TaskEvent | undefined {
+  switch (kind) {
+    case 'plan':
+      return { type: 'planRequested', term };
+    case 'assign':
+      return { type: 'assignRequested', step, term };
+    case 'arbitrate': {
+      const why = (request as Partial<ArbitrateRequest> | undefined)?.why ?? 'noQuorum';
+      return { type: 'arbitrationRequested', step, why, term };
+    }
+    case 'aggregate':
+      return { type: 'aggregateRequested', term };
+    case 'act': {
+      const ballot = readBallotStep(step);
+      return ballot === undefined
+        ? { type: 'stepScheduled', step, agent, term }
+        : { type: 'ballotRequested', ...ballot, agent, term };
+    }
+    case 'undo':
+    case 'lead':
+      return undefined;
+    default:
+      return assertNever(kind);
+  }
+}
+
+/** The event of the leader's work failing for good or for now. */
+function leaderFailedEvent({ kind, step }: Envelope, failure: FailureInfo): TaskEvent | undefined {
+  switch (kind) {
+    case 'plan':
+      return { type: 'planFailed', failure };
+    case 'assign':
+      return { type: 'assignFailed', step, failure };
+    case 'arbitrate':
+      return { type: 'arbitrationFailed', step, failure };
+    case 'aggregate':
+      return { type: 'aggregateFailed', failure };
+    case 'act':
+    case 'undo':
+    case 'lead':
+      return undefined;
+    default:
+      return assertNever(kind);
+  }
+}
+
+function actorOf({ kind }: Envelope, activityType: string, request: unknown): string {
+  if (kind === 'act') return activityType;
+  const given = kind === 'plan' && isRecord(request) && request['plan'] !== undefined;
+  return given ? 'caller' : kind === 'plan' ? 'planner' : 'leader';
+}
+
+function isLeaderWork(kind: Envelope['kind']): kind is LeaderWork {
+  return LEADER_WORK.some((work) => work === kind);
 }
 
 function isPlanOutcome(result: unknown): result is PlanOutcome {

@@ -6,13 +6,14 @@ import type { TaskPhase, TaskState } from './task-events';
 const PHASES: readonly TaskPhase['kind'][] = [
   'planning',
   'running',
+  'aggregating',
   'cancelling',
   'completed',
   'failed',
   'cancelled',
   'terminated',
 ];
-const STEP_KINDS = ['waiting', 'scheduled', 'completed', 'failed', 'cancelled'];
+const STEP_KINDS = ['waiting', 'scheduled', 'voting', 'arbitrating', 'completed', 'failed', 'cancelled'];
 
 /** `value` as a task's resume; undefined where it is none, or its snapshot is no state of a task. */
 export function readResume(value: unknown): Resume<TaskState> | undefined {

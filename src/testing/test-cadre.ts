@@ -47,6 +47,8 @@ export class TestCadre {
       agents,
       artifacts,
       shutdownGrace: 1000,
+      // An election would hold the clock: it skips no wait while an activity runs, and leading is one.
+      term: 1,
       ...(workflowsPath === undefined ? {} : { workflowsPath }),
     });
     const running = worker.run();

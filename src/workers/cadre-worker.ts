@@ -11,7 +11,10 @@ import type { AnyAgent } from '../activities/define-agent';
 import { CadreError } from '../core/failures';
 import { DEFAULT_CADRE, MAIN, poolQueue, taskQueue, validName } from '../core/names';
 import type { ArtifactStore } from '../storage/artifact-store';
+import { ROLES, type Role } from '../core/roles';
 import { PREBUILT_BUNDLE, workerIdentity } from './build-id';
+import { Candidate } from './leadership/candidate';
+import { createLeaderWorker } from './leadership/leader-worker';
 import { queueStatus } from './queue-status';
 
 export interface CadreWorkerOptions {
@@ -23,11 +26,20 @@ export interface CadreWorkerOptions {
   /** All agents of the cadre; every worker registers the same. */
   readonly agents: readonly AnyAgent[];
   readonly artifacts: ArtifactStore;
+  /** What to do: stand for leader, run workflows, run agents. Default: all three. */
+  readonly roles?: readonly Role[];
   /**
-   * What to serve: `main` is workflows and the agents without a pool; every other name is a pool.
+   * Whose agents to run: `main` is those without a pool; every other name is a pool.
    * Default: `main` and every pool of the agents.
    */
   readonly serve?: readonly string[];
+  /**
+   * Lead in this term without an election, instead of standing for leader: for servers on which none can be held, such
+   * as one whose clock skips waits. At most one worker of a cadre may. Default: none.
+   */
+  readonly term?: number;
+  /** How the worker names itself to Temporal. Default `pid@host/build`. */
+  readonly identity?: string;
   /** Module of your own workflows, which also exports ours (`export * from 'cadre/workflow'`). Default: ours, prebuilt. */
   readonly workflowsPath?: string;
   /** Agents that act at once, a queue. Default 100; 1 to 1,000. */
@@ -36,33 +48,42 @@ export interface CadreWorkerOptions {
   readonly shutdownGrace?: number;
 }
 
+/** What runs until it is told to stop: a worker of Temporal's, or a candidacy. */
+interface Member {
+  run(): Promise<void>;
+  shutdown(): void;
+}
+
 /** A process's part in a cadre: made with {@link CadreWorker.create}, then run once. */
 export class CadreWorker {
   private constructor(
-    private readonly workers: readonly Worker[],
-    /** The task queues it serves. */
+    private readonly members: readonly Member[],
+    /** The task queues it serves; as a candidate it serves the leader's only while it leads. */
     readonly queues: readonly string[],
+    readonly roles: readonly Role[],
     readonly identity: string,
   ) {}
 
   /** Throws NameInvalid, ConfigInvalid (two agents of one name, a pool that no agent is in), or what Temporal throws. */
   static async create(options: CadreWorkerOptions): Promise<CadreWorker> {
     const cadre = validName('cadre', options.cadre ?? DEFAULT_CADRE);
-    const serve = servedPools(options.agents, options.serve);
-    const identity = workerIdentity();
-    const created: Worker[] = [];
-    const queues = serve.map((pool) => (pool === MAIN ? taskQueue(cadre) : poolQueue(cadre, pool)));
-    for (const [index, queue] of queues.entries()) {
-      created.push(
-        await Worker.create(workerOptions(options, cadre, queue, identity, serve[index] === MAIN)),
-      );
-    }
-    return new CadreWorker(created, queues, identity);
+    const identity = options.identity ?? workerIdentity();
+    const roles = ROLES.filter((role) => (options.roles ?? ROLES).includes(role));
+    const servers: Server[] = serverOptions({ ...options, cadre, roles, identity });
+    const members: Member[] = [];
+    for (const server of servers) members.push(stoppable(await Worker.create(server)));
+    if (roles.includes('leader')) members.unshift(await leadership({ ...options, cadre, identity }));
+    return new CadreWorker(
+      members,
+      servers.map(({ taskQueue: queue }) => queue),
+      roles,
+      identity,
+    );
   }
 
   /** Serves until {@link shutdown}, then resolves; rejects where a worker broke down. */
   async run(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.run()));
+    await Promise.all(this.members.map((member) => member.run()));
   }
 
   /** Serves while `work` runs, and returns what it returns. Rejects where a worker breaks down before. */
@@ -77,11 +98,43 @@ export class CadreWorker {
     }
   }
 
-  /** Takes no more work; {@link run} resolves when what it has is finished or handed back. */
+  /** Takes no more work, and hands over where it leads; {@link run} resolves when what it has is finished or handed back. */
   shutdown(): void {
-    for (const worker of this.workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+    for (const member of this.members) member.shutdown();
   }
 }
+
+function stoppable(worker: Worker): Member {
+  return {
+    run: () => worker.run(),
+    shutdown: () => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+    },
+  };
+}
+
+type Settled = CadreWorkerOptions & { readonly cadre: string; readonly identity: string };
+type Server = WorkerOptions & { readonly taskQueue: string };
+
+/** The candidacy, or the worker of an appointed leader. */
+async function leadership(options: Settled): Promise<Member> {
+  const { connection, namespace = 'default', cadre, identity, agents, artifacts, term } = options;
+  const client = new Client({ connection, namespace });
+  const leader = {
+    connection,
+    namespace,
+    cadre,
+    identity,
+    agents,
+    artifacts,
+    queueStatus: queueStatus(client),
+    concurrency: options.concurrency ?? CONCURRENCY,
+  };
+  if (term === undefined) return new Candidate({ ...leader, client });
+  return stoppable(await createLeaderWorker(leader, { term, held: () => true }));
+}
+
+const CONCURRENCY = 100;
 
 /**
  * What to serve: `wanted`, else `main` and every pool of the agents. Throws ConfigInvalid where no agent is in a
@@ -100,23 +153,36 @@ export function servedPools(agents: readonly AnyAgent[], wanted?: readonly strin
   return wanted ?? [MAIN, ...pools];
 }
 
-function workerOptions(
-  options: CadreWorkerOptions,
-  cadre: string,
-  queue: string,
-  identity: string,
-  main: boolean,
-): WorkerOptions {
-  const { connection, namespace = 'default', agents, artifacts } = options;
-  const client = new Client({ connection, namespace });
+/** A server a queue. Workflows and the agents without a pool share one queue, so that eager dispatch works. */
+function serverOptions(options: Settled & { readonly roles: readonly Role[] }): Server[] {
+  const { agents, artifacts, cadre, roles } = options;
+  const activities = createActivities({ agents, artifacts });
+  const servers: Server[] = [];
+  const serve = roles.includes('agents') ? servedPools(agents, options.serve) : [];
+  const workflows = roles.includes('workflows');
+  if (workflows || serve.includes(MAIN)) {
+    servers.push({
+      ...commonOptions(options, taskQueue(cadre)),
+      // A workflow's local agents act where it runs, whoever serves the others.
+      activities,
+      enableNonLocalActivities: serve.includes(MAIN),
+      ...(workflows ? workflowOptions(options) : {}),
+    });
+  }
+  for (const pool of serve) {
+    if (pool !== MAIN) servers.push({ ...commonOptions(options, poolQueue(cadre, pool)), activities });
+  }
+  return servers;
+}
+
+function commonOptions(options: Settled, queue: string): Server {
+  const { connection, namespace = 'default', identity } = options;
   return {
     connection,
     namespace,
     taskQueue: queue,
     identity,
-    activities: createActivities({ cadre, agents, artifacts, queueStatus: queueStatus(client) }),
-    ...(main ? workflowOptions(options) : {}),
-    maxConcurrentActivityTaskExecutions: options.concurrency ?? 100,
+    maxConcurrentActivityTaskExecutions: options.concurrency ?? CONCURRENCY,
     // A heartbeat is also how a cancellation reaches the agent: the SDK's default holds it back for 0.8 of the timeout.
     maxHeartbeatThrottleInterval: 1000,
     shutdownGraceTime: options.shutdownGrace ?? 10_000,

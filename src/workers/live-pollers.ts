@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { Client } from '@temporalio/client';
 import { parseIdentity } from './build-id';
-import { type Poller, describeQueue } from './queue-status';
+import { type Poller, describeQueue } from '../client/queue';
 
 /** Workers that poll `queue` for workflows, without those of this machine whose process is gone. */
 export async function livePollers(client: Client, queue: string): Promise<Poller[]> {

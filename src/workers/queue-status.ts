@@ -1,17 +1,6 @@
 import type { Client } from '@temporalio/client';
-import { tsToMs } from '@temporalio/common/lib/time';
-import { temporal } from '@temporalio/proto';
-import type { QueueStatus } from '../activities/plan-activity';
-
-/** A poller's long poll lasts a minute, so one that has not come back since is gone. */
-const POLLER_MAXIMUM_AGE = 70_000;
-
-/** A worker that polls a queue. */
-export interface Poller {
-  readonly identity: string;
-  /** Milliseconds since its last poll. */
-  readonly age: number;
-}
+import type { QueueStatus } from '../activities/leadership/roster';
+import { describeQueue } from '../client/queue';
 
 /** Asks the server for a queue's pollers and backlog; a server that does not say leaves them out. */
 export function queueStatus(client: Client): QueueStatus {
@@ -23,29 +12,4 @@ export function queueStatus(client: Client): QueueStatus {
       return {};
     }
   };
-}
-
-/** The workers that polled `queue` within the last 70 s, and how many tasks wait. Rejects where the server does not say. */
-export async function describeQueue(
-  client: Client,
-  queue: string,
-  kind: 'workflow' | 'activity',
-): Promise<{ pollers: Poller[]; backlog?: number }> {
-  const { TaskQueueType } = temporal.api.enums.v1;
-  const response = await client.workflowService.describeTaskQueue({
-    namespace: client.options.namespace,
-    taskQueue: { name: queue },
-    taskQueueType:
-      kind === 'workflow' ? TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW : TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    reportStats: true,
-  });
-  const now = Date.now();
-  const pollers = (response.pollers ?? [])
-    .map(({ identity, lastAccessTime }) => ({
-      identity: identity ?? '',
-      age: Math.max(0, now - tsToMs(lastAccessTime)),
-    }))
-    .filter(({ age }) => age <= POLLER_MAXIMUM_AGE);
-  const backlog = response.stats?.approximateBacklogCount;
-  return { pollers, ...(backlog === undefined || backlog === null ? {} : { backlog: Number(backlog) }) };
 }

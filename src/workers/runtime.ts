@@ -6,6 +6,9 @@ function forPeople(key: string, value: unknown): unknown {
   return value instanceof Error ? `${value.name}: ${value.message}` : value;
 }
 
+/** What the SDK warns of for every worker of agents alone: so it is meant. */
+const AGENTS_ONLY = 'No workflows registered, not polling for workflow tasks';
+
 /**
  * Sets up the SDK's process-wide runtime: logs of `level` and above to standard error, and no handling of
  * signals (the caller's job). Call once, before anything connects.
@@ -13,6 +16,7 @@ function forPeople(key: string, value: unknown): unknown {
 export function installRuntime(level: LogLevel): void {
   Runtime.install({
     logger: new DefaultLogger(level, ({ level: of, message, meta }) => {
+      if (message === AGENTS_ONLY) return;
       const attributes =
         meta === undefined || Object.keys(meta).length === 0 ? '' : ` ${JSON.stringify(meta, forPeople)}`;
       process.stderr.write(`${new Date().toISOString()} ${of} ${message}${attributes}\n`);

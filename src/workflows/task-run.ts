@@ -3,10 +3,11 @@
  * What a step does is the activities'; what an event means is `task-events.ts`'s.
  *
  * 1. Every change of state is an event, recorded where history gets the same fact.
- * 2. At most {@link STEPS_IN_FLIGHT} steps are scheduled at once, so that what one workflow task sends stays
+ * 2. No step starts while {@link STEPS_IN_FLIGHT} activities are out, so that what one workflow task sends stays
  *    under Temporal's 4 MB.
  * 3. After a failure, a cancel or the suggestion to continue as new no step starts; those in flight are
  *    waited for (cancelled first, in the former two cases).
+ * 4. Who plans, assigns, decides votes and makes the result is the leader; see `on-leader.ts`.
  */
 import {
   ActivityCancellationType,
@@ -18,16 +19,32 @@ import {
   isCancellation,
   proxyActivities,
   proxyLocalActivities,
-  setCurrentDetails,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Envelope } from '../core/envelope';
 import { crossingFailure, failureDetails, failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo, isHandedBack } from '../core/failures';
 import { Frontier } from '../core/frontier';
-import { PLAN_STEP, agentQueue } from '../core/names';
-import { oneLine } from '../core/one-line';
-import { type Plan, type Step, inlineMaximumBytes, stepNeeds } from '../core/plan';
+import {
+  type AggregateOutcome,
+  type AggregateRequest,
+  type AssignOutcome,
+  type AssignRequest,
+  type PlanOutcome,
+  type PlanRequest,
+  aggregateEvents,
+  assignEvents,
+  planEvents,
+} from '../core/leader-work';
+import { AGGREGATE_STEP, PLAN_STEP, agentQueue } from '../core/names';
+import {
+  type AgentStep,
+  type Plan,
+  type Step,
+  inlineMaximumBytes,
+  stepAgents,
+  stepNeeds,
+} from '../core/plan';
 import type { ResolvedPolicy } from '../core/policy';
 import type { Resume } from '../core/resume';
 import type { Stored } from '../core/stored';
@@ -35,98 +52,108 @@ import {
   type ActOutcome,
   type ActRequest,
   type HandedBack,
-  type PlanOutcome,
-  type PlanRequest,
-  SUMMARY_MAXIMUM_LENGTH,
   actEvents,
-  planEvents,
   readHandedBack,
   stepSummary,
 } from '../core/task-activities';
-import { taskDetails } from '../core/task-details';
 import {
-  INITIAL_TASK_STATE,
-  type TaskEvent,
   type TaskResult,
   type TaskState,
-  evolve,
+  agentOf,
+  finalOutputs,
   resultOf,
   stepState,
-  withdrawStep,
 } from '../core/task-events';
 import { parseTaskInput } from '../core/task-input';
 import { startEvent, taskRoot } from '../core/task-projection';
+import { ballotStep } from '../core/vote';
+import { onLeader } from './on-leader';
+import { TaskRecord } from './task-record';
+import { VoteRun } from './vote-run';
 
 const STEPS_IN_FLIGHT = 100;
+/** How often a step that failed for good may be given to yet another agent. */
+const ASSIGNMENTS_MAXIMUM = 2;
 
-type PlanActivities = { plan(envelope: Envelope, request: PlanRequest): Promise<PlanOutcome> };
 type AgentActivities = Record<string, (envelope: Envelope, request: ActRequest) => Promise<ActOutcome>>;
 
+/** One agent's part in a step: the whole of it, or a ballot. */
+interface Part {
+  readonly agent: string;
+  /** The envelope's step. */
+  readonly id: string;
+  readonly ballot?: { readonly choices?: readonly unknown[] };
+  readonly handedBack?: HandedBack | undefined;
+}
+
 export class TaskRun {
-  private current: TaskState = INITIAL_TASK_STATE;
+  private readonly task = new TaskRecord();
   private inFlight = 0;
   private failed: { step: Step; failure: FailureInfo } | undefined;
 
   get state(): TaskState {
-    return this.current;
+    return this.task.state;
   }
 
   /** Carries the task to its end. Returns its result, continues as new, or throws what ends the workflow. */
   async execute(start: unknown): Promise<TaskResult> {
     try {
       const given = this.begin(start);
-      const plan = this.current.plan ?? (await this.makePlan(given));
-      await this.runSteps(plan);
+      if (this.state.plan === undefined) await this.makePlan(given);
+      if (this.state.plan !== undefined) await this.runSteps(this.state.plan);
+      if (!this.unfinished()) await this.aggregate();
     } catch (error) {
       throw this.end(error);
     }
     if (this.unfinished()) return this.continueAsNew();
-    this.record({ type: 'taskCompleted' });
-    return resultOf(this.current);
+    this.task.record({ type: 'taskCompleted' });
+    return resultOf(this.state);
   }
 
   /** Returns the caller's own plan where there is one. */
   private begin(start: unknown): Plan | undefined {
-    CancellationScope.current().cancelRequested.catch(() => this.record({ type: 'cancelRequested' }));
+    CancellationScope.current().cancelRequested.catch(() => this.task.record({ type: 'cancelRequested' }));
     const { workflowId, firstExecutionRunId } = workflowInfo();
     const event = startEvent(start, taskRoot(workflowId, firstExecutionRunId));
-    this.record(event);
+    this.task.record(event);
     return event.type === 'taskResumed' ? undefined : parseTaskInput(start).plan;
   }
 
-  private async makePlan(given: Plan | undefined): Promise<Plan> {
-    const { goal, docs, term } = this.current;
-    const summary = given === undefined ? `planner: ${goal}` : 'check the given plan';
-    const { plan: requestPlan } = proxyActivities<PlanActivities>({
-      activityId: PLAN_STEP,
-      startToCloseTimeout: '10 minutes',
-      heartbeatTimeout: '10 seconds',
-      retry: { maximumAttempts: 5, initialInterval: '1 second', maximumInterval: '30 seconds' },
-      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      summary: oneLine(summary, SUMMARY_MAXIMUM_LENGTH),
-    });
+  private async makePlan(given: Plan | undefined): Promise<void> {
+    const { goal, docs } = this.state;
     const request: PlanRequest = {
       goal,
       ...(docs === undefined ? {} : { docs }),
       ...(given === undefined ? {} : { plan: given }),
     };
-    for (;;) {
-      this.record({ type: 'planRequested', term });
-      try {
-        const outcome = await requestPlan(this.envelope(PLAN_STEP, 'plan'), request);
-        for (const event of planEvents(outcome, term)) this.record(event);
-        return outcome.plan;
-      } catch (error) {
-        const failure = failureInfo(error);
-        if (isHandedBack(failure)) continue;
-        if (!isCancellation(error)) this.record({ type: 'planFailed', failure });
-        throw error;
-      }
-    }
+    await onLeader<PlanRequest, PlanOutcome>(this.task, {
+      work: 'plan',
+      step: PLAN_STEP,
+      activityId: PLAN_STEP,
+      summary: given === undefined ? `planner: ${goal}` : 'check the given plan',
+      request,
+      requested: (term) => ({ type: 'planRequested', term }),
+      succeeded: planEvents,
+      failed: (failure) => ({ type: 'planFailed', failure }),
+    });
+  }
+
+  private async aggregate(): Promise<void> {
+    const { goal } = this.state;
+    await onLeader<AggregateRequest, AggregateOutcome>(this.task, {
+      work: 'aggregate',
+      step: AGGREGATE_STEP,
+      activityId: AGGREGATE_STEP,
+      summary: 'make the result',
+      request: { goal, outputs: finalOutputs(this.state) },
+      requested: (term) => ({ type: 'aggregateRequested', term }),
+      succeeded: aggregateEvents,
+      failed: (failure) => ({ type: 'aggregateFailed', failure }),
+    });
   }
 
   private async runSteps(plan: Plan): Promise<void> {
-    const frontier = new Frontier(plan, this.current);
+    const frontier = new Frontier(plan, this.state);
     const steps = new Map(plan.steps.map((step) => [step.id, step]));
     const inlineMaximum = inlineMaximumBytes(plan);
     const scope = new CancellationScope();
@@ -135,16 +162,19 @@ export class TaskRun {
         while (this.mayStart(scope)) {
           const step = steps.get(frontier.take() ?? '');
           if (step === undefined) break;
-          this.inFlight += 1;
-          void this.runStep(step, inlineMaximum).then(() => {
-            this.inFlight -= 1;
-            if (stepState(this.current, step.id).kind === 'completed') frontier.complete(step.id);
+          const weight = stepAgents(step).length;
+          this.inFlight += weight;
+          void this.runStep(step, inlineMaximum, () => frontier.complete(step.id)).then(() => {
+            this.inFlight -= weight;
             if (this.failed !== undefined) scope.cancel();
           });
         }
         if (this.inFlight === 0) return;
+        const { ready } = frontier;
         const before = this.inFlight;
-        await CancellationScope.nonCancellable(() => condition(() => this.inFlight < before));
+        await CancellationScope.nonCancellable(() =>
+          condition(() => this.inFlight < before || frontier.ready > ready),
+        );
       }
     });
     if (scope.consideredCancelled && this.failed === undefined) await scope.cancelRequested;
@@ -160,72 +190,131 @@ export class TaskRun {
     );
   }
 
-  /** Never rejects: how the step ended is in the state. */
-  private async runStep(step: Step, inlineMaximum: number, handedBack?: HandedBack): Promise<void> {
-    this.record({ type: 'stepScheduled', step: step.id, agent: step.agent, term: this.current.term });
-    const { historyLength } = workflowInfo();
+  /** Never rejects: how the step ended is in the state. `completed` is called as soon as it has its output. */
+  private async runStep(step: Step, inlineMaximum: number, completed: () => void): Promise<void> {
     try {
-      const outcome = await this.act(step, inlineMaximum, handedBack);
-      for (const event of actEvents(step.id, outcome)) this.record(event);
-    } catch (error) {
-      if (isHandedBack(failureInfo(error))) {
-        this.record({ type: 'stepHandedBack', step: step.id });
-        return this.runStep(step, inlineMaximum, readHandedBack(failureDetails(error)));
-      }
-      if (!isCancellation(error)) {
-        const failure = failureInfo(error);
-        this.failed ??= { step, failure };
-        this.record({ type: 'stepFailed', step: step.id, failure });
-      } else if (workflowInfo().historyLength === historyLength) {
-        // Cancelled in the workflow task that scheduled it: Temporal never heard of it, so neither does the state.
-        this.current = withdrawStep(this.current, step.id);
+      if (step.vote !== undefined) {
+        const { choices } = step.vote;
+        const ballot = choices === undefined ? {} : { choices };
+        const vote = new VoteRun(this.task, step, (agent, voter, handedBack) =>
+          this.act(step, inlineMaximum, { agent, id: ballotStep(step.id, voter), ballot, handedBack }),
+        );
+        await vote.execute(completed);
       } else {
-        this.record({ type: 'stepCancelled', step: step.id });
+        await this.runAgent(step, inlineMaximum);
+        if (stepState(this.state, step.id).kind === 'completed') completed();
       }
+    } catch (error) {
+      if (!isCancellation(error)) this.failed ??= { step, failure: failureInfo(error) };
     }
   }
 
-  private act(step: Step, inlineMaximum: number, handedBack: HandedBack | undefined): Promise<ActOutcome> {
-    const policy = this.current.policies[step.agent];
-    if (policy === undefined) throw new CadreError('AgentUnknown', `No policy for the agent "${step.agent}"`);
-    const summary = stepSummary(step);
+  /** Has agents try the step until one succeeds, it is cancelled, or the leader names no other. */
+  private async runAgent(step: AgentStep, inlineMaximum: number): Promise<void> {
+    for (;;) {
+      const failure = await this.attempt(step, inlineMaximum);
+      if (failure === undefined) return;
+      if (await this.assignAnew(step, failure)) continue;
+      this.failed ??= { step, failure };
+      return;
+    }
+  }
+
+  /** Returns what the step failed with for good; undefined where it was completed or cancelled. */
+  private async attempt(
+    step: AgentStep,
+    inlineMaximum: number,
+    handedBack?: HandedBack,
+  ): Promise<FailureInfo | undefined> {
+    const before = stepState(this.state, step.id);
+    const agent = agentOf(this.state, step) ?? step.agent;
+    this.task.record({ type: 'stepScheduled', step: step.id, agent, term: this.state.term });
+    const { historyLength } = workflowInfo();
+    try {
+      const outcome = await this.act(step, inlineMaximum, { agent, id: step.id, handedBack });
+      for (const event of actEvents(step.id, outcome)) this.task.record(event);
+    } catch (error) {
+      const failure = failureInfo(error);
+      if (isHandedBack(failure)) {
+        this.task.record({ type: 'stepHandedBack', step: step.id });
+        return this.attempt(step, inlineMaximum, readHandedBack(failureDetails(error)));
+      }
+      if (!isCancellation(error)) {
+        this.task.record({ type: 'stepFailed', step: step.id, failure });
+        return failure;
+      }
+      // Cancelled in the workflow task that scheduled it: Temporal never heard of it, so neither does the state.
+      if (workflowInfo().historyLength === historyLength) this.task.restore(step.id, before);
+      else this.task.record({ type: 'stepCancelled', step: step.id });
+    }
+    return undefined;
+  }
+
+  /** True where the leader gave the step to another agent. */
+  private async assignAnew(
+    { id, instruction, input, agent }: AgentStep,
+    failure: FailureInfo,
+  ): Promise<boolean> {
+    const last = this.state.assignments?.[id];
+    const tried = last === undefined ? [agent] : [...last.before, last.agent];
+    if (tried.length > ASSIGNMENTS_MAXIMUM || this.failed !== undefined) return false;
+    const step = { id, instruction, ...(input === undefined ? {} : { input }) };
+    try {
+      await onLeader<AssignRequest, AssignOutcome>(this.task, {
+        work: 'assign',
+        step: id,
+        activityId: `${id}/assign`,
+        summary: `${id}: another agent than ${tried.join(', ')}`,
+        request: { goal: this.state.goal, step, tried, failure },
+        requested: (term) => ({ type: 'assignRequested', step: id, term }),
+        succeeded: (outcome, state) => assignEvents(id, outcome, state),
+        failed: (reason) => ({ type: 'assignFailed', step: id, failure: reason }),
+      });
+    } catch {
+      return false;
+    }
+    return this.failed === undefined && stepState(this.state, id).kind === 'waiting';
+  }
+
+  private act(step: Step, inlineMaximum: number, part: Part): Promise<ActOutcome> {
+    const { agent, id, ballot, handedBack } = part;
+    const policy = this.state.policies[agent];
+    if (policy === undefined) throw new CadreError('AgentUnknown', `No policy for the agent "${agent}"`);
+    const summary = stepSummary({ id, instruction: step.instruction });
     const attemptsUsed = handedBack?.attemptsUsed ?? 0;
     const agents = policy.local
       ? proxyLocalActivities<AgentActivities>({ ...localOptions(policy, attemptsUsed), summary })
       : proxyActivities<AgentActivities>({
           ...activityOptions(policy, attemptsUsed),
-          activityId: step.id,
+          activityId: id,
           summary,
         });
     const outputs: Record<string, Stored> = {};
     for (const need of stepNeeds(step)) {
-      const state = stepState(this.current, need);
+      const state = stepState(this.state, need);
       if (state.kind === 'completed') outputs[need] = state.output;
     }
-    const { goal } = this.current;
     const { instruction, input } = step;
     const request: ActRequest = {
-      goal,
+      goal: this.state.goal,
       instruction,
       ...(input === undefined ? {} : { input }),
       outputs,
       inlineMaximum,
+      ...(ballot === undefined ? {} : { ballot }),
       ...(handedBack === undefined ? {} : { handedBack }),
     };
-    return (agents[step.agent] as AgentActivities[string])(this.envelope(step.id, 'act'), request);
-  }
-
-  private envelope(step: string, kind: Envelope['kind']): Envelope {
-    return { root: this.current.root, step, kind, term: this.current.term, version: 1 };
+    return (agents[agent] as AgentActivities[string])(this.task.envelope(id, 'act'), request);
   }
 
   private stepFailure({ step, failure }: { step: Step; failure: FailureInfo }): CadreError {
-    const steps = this.current.plan?.steps ?? [];
+    const steps = this.state.plan?.steps ?? [];
     const ids = (kind: string) =>
-      steps.filter(({ id }) => stepState(this.current, id).kind === kind).map(({ id }) => id);
-    return new CadreError('StepFailed', `Step "${step.id}" (${step.agent}) failed: ${failure.message}`, {
+      steps.filter(({ id }) => stepState(this.state, id).kind === kind).map(({ id }) => id);
+    const actor = agentOf(this.state, step) ?? 'vote';
+    return new CadreError('StepFailed', `Step "${step.id}" (${actor}) failed: ${failure.message}`, {
       details: {
-        failed: { step: step.id, agent: step.agent, failure },
+        failed: { step: step.id, agent: actor, failure },
         finished: ids('completed'),
         cancelled: ids('cancelled'),
         notStarted: ids('waiting'),
@@ -236,32 +325,27 @@ export class TaskRun {
   /** Records how the task ends, and returns what to throw for it. */
   private end(error: unknown): unknown {
     if (isCancellation(error)) {
-      this.record({ type: 'taskCancelled' });
+      this.task.record({ type: 'taskCancelled' });
       return error;
     }
     const thrown = crossingFailure(error);
-    this.record({ type: 'taskFailed', failure: failureInfo(thrown) });
+    this.task.record({ type: 'taskFailed', failure: failureInfo(thrown) });
     return thrown;
   }
 
   private unfinished(): boolean {
-    return Object.values(this.current.steps).some((step) => step.kind !== 'completed');
+    return Object.values(this.state.steps).some((step) => step.kind !== 'completed');
   }
 
   private continueAsNew(): Promise<never> {
     const { workflowId, runId } = workflowInfo();
-    this.record({ type: 'continuedAsNew' });
+    this.task.record({ type: 'continuedAsNew' });
     const resume: Resume<TaskState> = {
-      snapshot: this.current,
+      snapshot: this.state,
       origin: { kind: 'continuedAsNew', workflowId, runId },
       overrides: {},
     };
     return continueAsNew<(start: Resume<TaskState>) => Promise<TaskResult>>(resume);
-  }
-
-  private record(event: TaskEvent): void {
-    this.current = evolve(this.current, event);
-    setCurrentDetails(taskDetails(this.current));
   }
 }
 
@@ -270,6 +354,7 @@ function activityOptions(policy: ResolvedPolicy, attemptsUsed: number): Activity
     ...(policy.pool === undefined ? {} : { taskQueue: agentQueue(workflowInfo().taskQueue, policy) }),
     ...localOptions(policy, attemptsUsed),
     heartbeatTimeout: policy.heartbeatTimeout,
+    ...(policy.scheduleToStart === undefined ? {} : { scheduleToStartTimeout: policy.scheduleToStart }),
   };
 }
 

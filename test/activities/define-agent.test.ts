@@ -3,6 +3,7 @@ import { type AgentDefinition, type AgentPolicy, defineAgent } from '../../src/a
 import { createActivities } from '../../src/activities/create-activities';
 import { CadreError } from '../../src/core/failures';
 import { FileArtifactStore } from '../../src/storage/artifact-store';
+import { RESERVED_ACTIVITIES } from '../../src/core/names';
 import { agent } from '../support/agents';
 
 const valid: AgentDefinition<unknown, unknown> = {
@@ -111,7 +112,11 @@ test.each<[Record<string, unknown>, string, RegExp]>([
   [{ name: undefined }, 'NameInvalid', /agent name/],
   [{ name: 'a'.repeat(64) }, 'NameInvalid', /agent name/],
   [{ name: '__proto__' }, 'NameInvalid', /agent name/],
-  [{ name: 'plan' }, 'NameInvalid', /"plan" names the activity that makes plans/],
+  ...RESERVED_ACTIVITIES.map((name): [Record<string, unknown>, string, RegExp] => [
+    { name },
+    'NameInvalid',
+    new RegExp(`"${name}" names an activity of Cadre's own`),
+  ]),
   [{ pool: 'a.b' }, 'NameInvalid', /pool name/],
   [{ pool: 'main' }, 'NameInvalid', /"main"/],
   [{ input: undefined }, 'ConfigInvalid', /`input` of agent "weather".*Standard Schema/],
@@ -122,21 +127,13 @@ test.each<[Record<string, unknown>, string, RegExp]>([
 });
 
 test('two agents of one name are refused', () => {
-  const dependencies = {
-    cadre: 'cadre',
-    artifacts: new FileArtifactStore('/nowhere'),
-    queueStatus: async () => ({}),
-  };
+  const artifacts = new FileArtifactStore('/nowhere');
   const twice = [agent('echo', () => 1), agent('echo', () => 2)];
-  expect(() => createActivities({ ...dependencies, agents: twice })).toThrow('Two agents are named "echo"');
+  expect(() => createActivities({ artifacts, agents: twice })).toThrow('Two agents are named "echo"');
 });
 
 test('agents may be named after what every object has', () => {
-  const dependencies = {
-    cadre: 'cadre',
-    artifacts: new FileArtifactStore('/nowhere'),
-    queueStatus: async () => ({}),
-  };
+  const artifacts = new FileArtifactStore('/nowhere');
   const agents = [agent('constructor', () => 1), agent('then', () => 2)];
-  expect(Object.keys(createActivities({ ...dependencies, agents }))).toEqual(['plan', 'constructor', 'then']);
+  expect(Object.keys(createActivities({ artifacts, agents }))).toEqual(['default', 'constructor', 'then']);
 });

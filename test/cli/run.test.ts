@@ -37,6 +37,7 @@ describe('cadre worker', () => {
     expect(jsonLines(worker.stdout)).toEqual([
       {
         ready: true,
+        roles: ['leader', 'workflows', 'agents'],
         identity: expect.stringMatching(new RegExp(`^${worker.pid}@`)) as string,
         queues: ['cadre'],
         agents: ['echo', 'gate', 'gate-once', 'stubborn', 'broken'],
@@ -90,7 +91,7 @@ describe('cadre run', () => {
     ]);
     expect(ended.code).toBe(0);
     const lines = jsonLines(ended.stdout);
-    expect(lines.slice(0, -1).map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(lines.slice(0, -1).map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(lines.slice(0, -1).map(({ type }) => type)).toEqual([
       'taskStarted',
       'planRequested',
@@ -98,6 +99,8 @@ describe('cadre run', () => {
       'stepScheduled',
       'stepStarted',
       'stepCompleted',
+      'aggregateRequested',
+      'aggregated',
       'taskCompleted',
     ]);
     expect(lines.at(-1)).toMatchObject({ status: 'completed', outputs: { a: 1 } });

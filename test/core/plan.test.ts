@@ -4,7 +4,7 @@ import { jsonBytes } from '../../src/core/json';
 import {
   PLAN_MAXIMUM_BYTES,
   type Plan,
-  type Step,
+  type AgentStep,
   fillInput,
   finalSteps,
   inlineMaximumBytes,
@@ -17,7 +17,7 @@ import { step } from '../support/agents';
 
 const AGENTS = new Set(['echo']);
 const codes = (plan: unknown) => planProblems(plan, AGENTS).map(({ code }) => code);
-const steps = (count: number, of: (index: number) => Partial<Step> = () => ({})) => ({
+const steps = (count: number, of: (index: number) => Partial<AgentStep> = () => ({})) => ({
   steps: Array.from({ length: count }, (_, index) => ({ ...step(`s${index}`, 'echo'), ...of(index) })),
 });
 

@@ -9,7 +9,7 @@ import {
   isOpen,
   resultOf,
   stepState,
-  withdrawStep,
+  restoreStep,
 } from '../../src/core/task-events';
 import { step } from '../support/agents';
 
@@ -51,7 +51,7 @@ describe('the way of a task', () => {
       running,
     );
     expect(done.phase).toEqual({ kind: 'completed' });
-    expect(resultOf(done)).toEqual({ outputs: { a: { value: 1 }, b: { value: 2 } } });
+    expect(resultOf(done)).toEqual({ outputs: { a: { value: 1 }, b: { value: 2 } }, term: 0 });
     expect(isOpen(done.phase)).toBe(false);
   });
 
@@ -73,9 +73,9 @@ describe('the way of a task', () => {
     expect(foldTask([started, planned('a', 'b'), scheduled('a', 7), scheduled('b', 3)]).term).toBe(7);
   });
 
-  test('a step that was withdrawn or handed back waits again', () => {
+  test('a step that was put back or handed back waits again', () => {
     const state = foldTask([started, planned('a'), scheduled('a')]);
-    expect(withdrawStep(state, 'a').steps['a']).toEqual({ kind: 'waiting' });
+    expect(restoreStep(state, 'a', { kind: 'waiting' }).steps['a']).toEqual({ kind: 'waiting' });
     expect(evolve(state, { type: 'stepHandedBack', step: 'a' }).steps['a']).toEqual({ kind: 'waiting' });
   });
 

@@ -19,19 +19,27 @@ test.each(files)('%s replays', async (file) => {
   await expect(Worker.runReplayHistory(options, read(file), id)).resolves.toBeUndefined();
 });
 
-test('every shape of a task is recorded', () => {
+test('every shape of a workflow is recorded', () => {
   const shapes = files.map((file) => file.replace(/(-\d+)?\.json$/, ''));
   expect([...new Set(shapes)].sort()).toEqual(
     [
       'cancelled',
       'continued-as-new',
+      'election',
+      'election-resumed',
       'failed',
       'handed-back',
+      'handed-over',
       'large-output',
       'local',
       'main-job',
       'plan-refused',
+      'planner-retried',
+      'reassigned',
       'retried',
+      'vote-quorum',
+      'vote-tie',
+      'vote-time-limit',
     ].sort(),
   );
   expect(files).toContain('continued-as-new-2.json');

@@ -6,7 +6,7 @@ import type { AgentContext } from '../../src/activities/agent-context';
 export function agent(
   name: string,
   act: (input: unknown, context: AgentContext) => unknown,
-  options: { policy?: AgentPolicy; pool?: string } = {},
+  options: { policy?: AgentPolicy; pool?: string; skills?: readonly string[] } = {},
 ): AnyAgent {
   return defineAgent({
     name,

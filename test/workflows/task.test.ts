@@ -166,6 +166,8 @@ test('a local agent runs inside the workflow task and stands in the log', async 
     'planned',
     'stepScheduled',
     'stepCompleted',
+    'aggregateRequested',
+    'aggregated',
     'taskCompleted',
   ]);
 });
@@ -186,7 +188,9 @@ test('the log has every event in order, with its cause', async () => {
     [9, 'stepScheduled', 'task', 8],
     [10, 'stepStarted', 'echo', 9],
     [11, 'stepCompleted', 'echo', 9],
-    [12, 'taskCompleted', 'task', 11],
+    [12, 'aggregateRequested', 'task', 11],
+    [13, 'aggregated', 'leader', 12],
+    [14, 'taskCompleted', 'task', 13],
   ]);
 });
 

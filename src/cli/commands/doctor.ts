@@ -9,7 +9,7 @@ import { artifactsFolder } from '../../storage/folders';
 import { PREBUILT_BUNDLE, buildId, parseIdentity } from '../../workers/build-id';
 import type { LoadedConfig } from '../../workers/config';
 import { livePollers } from '../../workers/live-pollers';
-import { describeQueue } from '../../workers/queue-status';
+import { describeQueue } from '../../client/queue';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';

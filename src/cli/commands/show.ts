@@ -3,8 +3,9 @@ import type { PendingStep, TaskDescription, TaskHandle } from '../../client/task
 import { CadreError, fixFor } from '../../core/failures';
 import { assertNever } from '../../core/json';
 import { oneLine } from '../../core/one-line';
+import { stepActor } from '../../core/plan';
 import { phaseWords } from '../../core/task-details';
-import { type StepState, isOpen, stepState } from '../../core/task-events';
+import { type StepState, agentOf, isOpen, stepState } from '../../core/task-events';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import { EventLines } from '../event-lines';
 import type { Execute } from '../execute';
@@ -97,19 +98,38 @@ function stepLines({ state, pending }: TaskDescription): string[] {
   const waiting = new Map(pending.map((step) => [step.step, step]));
   if (state.plan === undefined) {
     const planning = waiting.get('plan');
-    if (planning !== undefined) return [`plan: ${pendingWords(planning)}`];
+    if (planning !== undefined) return [`plan: ${leaderWords(planning)}`];
     return [
       isOpen(state.phase)
         ? 'no plan yet: no worker has taken the task; start one with `cadre worker`'
         : 'no plan',
     ];
   }
-  const rows = state.plan.steps.map(({ id, agent, instruction }) => {
-    const pendingStep = waiting.get(id);
-    const words = pendingStep === undefined ? stateWords(stepState(state, id)) : pendingWords(pendingStep);
-    return [id, agent, words, oneLine(instruction, CELL_MAXIMUM_LENGTH)];
+  const rows = state.plan.steps.map((step) => {
+    const { id, instruction } = step;
+    const words = stepWords(stepState(state, id), id, waiting);
+    return [id, agentOf(state, step) ?? stepActor(step), words, oneLine(instruction, CELL_MAXIMUM_LENGTH)];
   });
-  return table([['STEP', 'AGENT', 'STATE', 'INSTRUCTION'], ...rows]);
+  const aggregating = waiting.get('aggregate');
+  return [
+    ...table([['STEP', 'AGENT', 'STATE', 'INSTRUCTION'], ...rows]),
+    ...(aggregating === undefined ? [] : [`result: ${leaderWords(aggregating)}`]),
+  ];
+}
+
+function stepWords(step: StepState, id: string, waiting: ReadonlyMap<string, PendingStep>): string {
+  const leader = waiting.get(`${id}/assign`) ?? waiting.get(`${id}/arbitrate`);
+  if (leader !== undefined) return `${stateWords(step)}; ${leaderWords(leader)}`;
+  const pending = waiting.get(id);
+  return pending === undefined ? stateWords(step) : pendingWords(pending);
+}
+
+/** Where the leader's work stands: who has it, or that nobody leads. */
+function leaderWords({ kind, worker, since }: PendingStep): string {
+  const age = duration(Math.max(0, Date.now() - since));
+  return kind === 'started'
+    ? `with the leader ${worker ?? ''} for ${age}`
+    : `waits for a leader, ${age} (see \`cadre leader\`)`;
 }
 
 function stateWords(step: StepState): string {
@@ -118,6 +138,12 @@ function stateWords(step: StepState): string {
       return `completed, ${size('value' in step.output ? JSON.stringify(step.output.value).length : step.output.bytes)}`;
     case 'failed':
       return `failed: ${oneLine(step.failure.message, CELL_MAXIMUM_LENGTH)}`;
+    case 'voting':
+      return `voting: ${step.ballots.length} cast`;
+    case 'arbitrating':
+      return step.failure === undefined
+        ? `undecided (${step.why})`
+        : `undecided: ${oneLine(step.failure.message, CELL_MAXIMUM_LENGTH)}`;
     case 'waiting':
     case 'scheduled':
     case 'cancelled':

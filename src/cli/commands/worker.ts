@@ -1,7 +1,9 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { NativeConnection } from '@temporalio/worker';
 import { connect } from '../../client/connection';
+import { CadreError } from '../../core/failures';
 import { MAIN, taskQueue } from '../../core/names';
+import { ROLES, type Role } from '../../core/roles';
 import { FileArtifactStore } from '../../storage/artifact-store';
 import { artifactsFolder } from '../../storage/folders';
 import { CadreWorker, servedPools } from '../../workers/cadre-worker';
@@ -15,6 +17,7 @@ import { warnOfOtherBuilds } from '../own-worker';
 import { configOf, locateServer } from '../session';
 
 interface WorkerFlags extends CommonFlags {
+  readonly role?: readonly Role[];
   readonly pool?: readonly string[];
   readonly concurrency: number;
   readonly grace: number;
@@ -24,10 +27,15 @@ export function workerCommand(program: Command, execute: Execute): void {
   withCommonOptions(
     program
       .command('worker')
-      .description('run agents and workflows until stopped')
+      .description('stand for leader, run workflows and agents, until stopped')
+      .addOption(
+        new Option('--role <role>', 'do only this (repeatable; default: all three)')
+          .choices(ROLES)
+          .argParser(collectRole),
+      )
       .option(
         '--pool <name>',
-        `serve only this pool (repeatable; "${MAIN}" is workflows and agents without a pool)`,
+        `run only the agents of this pool (repeatable; "${MAIN}" is those without a pool)`,
         collect,
       )
       .option(
@@ -47,6 +55,13 @@ export function workerCommand(program: Command, execute: Execute): void {
 
 async function serve(flags: WorkerFlags, output: Output): Promise<number> {
   const config = configOf(flags);
+  const roles = flags.role ?? ROLES;
+  if (flags.pool !== undefined && !roles.includes('agents')) {
+    throw new CadreError(
+      'InputInvalid',
+      '--pool chooses among agents: add --role agents, or leave --pool out',
+    );
+  }
   const serving = servedPools(config.agents, flags.pool);
   const at = await locateServer(flags);
   const client = await connect(at);
@@ -61,6 +76,7 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
       artifacts: new FileArtifactStore(artifactsFolder()),
       concurrency: flags.concurrency,
       shutdownGrace: flags.grace * 1000,
+      roles,
       serve: serving,
       ...(workflowsPath === undefined ? {} : { workflowsPath }),
     });
@@ -73,9 +89,10 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
     });
     const names = agents.map(({ name }) => name);
     output.line(
-      `${output.paint('green', '✓')} worker ready on ${worker.queues.join(', ')} at ${at.address}: ${names.join(', ')}`,
+      `${output.paint('green', '✓')} worker ready at ${at.address} as ${rolesText(worker)}: ${names.join(', ')}`,
     );
-    output.value({ ready: true, identity: worker.identity, queues: worker.queues, agents: names });
+    const { identity, queues } = worker;
+    output.value({ ready: true, identity, roles: worker.roles, queues, agents: names });
     await worker.run();
     interrupt.release();
     output.line('Stopped. What was not finished goes on at another worker.');
@@ -84,6 +101,18 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
     await connection.close();
     await client.connection.close();
   }
+}
+
+/** What it does, and on which queues. */
+function rolesText({ roles, queues }: CadreWorker): string {
+  const parts = roles.map((role) => (role === 'leader' ? 'candidate for leader' : role));
+  return queues.length === 0 ? parts.join(', ') : `${parts.join(', ')} on ${queues.join(', ')}`;
+}
+
+function collectRole(value: string, before: readonly Role[] | undefined): readonly Role[] {
+  const role = ROLES.find((known) => known === value);
+  if (role === undefined) throw new InvalidArgumentError(`Expected one of ${ROLES.join(', ')}.`);
+  return [...(before ?? []), role];
 }
 
 function collect(value: string, before: readonly string[] | undefined): readonly string[] {

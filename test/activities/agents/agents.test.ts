@@ -30,7 +30,7 @@ async function carryOut(plan: Plan) {
   const outputs = new Map<string, unknown>();
   const progress: string[] = [];
   for (const step of plan.steps) {
-    const agent = agents.get(step.agent) as AnyAgent;
+    const agent = agents.get(step.agent ?? '') as AnyAgent;
     const context = fakeAgentContext({ step: step.id, instruction: step.instruction });
     const output: unknown = await agent.act(
       await checked(agent.input, fillInput(step.input ?? null, outputs)),

@@ -1,0 +1,63 @@
+import { CadreError } from '../../core/failures';
+import { isRecord } from '../../core/json';
+import type { AssignOutcome, AssignRequest } from '../../core/leader-work';
+import type { Roster, RosterEntry } from '../../core/policy';
+import { type LeaderActivity, type LeaderDependencies, leaderActivity } from './leader-activity';
+import { makeRoster } from './roster';
+
+type Choice = Omit<AssignOutcome, 'term' | 'decisions'>;
+
+/**
+ * Makes the activity that gives a step to another agent: the cadre's `assigner` chooses where there is one, else the
+ * agent that shares most skills with those that tried.
+ */
+export function assignActivity(
+  dependencies: LeaderDependencies,
+): LeaderActivity<AssignRequest, AssignOutcome> {
+  const { cadre, agents, queueStatus } = dependencies;
+  return leaderActivity(dependencies, 'name another agent', async (request: AssignRequest, desk) => {
+    const roster = await makeRoster(cadre, agents, queueStatus);
+    const choice = desk.has('assigner')
+      ? choiceOf(await desk.ask('assigner', { ...request, roster }), roster)
+      : mostSkilled(request, roster);
+    const policy = agents.get(choice.agent ?? '')?.resolvedPolicy;
+    return policy === undefined ? choice : { ...choice, policy };
+  });
+}
+
+/** What an `assigner` puts out: `{ agent?, reason? }`. */
+function choiceOf(output: unknown, roster: Roster): Choice {
+  const { agent, reason } = isRecord(output) ? output : {};
+  const because = typeof reason === 'string' ? reason : 'the assigner gave no reason';
+  if (agent === undefined || agent === null) return { by: 'assigner', reason: because };
+  if (typeof agent === 'string' && roster.agents.some(({ name }) => name === agent)) {
+    return { agent, by: 'assigner', reason: because };
+  }
+  throw new CadreError(
+    'AgentOutputInvalid',
+    `Expected the assigner to name an agent of the roster, got ${JSON.stringify(agent).slice(0, 80)}`,
+  );
+}
+
+function mostSkilled({ tried }: AssignRequest, roster: Roster): Choice {
+  const wanted = new Set(
+    roster.agents.filter(({ name }) => tried.includes(name)).flatMap(({ skills }) => skills),
+  );
+  const shared = ({ skills }: RosterEntry): string[] => skills.filter((skill) => wanted.has(skill));
+  const [best] = roster.agents
+    .filter((entry) => !tried.includes(entry.name) && shared(entry).length > 0)
+    .sort((a, b) => shared(b).length - shared(a).length || readiness(b) - readiness(a));
+  if (best === undefined) {
+    return { by: 'leader', reason: `no other agent has a skill of ${tried.join(', ')}` };
+  }
+  return {
+    agent: best.name,
+    by: 'leader',
+    reason: `shares ${shared(best).join(', ')} with ${tried.join(', ')}`,
+  };
+}
+
+/** Higher for an agent that has workers, and of these for the shorter queue. */
+function readiness({ queue }: RosterEntry): number {
+  return queue.pollers === 0 ? Number.NEGATIVE_INFINITY : -(queue.backlog ?? 0);
+}

@@ -1,0 +1,43 @@
+import { CadreError } from '../../core/failures';
+import type { PlanOutcome, PlanRequest } from '../../core/leader-work';
+import { stepAgents, validatePlan } from '../../core/plan';
+import type { ResolvedPolicy } from '../../core/policy';
+import type { AnyAgent } from '../define-agent';
+import { type LeaderActivity, type LeaderDependencies, leaderActivity } from './leader-activity';
+import { makeRoster, rosterAgents } from './roster';
+
+/**
+ * Makes the activity that plans: has the planner make a plan from the roster (or takes the caller's), checks
+ * it, and looks up the policies that its steps will run by.
+ */
+export function planActivity(dependencies: LeaderDependencies): LeaderActivity<PlanRequest, PlanOutcome> {
+  const { cadre, agents, queueStatus } = dependencies;
+  return leaderActivity(dependencies, 'make a plan', async (request: PlanRequest, desk) => {
+    const { goal, docs } = request;
+    if (request.plan === undefined && !desk.has('planner')) {
+      throw new CadreError('AgentUnknown', 'The task has no plan, and no agent is named "planner"');
+    }
+    const candidate =
+      request.plan ??
+      (await desk.ask('planner', {
+        goal,
+        ...(docs === undefined ? {} : { docs }),
+        roster: await makeRoster(cadre, agents, queueStatus),
+      }));
+    const plan = validatePlan(candidate, new Set(rosterAgents(agents).map(({ name }) => name)));
+    const by = request.plan === undefined ? 'planner' : 'caller';
+    return { plan, policies: policiesOf(plan.steps.flatMap(stepAgents), agents), by };
+  });
+}
+
+function policiesOf(
+  names: readonly string[],
+  agents: ReadonlyMap<string, AnyAgent>,
+): Record<string, ResolvedPolicy> {
+  const policies: Record<string, ResolvedPolicy> = {};
+  for (const name of names) {
+    const agent = agents.get(name);
+    if (agent !== undefined) policies[name] = agent.resolvedPolicy;
+  }
+  return policies;
+}

@@ -1,0 +1,42 @@
+import { agentQueue } from '../../core/names';
+import type { Roster, RosterEntry } from '../../core/policy';
+import type { AnyAgent } from '../define-agent';
+
+/** The agents by which the leader thinks: they act on the leader's worker, and plans cannot name them. */
+export const LEADER_AGENTS = ['planner', 'assigner', 'arbiter', 'aggregator'] as const;
+export type LeaderAgent = (typeof LEADER_AGENTS)[number];
+
+/** What the server says of a task queue; absent fields where it does not say. */
+export type QueueStatus = (queue: string) => Promise<Pick<RosterEntry['queue'], 'pollers' | 'backlog'>>;
+
+/** Everyone who can be given a step, and how busy. */
+export async function makeRoster(
+  cadre: string,
+  agents: ReadonlyMap<string, AnyAgent>,
+  queueStatus: QueueStatus,
+): Promise<Roster> {
+  const listed = rosterAgents(agents);
+  const names = [...new Set(listed.map((agent) => agentQueue(cadre, agent)))];
+  const statuses = new Map(
+    await Promise.all(names.map(async (name) => [name, await queueStatus(name)] as const)),
+  );
+  return {
+    agents: listed.map((agent) => {
+      const { name, description, skills, pool } = agent;
+      const queue = agentQueue(cadre, agent);
+      return {
+        name,
+        description,
+        skills,
+        ...(pool === undefined ? {} : { pool }),
+        queue: { name: queue, ...statuses.get(queue) },
+      };
+    }),
+    openBreakers: [],
+  };
+}
+
+/** The agents that a plan may name. */
+export function rosterAgents(agents: ReadonlyMap<string, AnyAgent>): AnyAgent[] {
+  return [...agents.values()].filter(({ name }) => !LEADER_AGENTS.some((leader) => leader === name));
+}

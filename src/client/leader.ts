@@ -1,0 +1,157 @@
+/** Reads who leads a cadre, and asks the leader to hand over. */
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Client,
+  type WorkflowExecutionDescription,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  isGrpcServiceError,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { tsToMs } from '@temporalio/common/lib/time';
+import type { temporal } from '@temporalio/proto';
+import type { Announcement, PastTerm } from '../core/election';
+import { ElectionProjection } from '../core/election-projection';
+import { CadreError } from '../core/failures';
+import { LEAD_ACTIVITY, RESIGN_UPDATE, candidatesQueue, electionId } from '../core/names';
+import { readFacts } from './history-reader';
+import { describeQueue } from './queue';
+
+/** Who leads a cadre, who stands, and how earlier terms ended. */
+export interface LeaderReport {
+  readonly cadre: string;
+  /** The election's workflow id. */
+  readonly election: string;
+  /** `none`: there is no election, or it was ended; a worker that stands for leader starts it again. */
+  readonly status: 'running' | 'none';
+  /** The present term, or the last; 0 before the first. */
+  readonly term: number;
+  /** Absent while nobody leads. */
+  readonly leader?: {
+    readonly identity: string;
+    /** Milliseconds since 1970. */
+    readonly since: number;
+  };
+  /** The leader first, then whoever polled for a term in the last 70 s. */
+  readonly candidates: readonly Candidacy[];
+  /** The last terms that ended, latest first. */
+  readonly past: readonly PastTerm[];
+}
+
+export interface Candidacy {
+  readonly identity: string;
+  readonly leads: boolean;
+  /** Milliseconds since it last asked for a term; of the leader, since it last renewed its lease. */
+  readonly age: number;
+}
+
+/** How long a request to resign may take where no worker runs workflows, in ms. */
+const RESIGN_TIME_LIMIT = 5000;
+const PENDING_STARTED = 2;
+
+/** Who leads `cadre`. Needs no worker. */
+export async function readLeader(client: Client, cadre: string): Promise<LeaderReport> {
+  const election = electionId(cadre);
+  const candidates = await readCandidates(client, cadre);
+  const description = await describe(client, election);
+  if (description === undefined) return { cadre, election, status: 'none', term: 0, candidates, past: [] };
+  const projection = new ElectionProjection();
+  for await (const fact of readFacts(client, election, { firstRunId: description.runId }))
+    projection.next(fact);
+  const { term, past } = projection.state;
+  const running = description.status.name === 'RUNNING';
+  const holder = running ? holderOf(description) : undefined;
+  return {
+    cadre,
+    election,
+    status: running ? 'running' : 'none',
+    term,
+    ...(holder === undefined ? {} : { leader: { identity: holder.identity, since: holder.since } }),
+    candidates: [
+      ...(holder === undefined ? [] : [{ identity: holder.identity, leads: true, age: holder.age }]),
+      ...candidates.filter(({ identity }) => identity !== holder?.identity),
+    ],
+    past,
+  };
+}
+
+/** Reports at first, and whenever the term or the leader changes. Looks every `interval` ms (default 500). */
+export async function* watchLeader(
+  client: Client,
+  cadre: string,
+  { signal, interval = 500 }: { signal?: AbortSignal; interval?: number } = {},
+): AsyncGenerator<LeaderReport> {
+  let last: string | undefined;
+  for (;;) {
+    if (signal?.aborted) return;
+    const report = await readLeader(client, cadre);
+    const { term, leader, status } = report;
+    const seen = JSON.stringify([term, leader?.identity, status]);
+    if (seen !== last) yield report;
+    last = seen;
+    await delay(interval, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+  }
+}
+
+/** Asks the leader to hand over, and returns whom. Throws NoLeader where nobody leads, or no worker could pass it on. */
+export async function resignLeader(client: Client, cadre: string): Promise<Announcement> {
+  const election = electionId(cadre);
+  try {
+    return await client.withDeadline(Date.now() + RESIGN_TIME_LIMIT, () =>
+      client.workflow.getHandle(election).executeUpdate<Announcement, []>(RESIGN_UPDATE),
+    );
+  } catch (error) {
+    throw noLeader(error, cadre);
+  }
+}
+
+function noLeader(error: unknown, cadre: string): unknown {
+  if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
+    return new CadreError('NoLeader', error.cause.message, { cause: error });
+  }
+  if (error instanceof WorkflowNotFoundError) {
+    return new CadreError('NoLeader', `Nobody leads "${cadre}": it has no election`, { cause: error });
+  }
+  const late = isGrpcServiceError(error) || (error instanceof Error && /RPC/.test(error.name));
+  return late
+    ? new CadreError('NoLeader', `No worker that runs workflows of "${cadre}" passed the request on`, {
+        cause: error,
+      })
+    : error;
+}
+
+async function describe(client: Client, election: string): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    return await client.workflow.getHandle(election).describe();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Whoever has the activity `lead`: known to the server before the leader announced itself. */
+function holderOf(
+  description: WorkflowExecutionDescription,
+): { identity: string; since: number; age: number } | undefined {
+  const pending = (description.raw.pendingActivities ?? []).find(isHeld);
+  if (pending === undefined) return undefined;
+  const since = pending.lastStartedTime ? tsToMs(pending.lastStartedTime) : 0;
+  const heardAt = pending.lastHeartbeatTime ? tsToMs(pending.lastHeartbeatTime) : since;
+  return {
+    identity: pending.lastWorkerIdentity ?? '',
+    since,
+    age: Math.max(0, Date.now() - Math.max(heardAt, since)),
+  };
+}
+
+function isHeld({ activityType, state }: temporal.api.workflow.v1.IPendingActivityInfo): boolean {
+  // A term that is being handed over (cancel requested) is held all the same.
+  return activityType?.name === LEAD_ACTIVITY && Number(state) >= PENDING_STARTED;
+}
+
+async function readCandidates(client: Client, cadre: string): Promise<Candidacy[]> {
+  const { pollers } = await describeQueue(client, candidatesQueue(cadre), 'activity');
+  return pollers
+    .map(({ identity, age }) => ({ identity, leads: false, age }))
+    .sort((a, b) => (a.identity < b.identity ? -1 : 1));
+}

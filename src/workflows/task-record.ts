@@ -1,0 +1,34 @@
+import { setCurrentDetails } from '@temporalio/workflow';
+import type { Envelope } from '../core/envelope';
+import { taskDetails } from '../core/task-details';
+import {
+  INITIAL_TASK_STATE,
+  type StepState,
+  type TaskEvent,
+  type TaskState,
+  evolve,
+  restoreStep,
+} from '../core/task-events';
+
+/** What one run of a task knows: the fold of the events it recorded. */
+export class TaskRecord {
+  private current: TaskState = INITIAL_TASK_STATE;
+
+  get state(): TaskState {
+    return this.current;
+  }
+
+  record(event: TaskEvent): void {
+    this.current = evolve(this.current, event);
+    setCurrentDetails(taskDetails(this.current));
+  }
+
+  /** Puts a step back to `before`: what was recorded of it since never reached Temporal. */
+  restore(step: string, before: StepState): void {
+    this.current = restoreStep(this.current, step, before);
+  }
+
+  envelope(step: string, kind: Envelope['kind']): Envelope {
+    return { root: this.current.root, step, kind, term: this.current.term, version: 1 };
+  }
+}

@@ -1,0 +1,120 @@
+import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
+import { failureDetails, failureInfo } from '../core/failure-info';
+import { isHandedBack } from '../core/failures';
+import {
+  type ArbitrateOutcome,
+  type ArbitrateRequest,
+  arbitrateEvents,
+  ballotEvent,
+  quorumEvents,
+} from '../core/leader-work';
+import type { VoteStep } from '../core/plan';
+import { type ActOutcome, type HandedBack, readHandedBack } from '../core/task-activities';
+import { stepState } from '../core/task-events';
+import { VOTE_TIME_LIMIT, verdictOf, voteTimer } from '../core/vote';
+import { onLeader } from './on-leader';
+import type { TaskRecord } from './task-record';
+
+/** Asks one voter. */
+export type AskVoter = (agent: string, voter: number, handedBack?: HandedBack) => Promise<ActOutcome>;
+
+/**
+ * One vote. Every answer is recorded as it comes; a quorum decides at once, and what is still out is withdrawn. Without
+ * one, at the time limit or when all have answered, the leader decides.
+ */
+export class VoteRun {
+  private closed = 0;
+
+  constructor(
+    private readonly task: TaskRecord,
+    private readonly step: VoteStep,
+    private readonly ask: AskVoter,
+  ) {}
+
+  /**
+   * Resolves when no ballot is out any more; `decided` is called as soon as the step has its output. Throws what the
+   * leader fails with, and the cancellation.
+   */
+  async execute(decided: () => void): Promise<void> {
+    const { agents } = this.step.vote;
+    const before = stepState(this.task.state, this.step.id);
+    const { historyLength } = workflowInfo();
+    const poll = new CancellationScope();
+    const ballots = poll.run(() => Promise.all(agents.map((agent, index) => this.ballot(agent, index + 1))));
+    void poll.run(() => this.limit());
+    const open = (): boolean => this.kind() === 'voting' && this.closed < agents.length;
+    await CancellationScope.nonCancellable(() => condition(() => !open()));
+    if (poll.consideredCancelled && workflowInfo().historyLength === historyLength) {
+      this.task.restore(this.step.id, before);
+    }
+    poll.cancel();
+    try {
+      if (this.kind() === 'voting' || this.kind() === 'arbitrating') await this.arbitrate();
+      if (this.kind() === 'completed') decided();
+    } finally {
+      await CancellationScope.nonCancellable(() => ballots);
+    }
+  }
+
+  private kind(): string {
+    return stepState(this.task.state, this.step.id).kind;
+  }
+
+  /** Never rejects. */
+  private async ballot(agent: string, voter: number, handedBack?: HandedBack): Promise<void> {
+    const step = this.step.id;
+    const { term } = this.task.state;
+    this.task.record({ type: 'ballotRequested', step, voter, agent, term });
+    try {
+      this.task.record(ballotEvent(step, voter, agent, await this.ask(agent, voter, handedBack)));
+    } catch (error) {
+      const failure = failureInfo(error);
+      if (isHandedBack(failure)) return this.ballot(agent, voter, readHandedBack(failureDetails(error)));
+      this.task.record(
+        isCancellation(error)
+          ? { type: 'ballotWithdrawn', step, voter, agent }
+          : { type: 'ballotSpoiled', step, voter, agent, failure },
+      );
+    }
+    for (const event of quorumEvents(step, this.task.state)) this.task.record(event);
+    this.closed += 1;
+  }
+
+  private async limit(): Promise<void> {
+    const step = this.step.id;
+    try {
+      await sleep(this.step.vote.timeLimit ?? VOTE_TIME_LIMIT, { summary: voteTimer(step) });
+    } catch {
+      return;
+    }
+    if (this.kind() === 'voting') this.task.record({ type: 'voteTimedOut', step });
+  }
+
+  private async arbitrate(): Promise<void> {
+    const { id: step, instruction, vote } = this.step;
+    const before = stepState(this.task.state, step);
+    if (before.kind !== 'voting' && before.kind !== 'arbitrating') return;
+    const { ballots } = before;
+    const verdict = verdictOf(vote, ballots, vote.agents.length - ballots.length);
+    const why =
+      before.kind === 'arbitrating' ? before.why : verdict.kind === 'undecided' ? verdict.why : 'noQuorum';
+    const request: ArbitrateRequest = {
+      goal: this.task.state.goal,
+      instruction,
+      ballots,
+      ...(vote.choices === undefined ? {} : { choices: vote.choices }),
+      why,
+    };
+    await onLeader<ArbitrateRequest, ArbitrateOutcome>(this.task, {
+      work: 'arbitrate',
+      step,
+      activityId: `${step}/arbitrate`,
+      summary: `${step}: ${instruction}`,
+      request,
+      requested: (term) => ({ type: 'arbitrationRequested', step, why, term }),
+      succeeded: (outcome, state) => arbitrateEvents(step, outcome, state),
+      failed: (failure) => ({ type: 'arbitrationFailed', step, failure }),
+      cancelled: { type: 'stepCancelled', step },
+    });
+  }
+}
