@@ -45,6 +45,8 @@ describe('what is wrong is said with 2 before anything starts:', () => {
     ['a bad cadre', ['list', '--cadre', 'Not A Name'], /cadre name/],
     ['a configuration that is not there', ['worker', '--config', 'nowhere.js'], /no configuration file/],
     ['a pool without agents', ['worker', '--pool', 'none'], /No agent is in the pool/],
+    ['an unknown role', ['worker', '--role', 'boss'], /one of leader, workflows, agents/],
+    ['a pool for no agents', ['worker', '--role', 'leader', '--pool', 'main'], /add --role agents/],
     ['an unknown profile', ['list', '--profile', 'nowhere'], /nowhere/],
   ])('%s', async (_what, args, message) => {
     plan('empty');

@@ -1,0 +1,135 @@
+// cadre leader and cadre worker --role as a user types them, against a real server with real processes.
+import type { ElectionState } from '../../src/core/election';
+import { CadreClient } from '../../src/client/cadre-client';
+import { connect } from '../../src/client/connection';
+import { step } from '../support/agents';
+import { Cli, type CliProcess, json, jsonLines, sane, until } from '../support/cli';
+import { CliTeam } from '../support/cli-team';
+import { type DevServer, startDevServer } from '../support/dev-server';
+import { TemporaryFolder } from '../support/temporary-folder';
+
+let server: DevServer;
+let folder: TemporaryFolder;
+let team: CliTeam;
+let cli: Cli;
+let client: CadreClient;
+
+beforeAll(async () => {
+  server = await startDevServer();
+  folder = new TemporaryFolder();
+  team = new CliTeam(folder);
+  cli = Cli.at(server, folder);
+  const { address, namespace } = server;
+  client = new CadreClient(await connect({ address, namespace, configured: true }));
+}, 60_000);
+
+afterAll(async () => {
+  await cli.stop();
+  await client.close();
+  await server.stop();
+  folder.remove();
+});
+
+async function worker(...args: string[]): Promise<CliProcess> {
+  const started = cli.start(['worker', '--json', ...args]);
+  await until(() => started.stdout.includes('\n'));
+  return started;
+}
+
+const leads = async (): Promise<number | undefined> => {
+  const { leader } = await client.leader();
+  return leader === undefined ? undefined : Number(leader.identity.split('@')[0]);
+};
+
+test('before anybody stands, nobody leads, and it says how to change that', async () => {
+  const ended = await cli.run(['leader']);
+  sane(ended);
+  expect(ended.code).toBe(0);
+  expect(ended.stdout).toMatch(/Nobody leads cadre, and nobody stands: .*cadre worker/);
+  expect(json(await cli.run(['leader', '--json']))).toMatchObject({
+    status: 'none',
+    term: 0,
+    candidates: [],
+  });
+  const resign = await cli.run(['leader', 'resign']);
+  sane(resign);
+  expect(resign.code).toBe(1);
+  expect(resign.stdout).toMatch(/Nobody leads "cadre": it has no election/);
+});
+
+test('a task waits for a leader, says so, and goes on when one comes', async () => {
+  const helper = await worker('--role', 'workflows', '--role', 'agents');
+  expect(jsonLines(helper.stdout)[0]).toMatchObject({ roles: ['workflows', 'agents'], queues: ['cadre'] });
+  const file = team.plan('waits.json', [step('a', 'echo', { input: 1 })]);
+  const run = cli.start(['run', 'a goal', '--id', 'waits', '--plan', file]);
+  await run.says(/Nobody stands for leader of cadre/);
+  await until(async () => (await client.task('waits').pending()).length === 1);
+  expect(await client.task('waits').pending()).toMatchObject([{ step: 'plan', kind: 'scheduled' }]);
+  const shown = await cli.run(['show', 'waits']);
+  sane(shown);
+  expect(shown.stdout).toMatch(/plan: waits for a leader/);
+  const leader = await worker('--role', 'leader');
+  expect(jsonLines(leader.stdout)[0]).toMatchObject({ roles: ['leader'], queues: [] });
+  expect((await run.ended).code).toBe(0);
+  expect(await leads()).toBe(leader.pid);
+}, 60_000);
+
+test('who leads, since when, who stands, in lines, in JSON and by query', async () => {
+  const other = await worker('--role', 'leader');
+  const now = Date.now();
+  const ended = await cli.run(['leader']);
+  sane(ended);
+  const [holder, term] = [await leads(), (await client.leader()).term];
+  expect(ended.stdout).toMatch(new RegExp(`✓ ${holder}@.* leads cadre in term ${term}, for `));
+  expect(ended.stdout).toMatch(new RegExp(`${holder}@\\S+ +leads, renewed its lease `));
+  expect(ended.stdout).toMatch(new RegExp(`${other.pid}@\\S+ +stands, asked for a term `));
+  expect(ended.stdout).toMatch(/Web UI +http.*\/workflows\/cadre\.election/);
+  const report = json(await cli.run(['leader', '--json'])) as unknown as { leader: { since: number } };
+  expect(report).toMatchObject({
+    status: 'running',
+    term,
+    leader: { identity: expect.stringMatching(`^${holder}@`) as string },
+    candidates: [{ leads: true }, { leads: false }],
+  });
+  expect(now - report.leader.since).toBeLessThan(60_000);
+  const state = await client.temporal.workflow.getHandle('cadre.election').query<ElectionState>('leader');
+  expect(state).toMatchObject({ term, leader: { identity: expect.stringMatching(`^${holder}@`) as string } });
+}, 30_000);
+
+test('resign hands over to another, who is named; watch tells of both', async () => {
+  const before = { pid: await leads(), term: (await client.leader()).term };
+  const watching = cli.start(['leader', '--watch']);
+  await watching.says(/leads cadre/);
+  const ended = await cli.run(['leader', 'resign']);
+  sane(ended);
+  expect(ended.code).toBe(0);
+  expect(ended.stdout).toMatch(new RegExp(`Asked ${before.pid}@\\S+ to hand over term ${before.term}`));
+  expect(await leads()).not.toBe(before.pid);
+  expect(ended.stdout).toMatch(
+    new RegExp(`✓ ${await leads()}@\\S+ leads cadre in term ${before.term + 1}\n`),
+  );
+  await watching.says(new RegExp(`term ${before.term} ended: ${before.pid}@\\S+ resigned`));
+  await watching.says(new RegExp(`${await leads()}@\\S+ leads cadre in term ${before.term + 1}`));
+  watching.kill('SIGINT');
+  expect((await watching.ended).code).toBe(0);
+  expect((await client.leader()).past[0]).toMatchObject({ term: before.term, how: 'resigned' });
+}, 30_000);
+
+test('a leader that is stopped steps down, one that is killed loses its heartbeat', async () => {
+  const first = (await leads()) ?? 0;
+  const { term } = await client.leader();
+  process.kill(first, 'SIGTERM');
+  await until(async () => (await leads()) !== first && (await leads()) !== undefined);
+  const second = (await leads()) ?? 0;
+  process.kill(second, 'SIGKILL');
+  await until(async () => (await client.leader()).past[0]?.term === term + 1);
+  const { past } = await client.leader();
+  expect(past.slice(0, 2)).toMatchObject([
+    { term: term + 1, how: 'lostHeartbeat', leader: expect.stringMatching(`^${second}@`) as string },
+    { term, how: 'steppedDown', leader: expect.stringMatching(`^${first}@`) as string },
+  ]);
+  const ended = await cli.run(['leader']);
+  sane(ended);
+  expect(ended.stdout).toMatch(/Nobody leads cadre: term \d+ waits for a candidate/);
+  expect(ended.stdout).toMatch(new RegExp(`${term + 1} .* lost its heartbeat\n`));
+}, 30_000);
