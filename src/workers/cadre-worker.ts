@@ -197,5 +197,7 @@ function workflowOptions({ workflowsPath }: CadreWorkerOptions): Partial<WorkerO
       : { workflowsPath: workflowsPath ?? join(__dirname, '..', 'workflows', 'index') }),
     // After a worker's death its cached workflows wait for it so long; the default of 10 s is most of a failover.
     stickyQueueScheduleToStartTimeout: 1000,
+    // Each poll of a frozen process swallows a workflow task for its whole timeout: one sticky poll and one other.
+    workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
   };
 }
