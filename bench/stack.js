@@ -1,5 +1,5 @@
 // What a benchmark runs on: a server of its own, one worker and one client, all on this machine.
-const { mkdtempSync, rmSync } = require('node:fs');
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { spawn } = require('node:child_process');
@@ -10,9 +10,29 @@ const { cacheFolder } = require('../dist/storage/folders');
 const { fetchServerBinary, pickPort, startEmbeddedServer } = require('../dist/workers/server');
 
 /** Starts it all, runs `work({ client, version })`, and takes it down. `tuned: false` is a dev server as it comes. */
-async function withStack({ agents, tuned = true, onDisk = true }, work) {
+function withStack({ agents, tuned = true, onDisk = true }, work) {
+  return withServer({ tuned, onDisk }, async ({ address, temporal, folder }) => {
+    const connection = await NativeConnection.connect({ address });
+    try {
+      const artifacts = new FileArtifactStore(join(folder, 'artifacts'));
+      const worker = await CadreWorker.create({ connection, agents, artifacts });
+      const { serverVersion } = await temporal.workflowService.getSystemInfo({});
+      const client = new CadreClient(temporal, { artifacts });
+      return await worker.runUntil(() => work({ client, version: serverVersion }));
+    } finally {
+      await connection.close();
+    }
+  });
+}
+
+/**
+ * Starts a server, runs `work({ address, temporal, folder })`, and takes it down; `temporal` is a client of Temporal's,
+ * `folder` goes with the server. With `metricsPort` it serves its metrics there, else on a port that it does not tell.
+ */
+async function withServer({ tuned = true, onDisk = true, metricsPort }, work) {
   const folder = mkdtempSync(join(tmpdir(), 'cadre-bench-'));
-  const binary = await fetchServerBinary({ cacheFolder: cacheFolder(), say: (line) => console.error(line) });
+  const cli = await fetchServerBinary({ cacheFolder: cacheFolder(), say: (line) => console.error(line) });
+  const binary = metricsPort === undefined ? cli : withMetrics(cli, metricsPort, folder);
   const port = await pickPort([]);
   const databaseFile = onDisk ? { databaseFile: join(folder, 'temporal.db') } : {};
   const logFile = join(folder, 'server.log');
@@ -21,19 +41,20 @@ async function withStack({ agents, tuned = true, onDisk = true }, work) {
     : startAsItComes(binary, port, databaseFile.databaseFile);
   const address = `127.0.0.1:${port}`;
   const temporal = await connect({ address, namespace: 'default', configured: true }, 20_000);
-  const connection = await NativeConnection.connect({ address });
   try {
-    const artifacts = new FileArtifactStore(join(folder, 'artifacts'));
-    const worker = await CadreWorker.create({ connection, agents, artifacts });
-    const { serverVersion } = await temporal.workflowService.getSystemInfo({});
-    const client = new CadreClient(temporal, { artifacts });
-    return await worker.runUntil(() => work({ client, version: serverVersion }));
+    return await work({ address, temporal, folder });
   } finally {
-    await connection.close();
     await temporal.connection.close();
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A command like `binary` whose server serves its metrics on `port`, which is none of our settings. */
+function withMetrics(binary, port, folder) {
+  const command = join(folder, 'temporal');
+  writeFileSync(command, `#!/bin/sh\nexec "${binary}" "$@" --metrics-port=${port}\n`, { mode: 0o755 });
+  return command;
 }
 
 function startAsItComes(binary, port, databaseFile) {
@@ -52,4 +73,4 @@ function startAsItComes(binary, port, databaseFile) {
   return { stop: () => (child.kill('SIGTERM'), ended) };
 }
 
-module.exports = { withStack };
+module.exports = { withServer, withStack };

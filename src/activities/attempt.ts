@@ -33,13 +33,15 @@ export interface AttemptStart {
   readonly goal: string;
   readonly instruction: string;
   readonly handedBack?: HandedBack | undefined;
+  /** Aborts the agent's signal, beside what aborts the activity's. */
+  readonly signal?: AbortSignal;
 }
 
 /** Starts to heartbeat for the activity of `activity`, until stopped. */
 export function startAttempt(
   activity: Context,
   envelope: Envelope,
-  { goal, instruction, handedBack }: AttemptStart,
+  { goal, instruction, handedBack, signal }: AttemptStart,
   artifacts: ArtifactStore,
 ): Attempt {
   const { info, cancellationSignal, log } = activity;
@@ -61,7 +63,7 @@ export function startAttempt(
     instruction,
     step: envelope.step,
     task: info.workflowExecution?.workflowId ?? '',
-    signal: cancellationSignal,
+    signal: signal === undefined ? cancellationSignal : AbortSignal.any([cancellationSignal, signal]),
     idempotencyKey: idempotencyKey(envelope),
     term: envelope.term,
     attempt,

@@ -14,7 +14,7 @@ import type { ArtifactStore } from '../storage/artifact-store';
 import { ROLES, type Role } from '../core/roles';
 import { PREBUILT_BUNDLE, workerIdentity } from './build-id';
 import { Candidate } from './leadership/candidate';
-import { createLeaderWorker } from './leadership/leader-worker';
+import { LeaderWorker } from './leadership/leader-worker';
 import { queueStatus } from './queue-status';
 
 export interface CadreWorkerOptions {
@@ -72,7 +72,7 @@ export class CadreWorker {
     const servers: Server[] = serverOptions({ ...options, cadre, roles, identity });
     const members: Member[] = [];
     for (const server of servers) members.push(stoppable(await Worker.create(server)));
-    if (roles.includes('leader')) members.unshift(await leadership({ ...options, cadre, identity }));
+    if (roles.includes('leader')) members.unshift(...(await leadership({ ...options, cadre, identity })));
     return new CadreWorker(
       members,
       servers.map(({ taskQueue: queue }) => queue),
@@ -116,11 +116,11 @@ function stoppable(worker: Worker): Member {
 type Settled = CadreWorkerOptions & { readonly cadre: string; readonly identity: string };
 type Server = WorkerOptions & { readonly taskQueue: string };
 
-/** The candidacy, or the worker of an appointed leader. */
-async function leadership(options: Settled): Promise<Member> {
+/** The leader's worker, and the candidacy for it or an appointment to it. */
+async function leadership(options: Settled): Promise<Member[]> {
   const { connection, namespace = 'default', cadre, identity, agents, artifacts, term } = options;
   const client = new Client({ connection, namespace });
-  const leader = {
+  const worker = await LeaderWorker.create({
     connection,
     namespace,
     cadre,
@@ -129,9 +129,12 @@ async function leadership(options: Settled): Promise<Member> {
     artifacts,
     queueStatus: queueStatus(client),
     concurrency: options.concurrency ?? CONCURRENCY,
-  };
-  if (term === undefined) return new Candidate({ ...leader, client });
-  return stoppable(await createLeaderWorker(leader, { term, held: () => true }));
+  });
+  if (term === undefined) {
+    return [new Candidate({ connection, client, namespace, cadre, identity, seat: worker }), worker];
+  }
+  worker.lead({ term, held: () => true, over: new AbortController().signal });
+  return [worker];
 }
 
 const CONCURRENCY = 100;

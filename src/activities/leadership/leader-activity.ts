@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { Decision } from '../../core/decision';
 import type { Envelope } from '../../core/envelope';
+import { crossingFailure } from '../../core/failure-info';
 import { CadreError } from '../../core/failures';
 import { INLINE_MAXIMUM_BYTES, type Stored } from '../../core/stored';
 import type { ArtifactStore } from '../../storage/artifact-store';
@@ -15,9 +16,13 @@ export interface LeaderTerm {
   readonly term: number;
   /** False once the lease was not renewed in time, whatever the server says. */
   readonly held: () => boolean;
+  /** Aborts when the term is over. */
+  readonly over: AbortSignal;
 }
 
-export interface LeaderDependencies extends LeaderTerm {
+export interface LeaderDependencies {
+  /** The term that is led in; undefined while none is. */
+  readonly term: () => LeaderTerm | undefined;
   readonly cadre: string;
   readonly agents: ReadonlyMap<string, AnyAgent>;
   readonly artifacts: ArtifactStore;
@@ -38,7 +43,7 @@ export interface LeaderDesk {
 type InTerm<Body> = Body & { readonly term: number; readonly decisions?: Stored<readonly Decision[]> };
 
 /**
- * Makes an activity of `work`. It is given up at once when the leader hands over, whether or not an agent listens: the
+ * Makes an activity of `work`. It is given up at once when the term is over, whether or not an agent listens: the
  * next leader does it anew, and what a leader decides has no effect before it is recorded.
  */
 export function leaderActivity<Request extends { readonly goal: string }, Body>(
@@ -46,37 +51,52 @@ export function leaderActivity<Request extends { readonly goal: string }, Body>(
   instruction: string,
   work: (request: Request, desk: LeaderDesk) => Promise<Body>,
 ): LeaderActivity<Request, InTerm<Body>> {
-  const { term, agents, artifacts } = dependencies;
+  const { agents, artifacts } = dependencies;
   return async (envelope, request) => {
     const activity = Context.current();
-    const { goal } = request;
-    const own: Envelope = { ...envelope, term };
-    const attempt = startAttempt(activity, own, { goal, instruction }, artifacts);
+    const lead = dependencies.term();
+    if (lead === undefined || lead.term < envelope.term) throw handedBack();
+    const { term, over } = lead;
+    const start = { goal: request.goal, instruction, signal: over };
+    const attempt = startAttempt(activity, { ...envelope, term }, start, artifacts);
     try {
-      requireHeld(dependencies, envelope);
-      const body = await orHandOver(activity, work(request, deskOf(agents, attempt)));
-      requireHeld(dependencies, envelope);
+      const body = await beforeEnd(
+        [activity.cancellationSignal, over],
+        work(request, deskOf(agents, attempt)),
+      );
       const { decisions } = attempt;
-      if (decisions.length === 0) return { ...body, term };
-      return { ...body, term, decisions: await store(artifacts, decisions, INLINE_MAXIMUM_BYTES) };
+      const outcome =
+        decisions.length === 0
+          ? { ...body, term }
+          : { ...body, term, decisions: await store(artifacts, decisions, INLINE_MAXIMUM_BYTES) };
+      // A leader that was paused past its lease must not decide.
+      if (!lead.held()) throw handedBack();
+      return outcome;
     } catch (error) {
-      throw attempt.failure(error);
+      throw over.aborted ? handedBack() : attempt.failure(error);
     } finally {
       attempt.stop();
     }
   };
 }
 
-/** A leader that was paused past its lease, or replaced, must not decide. */
-function requireHeld({ term, held }: LeaderTerm, envelope: Envelope): void {
-  if (held() && envelope.term <= term) return;
-  throw new CadreError('HandedBack', `Term ${term} is over`, { details: { attemptsUsed: 0 } });
+function handedBack(): unknown {
+  return crossingFailure(
+    new CadreError('HandedBack', 'This worker does not lead any more', { details: { attemptsUsed: 0 } }),
+  );
 }
 
-/** `work`'s result, unless the activity is cancelled before. */
-async function orHandOver<Body>({ cancelled }: Context, work: Promise<Body>): Promise<Body> {
+/** `work`'s result, unless one of `signals` aborts before. */
+async function beforeEnd<Body>(signals: readonly AbortSignal[], work: Promise<Body>): Promise<Body> {
   work.catch(() => undefined);
-  return Promise.race([work, cancelled]);
+  const signal = AbortSignal.any([...signals]);
+  const ended = new AbortController();
+  const end = new Promise<never>((_resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true, signal: ended.signal });
+  });
+  return Promise.race([work, end]).finally(() => ended.abort());
 }
 
 function deskOf(agents: ReadonlyMap<string, AnyAgent>, attempt: Attempt): LeaderDesk {

@@ -3,32 +3,34 @@
  * by handing out the activity `lead`.
  *
  * 1. It polls the candidates' queue with one slot: while it leads, or is frozen as the leader, no term comes here.
- * 2. It polls the leader's queue only while it holds its lease, and has stopped doing so before it gives the term back.
+ * 2. It asks for the leader's work only while it holds its lease, and has stopped asking before it gives the term back.
  * 3. After a term it stands aside for a while, so that it does not win its own resignation.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context, heartbeat } from '@temporalio/activity';
 import { type Client, isGrpcServiceError } from '@temporalio/client';
-import { Worker } from '@temporalio/worker';
+import { type NativeConnection, Worker } from '@temporalio/worker';
 import { LEASE_DURATION, LEASE_RENEWAL_INTERVAL } from '../../core/election';
 import type { Envelope } from '../../core/envelope';
 import { ANNOUNCE_SIGNAL, LEAD_ACTIVITY, candidatesQueue, electionId } from '../../core/names';
 import { ensureElection } from './ensure-election';
-import { type LeaderWorkerOptions, createLeaderWorker } from './leader-worker';
+import type { LeaderSeat } from './leader-worker';
 import { Lease, type Renewal } from './lease';
 
-export interface CandidateOptions extends LeaderWorkerOptions {
+export interface CandidateOptions {
+  readonly connection: NativeConnection;
   readonly client: Client;
-  /** Makes the worker of a term; for tests. */
-  readonly createLeaderWorker?: typeof createLeaderWorker;
+  readonly namespace: string;
+  readonly cadre: string;
+  readonly identity: string;
+  /** Where it sits while it leads. */
+  readonly seat: LeaderSeat;
 }
 
 /** How long, in ms, one that led stands aside. */
 const STAND_ASIDE = 1000;
 /** How often, in ms, a candidate looks whether the election still runs. */
 const LOOK_INTERVAL = 10_000;
-/** A term whose worker does not run within so many ms is given back. */
-const TAKE_OVER_TIME_LIMIT = 5000;
 const GRPC_NOT_FOUND = 5;
 
 export class Candidate {
@@ -106,17 +108,15 @@ export class Candidate {
   }
 
   private async leadWhile(lease: Lease, term: number): Promise<'handOver' | 'lost' | 'stopped'> {
-    const create = this.options.createLeaderWorker ?? createLeaderWorker;
-    const worker = await withinTimeLimit(create(this.options, { term, held: () => lease.held() }));
-    const running = worker.run();
+    const { seat } = this.options;
     const over = new AbortController();
     try {
+      seat.lead({ term, held: () => lease.held(), over: over.signal });
       void this.announce(lease, term);
-      return await Promise.race([lease.ended, this.stopped(over.signal), brokenDown(running)]);
+      return await Promise.race([lease.ended, this.stopped(over.signal)]);
     } finally {
+      seat.leave();
       over.abort();
-      if (worker.getState() === 'RUNNING') worker.shutdown();
-      await running.catch(() => undefined);
     }
   }
 
@@ -172,27 +172,4 @@ export class Candidate {
     const { client, cadre } = this.options;
     await ensureElection(client, cadre).catch(() => false);
   }
-}
-
-/** Rejects where the worker takes too long to make; one that comes late is closed. */
-async function withinTimeLimit(creating: Promise<Worker>): Promise<Worker> {
-  const over = new AbortController();
-  const late = delay(TAKE_OVER_TIME_LIMIT, 'late' as const, { signal: over.signal });
-  const first = await Promise.race([creating, late]).finally(() => over.abort());
-  if (first !== 'late') return first;
-  void creating.then(close, () => undefined);
-  throw new Error(`The leader's worker did not start within ${TAKE_OVER_TIME_LIMIT} ms`);
-}
-
-/** The SDK closes a worker only by running it. */
-async function close(worker: Worker): Promise<void> {
-  const running = worker.run();
-  worker.shutdown();
-  await running;
-}
-
-/** Rejects where a worker breaks down, or stops by itself. */
-async function brokenDown(running: Promise<void>): Promise<never> {
-  await running;
-  throw new Error("The leader's worker stopped by itself");
 }

@@ -1,10 +1,11 @@
-import { type NativeConnection, Worker } from '@temporalio/worker';
-import { createLeaderActivities, type LeaderTerm } from '../../activities/leadership';
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { type LeaderTerm, createLeaderActivities } from '../../activities/leadership';
 import type { QueueStatus } from '../../activities/leadership/roster';
 import type { AnyAgent } from '../../activities/define-agent';
 import { LEASE_RENEWAL_INTERVAL } from '../../core/election';
 import { leaderQueue } from '../../core/names';
 import type { ArtifactStore } from '../../storage/artifact-store';
+import { GatedSlots } from './gated-slots';
 
 export interface LeaderWorkerOptions {
   readonly connection: NativeConnection;
@@ -14,23 +15,75 @@ export interface LeaderWorkerOptions {
   readonly agents: readonly AnyAgent[];
   readonly artifacts: ArtifactStore;
   readonly queueStatus: QueueStatus;
+  /** How much of the leader's work at once. */
   readonly concurrency: number;
 }
 
-/** The worker that does the leader's work, for as long as the term is held. */
-export function createLeaderWorker(options: LeaderWorkerOptions, term: LeaderTerm): Promise<Worker> {
-  const { connection, namespace, cadre, identity, agents, artifacts, queueStatus } = options;
-  return Worker.create({
-    connection,
-    namespace,
-    identity,
-    taskQueue: leaderQueue(cadre),
-    activities: createLeaderActivities({ ...term, cadre, agents, artifacts, queueStatus }),
-    maxConcurrentActivityTaskExecutions: options.concurrency,
-    // A frozen leader's polls go on swallowing work until their tasks time out: one outstanding poll loses one task.
-    activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
-    maxHeartbeatThrottleInterval: LEASE_RENEWAL_INTERVAL,
-    // Handing over is not to wait for a plan: the next leader makes it.
-    shutdownGraceTime: 0,
-  });
+/** Where a leader sits: it asks for the leader's work from {@link lead} until {@link leave}. */
+export interface LeaderSeat {
+  lead(term: LeaderTerm): void;
+  leave(): void;
+}
+
+/**
+ * The worker that does the leader's work. What its last poll brings after it left, within the minute that a poll may
+ * last, it hands back at once.
+ */
+export class LeaderWorker implements LeaderSeat {
+  private term: LeaderTerm | undefined;
+  private readonly slots: GatedSlots;
+  private worker: Worker | undefined;
+
+  private constructor(private readonly options: LeaderWorkerOptions) {
+    this.slots = new GatedSlots(options.concurrency);
+  }
+
+  /** Throws ConfigInvalid where two agents share a name, or what Temporal throws. */
+  static async create(options: LeaderWorkerOptions): Promise<LeaderWorker> {
+    const leader = new LeaderWorker(options);
+    leader.worker = await Worker.create(leader.workerOptions());
+    return leader;
+  }
+
+  lead(term: LeaderTerm): void {
+    this.term = term;
+    this.slots.open();
+  }
+
+  leave(): void {
+    this.slots.close();
+    this.term = undefined;
+  }
+
+  async run(): Promise<void> {
+    await this.worker?.run();
+  }
+
+  shutdown(): void {
+    this.slots.close();
+    if (this.worker?.getState() === 'RUNNING') this.worker.shutdown();
+  }
+
+  private workerOptions(): WorkerOptions {
+    const { connection, namespace, cadre, identity, agents, artifacts, queueStatus } = this.options;
+    const unused = { type: 'fixed-size', numSlots: 1 } as const;
+    return {
+      connection,
+      namespace,
+      identity,
+      taskQueue: leaderQueue(cadre),
+      activities: createLeaderActivities({ cadre, agents, artifacts, queueStatus, term: () => this.term }),
+      tuner: {
+        activityTaskSlotSupplier: this.slots,
+        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },
+        localActivityTaskSlotSupplier: unused,
+        nexusTaskSlotSupplier: unused,
+      },
+      // A frozen leader's polls go on swallowing work until their tasks time out: one outstanding poll loses one task.
+      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
+      maxHeartbeatThrottleInterval: LEASE_RENEWAL_INTERVAL,
+      // Stopping is not to wait for a plan: the next leader makes it.
+      shutdownGraceTime: 0,
+    };
+  }
 }
