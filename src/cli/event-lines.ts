@@ -129,6 +129,8 @@ export class EventLines {
     if (type === 'stepStarted') return `${type} attempt ${event.attempt} on ${event.worker}`;
     if (type === 'decisionsRecorded') return `${type} ${describeDecisions(event.decisions)}`;
     if (type === 'taskFailed') return `${type} ${event.failure.type}: ${event.failure.message}`;
+    if (type === 'ballotRequested' || type === 'ballotWithdrawn') return `${type} of ${event.agent}`;
+    if (type === 'aggregated') return `${type} by ${event.by} (term ${event.term})`;
     const brief = this.brief(event);
     return brief === undefined ? type : `${type} ${brief}`;
   }
