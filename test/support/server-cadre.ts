@@ -6,7 +6,7 @@ import type { AnyAgent } from '../../src/activities/define-agent';
 import { CadreClient } from '../../src/client/cadre-client';
 import { connect } from '../../src/client/connection';
 import { FileArtifactStore } from '../../src/storage/artifact-store';
-import { CadreWorker } from '../../src/workers/cadre-worker';
+import { CadreWorker, type CadreWorkerOptions } from '../../src/workers/cadre-worker';
 import { installRuntime } from '../../src/workers/runtime';
 import { type DevServer, startDevServer } from './dev-server';
 
@@ -14,13 +14,19 @@ import { type DevServer, startDevServer } from './dev-server';
 export interface ServerCadre {
   readonly server: DevServer;
   readonly client: CadreClient;
+  /** For workers of the test's own. */
+  readonly connection: NativeConnection;
   readonly close: () => Promise<void>;
 }
 
 /** Starts a server with its database in memory, a worker with `agents`, and a client. */
 export async function startServerCadre(
   agents: readonly AnyAgent[],
-  options: Parameters<typeof startDevServer>[0] = {},
+  {
+    roles,
+    serve,
+    ...options
+  }: Parameters<typeof startDevServer>[0] & Pick<CadreWorkerOptions, 'roles' | 'serve'> = {},
 ): Promise<ServerCadre> {
   installRuntime('ERROR');
   const server = await startDevServer(options);
@@ -28,10 +34,18 @@ export async function startServerCadre(
   const artifacts = new FileArtifactStore(folder);
   const temporal = await connect({ address: server.address, namespace: server.namespace, configured: true });
   const connection = await NativeConnection.connect({ address: server.address });
-  const worker = await CadreWorker.create({ connection, agents, artifacts, shutdownGrace: 1000 });
+  const worker = await CadreWorker.create({
+    connection,
+    agents,
+    artifacts,
+    shutdownGrace: 1000,
+    ...(roles === undefined ? {} : { roles }),
+    ...(serve === undefined ? {} : { serve }),
+  });
   const running = worker.run();
   return {
     server,
+    connection,
     client: new CadreClient(temporal, { artifacts }),
     async close() {
       worker.shutdown();
