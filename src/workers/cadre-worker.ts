@@ -83,7 +83,14 @@ export class CadreWorker {
 
   /** Serves until {@link shutdown}, then resolves; rejects where a worker broke down. */
   async run(): Promise<void> {
-    await Promise.all(this.members.map((member) => member.run()));
+    const running = this.members.map((member) => member.run());
+    try {
+      await Promise.all(running);
+    } finally {
+      // Where one breaks down the others must not go on as if it were there.
+      this.shutdown();
+      await Promise.allSettled(running);
+    }
   }
 
   /** Serves while `work` runs, and returns what it returns. Rejects where a worker breaks down before. */

@@ -89,6 +89,8 @@ async function run(steps: readonly Step[], planned = false) {
   const result = await task.result().catch((error: unknown) => error);
   const events: LoggedTaskEvent[] = [];
   for await (const event of task.events()) events.push(event);
+  const told = await cadre.client.temporal.workflow.getHandle(task.id).query<{ state: unknown }>('state');
+  expect((await task.describe()).state).toEqual(told.state);
   return { result, events, task, of: typesOf(events) };
 }
 

@@ -4,9 +4,10 @@ import fc from 'fast-check';
 import { readFacts } from '../../src/client/history-reader';
 import type { TaskHandle } from '../../src/client/task-handle';
 import type { HistoryFact } from '../../src/core/history-facts';
-import type { Plan } from '../../src/core/plan';
+import type { Plan, Step } from '../../src/core/plan';
 import type { TaskState } from '../../src/core/task-events';
 import { TaskProjection } from '../../src/core/task-projection';
+import { QUORUMS, type Vote } from '../../src/core/vote';
 import { agent, step } from '../support/agents';
 import { type ServerCadre, startServerCadre } from '../support/server-cadre';
 
@@ -39,15 +40,34 @@ beforeAll(async () => {
     agent('broken', () => {
       throw ApplicationFailure.nonRetryable('for good', 'Broken');
     }),
+    // What fails here goes to `mender`.
+    agent(
+      'clumsy',
+      () => {
+        throw ApplicationFailure.nonRetryable('cannot', 'Broken');
+      },
+      { skills: ['mend'] },
+    ),
+    agent('mender', () => 'mended', { skills: ['mend'] }),
   ]);
 }, 60_000);
 
 afterAll(() => cadre.close());
 
+const anyVote = fc.record({
+  agents: fc.array(fc.constantFrom('quick', 'mender', 'mender', 'pause', 'broken', 'flaky'), {
+    minLength: 2,
+    maxLength: 4,
+  }),
+  quorum: fc.constantFrom(...QUORUMS),
+  timeLimit: fc.integer({ min: 10, max: 120 }),
+});
+
 const anyTask = fc.record({
   steps: fc.array(
     fc.record({
-      agent: fc.constantFrom('quick', 'quick', 'pause', 'pause', 'flaky', 'broken'),
+      agent: fc.constantFrom('quick', 'quick', 'pause', 'pause', 'flaky', 'broken', 'clumsy', 'clumsy'),
+      vote: fc.option(anyVote, { nil: undefined, freq: 2 }),
       needs: fc.array(fc.nat({ max: 100 }), { maxLength: 3 }),
     }),
     { minLength: 1, maxLength: 8 },
@@ -63,24 +83,41 @@ test('at every workflow-task boundary the state is the fold of the projected eve
       const reports = await watch(task, cancelAfter);
       const facts: HistoryFact[] = [];
       for await (const fact of readFacts(cadre.client.temporal, task.id)) facts.push(fact);
+      const commands = await commandsOf(task);
       for (const { historyLength, state } of reports) {
-        expect(foldAtBoundary(facts, historyLength)).toEqual(state);
+        expect(foldAtBoundary(facts, commands, historyLength)).toEqual(state);
         compared += 1;
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 40 },
   );
   expect(compared).toBeGreaterThan(50);
 }, 180_000);
 
-function planOf(steps: readonly { agent: string; needs: readonly number[] }[]): Plan {
+function planOf(steps: readonly { agent: string; vote?: Vote | undefined; needs: readonly number[] }[]): Plan {
   return {
-    steps: steps.map(({ agent: name, needs }, index) =>
-      step(`s${index}`, name, {
-        needs: index === 0 ? [] : [...new Set(needs.map((need) => `s${need % index}`))],
-      }),
-    ),
+    steps: steps.map(({ agent: name, vote, needs: all }, index): Step => {
+      const needs = index === 0 ? [] : [...new Set(all.map((need) => `s${need % index}`))];
+      const id = `s${index}`;
+      return vote === undefined
+        ? step(id, name, { needs })
+        : { id, vote, instruction: `vote on ${id}`, needs };
+    }),
   };
+}
+
+/** By id of an event that a workflow task commanded: the id of the event of that task's completion. */
+async function commandsOf(task: TaskHandle): Promise<ReadonlyMap<number, number>> {
+  const { events = [] } = await cadre.client.temporal.workflow.getHandle(task.id).fetchHistory();
+  const commands = new Map<number, number>();
+  for (const event of events ?? []) {
+    for (const attributes of Object.values(event as Record<string, unknown>)) {
+      const by = (attributes as { workflowTaskCompletedEventId?: unknown } | null)
+        ?.workflowTaskCompletedEventId;
+      if (by !== undefined && by !== null) commands.set(Number(event.eventId), Number(by));
+    }
+  }
+  return commands;
 }
 
 /** Asks the task for its state until it ends; cancels it on the way where the case says so. */
@@ -109,16 +146,15 @@ async function watch(task: TaskHandle, cancelAfter: number | undefined): Promise
  * A workflow task that began with `historyLength` events adds its completion, then what it commands; the state it
  * reports has both.
  */
-function foldAtBoundary(facts: readonly HistoryFact[], historyLength: number): TaskState {
+function foldAtBoundary(
+  facts: readonly HistoryFact[],
+  commands: ReadonlyMap<number, number>,
+  historyLength: number,
+): TaskState {
   const projection = new TaskProjection();
-  const commands = new Set(['activityScheduled', 'localActivityCompleted', 'localActivityFailed']);
-  const ends = new Set(['workflowCompleted', 'workflowFailed', 'workflowCancelled', 'continuedAsNew']);
-  let expected = historyLength + 2;
   for (const fact of facts) {
-    const commanded = fact.eventId === expected && (commands.has(fact.kind) || ends.has(fact.kind));
-    if (fact.eventId > historyLength && !commanded) break;
-    if (fact.eventId > historyLength) expected += 1;
-    projection.next(fact);
+    if (fact.eventId <= historyLength || commands.get(fact.eventId) === historyLength + 1)
+      projection.next(fact);
   }
   return projection.state;
 }

@@ -55,7 +55,7 @@ export function leaderActivity<Request extends { readonly goal: string }, Body>(
   return async (envelope, request) => {
     const activity = Context.current();
     const lead = dependencies.term();
-    if (lead === undefined || lead.term < envelope.term) throw handedBack();
+    if (lead === undefined || !lead.held() || lead.term < envelope.term) throw handedBack();
     const { term, over } = lead;
     const start = { goal: request.goal, instruction, signal: over };
     const attempt = startAttempt(activity, { ...envelope, term }, start, artifacts);

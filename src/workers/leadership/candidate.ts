@@ -97,7 +97,7 @@ export class Candidate {
     this.leading = true;
     try {
       await lease.begin();
-      const end = lease.held() ? await this.leadWhile(lease, term) : 'lost';
+      const end = await (lease.held() ? this.leadWhile(lease, term) : lease.end('lost'));
       if (end === 'lost') throw new Error(`The lease of term ${term} was lost`);
       log.debug('Handed over', { term, end });
     } finally {

@@ -22,9 +22,10 @@ export interface LeaseOptions {
 export class Lease {
   /** Resolves when the lease is over; never rejects. */
   readonly ended: Promise<LeaseEnd>;
+  /** Ends the lease `how`, unless it has ended already; returns how it ended. */
+  readonly end: (how: LeaseEnd) => Promise<LeaseEnd>;
   private readonly now: () => number;
   private timer: NodeJS.Timeout | undefined;
-  private end: (how: LeaseEnd) => void = () => undefined;
   /** When the last renewal that was answered was sent. */
   private renewedAt = Number.NEGATIVE_INFINITY;
   private over = false;
@@ -32,12 +33,13 @@ export class Lease {
 
   constructor(private readonly options: LeaseOptions) {
     this.now = options.now ?? (() => performance.now());
-    this.ended = new Promise((resolve) => {
-      this.end = (how) => {
-        this.release();
-        resolve(how);
-      };
-    });
+    let settle: (how: LeaseEnd) => void = () => undefined;
+    this.ended = new Promise((resolve) => (settle = resolve));
+    this.end = (how) => {
+      this.release();
+      settle(how);
+      return this.ended;
+    };
   }
 
   /**
@@ -64,7 +66,7 @@ export class Lease {
   private async renew(): Promise<void> {
     if (this.over) return;
     if (!this.held()) {
-      this.end('lost');
+      void this.end('lost');
       return;
     }
     if (this.renewing) return;
@@ -78,7 +80,7 @@ export class Lease {
     try {
       const renewal = await this.options.renew(timeout);
       if (renewal === 'held') this.renewedAt = sentAt;
-      else this.end(renewal === 'gone' ? 'lost' : 'handOver');
+      else void this.end(renewal === 'gone' ? 'lost' : 'handOver');
     } catch {
       // The next renewal tries again, while the lease lasts.
     }
