@@ -63,7 +63,15 @@ test('a task waits for a leader, says so, and goes on when one comes', async () 
   const file = team.plan('waits.json', [step('a', 'echo', { input: 1 })]);
   const run = cli.start(['run', 'a goal', '--id', 'waits', '--plan', file]);
   await run.says(/Nobody stands for leader of cadre/);
-  await until(async () => (await client.task('waits').pending()).length === 1);
+  await until(
+    async () =>
+      (
+        await client
+          .task('waits')
+          .pending()
+          .catch(() => [])
+      ).length === 1,
+  );
   expect(await client.task('waits').pending()).toMatchObject([{ step: 'plan', kind: 'scheduled' }]);
   const shown = await cli.run(['show', 'waits']);
   sane(shown);
