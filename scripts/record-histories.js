@@ -29,6 +29,17 @@ async function main() {
     ['the leader hands over', ApplicationFailure.nonRetryable('stopping', 'HandedBack')],
     ['the planner fails once', new Error('not yet')],
   ]);
+  const undoing = (compensate) => {
+    const { resolvedPolicy } = defineAgent({
+      name: 'undoing',
+      description: 'undoing',
+      input: z.unknown(),
+      output: z.unknown(),
+      act: () => undefined,
+      compensate,
+    });
+    return { compensate, resolvedPolicy };
+  };
   const agents = [
     ...embeddedAgents.filter(({ name }) => name !== 'planner'),
     {
@@ -45,6 +56,13 @@ async function main() {
     agent('unskilled', () => Promise.reject(ApplicationFailure.nonRetryable('cannot', 'Broken')), {}, [
       'count',
     ]),
+    { ...agent('undoable', () => 'done'), ...undoing(() => undefined) },
+    {
+      ...agent('stuck', () => 'done'),
+      ...undoing(() => {
+        throw ApplicationFailure.nonRetryable('cannot', 'Broken');
+      }),
+    },
     agent('skilled', () => 7, {}, ['count']),
     agent('echo', (input) => input),
     agent(
@@ -111,6 +129,16 @@ async function main() {
     'vote-quorum': { goal: 'vote', plan: { steps: [vote('a', ['yes', 'slow', 'yes'])] } },
     'vote-tie': { goal: 'tie', plan: { steps: [vote('a', ['yes', 'no'])] } },
     'vote-time-limit': { goal: 'wait', plan: { steps: [vote('a', ['yes', 'slow'], { timeLimit: 200 })] } },
+    compensated: {
+      goal: 'undo',
+      plan: {
+        steps: [
+          step('a', 'undoable'),
+          step('b', 'stuck', { needs: ['a'] }),
+          step('c', 'broken', { needs: ['b'] }),
+        ],
+      },
+    },
     'continued-as-new': {
       goal: 'count',
       plan: {
@@ -160,6 +188,14 @@ async function record(client, temporal, shape, input) {
     while ((await task.describe()).pending.every(({ kind }) => kind !== 'started'))
       await new Promise((resolve) => setTimeout(resolve, 50));
     await task.cancel();
+  }
+  if (shape === 'compensated') {
+    while ((await task.describe()).state.phase.kind !== 'needsAttention')
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    await task.resolve('b', 'retry');
+    while ((await task.describe()).state.phase.kind !== 'needsAttention')
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    await task.resolve('b', 'skip', 'undone by hand');
   }
   await task.result().catch(() => undefined);
   const runs = new Set();

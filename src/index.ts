@@ -4,6 +4,8 @@ export {
   type AgentDefinition,
   type AgentPolicy,
   type AnyAgent,
+  type CompensationPolicy,
+  type Undo,
   defineAgent,
 } from './activities/define-agent';
 export type { AgentContext, AgentLog } from './activities/agent-context';

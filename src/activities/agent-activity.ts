@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { Envelope } from '../core/envelope';
 import { fillInput } from '../core/plan';
-import type { ActOutcome, ActRequest } from '../core/task-activities';
+import type { ActOutcome, ActRequest, CompensateRequest } from '../core/task-activities';
 import { ballotOf } from '../core/vote';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { type Attempt, startAttempt } from './attempt';
@@ -43,7 +43,35 @@ export async function runAgent(agent: AnyAgent, input: unknown, attempt: Attempt
   return validate(agent.output, output, 'AgentOutputInvalid', `The output of agent "${agent.name}"`);
 }
 
-async function inputOf(request: ActRequest, artifacts: ArtifactStore): Promise<unknown> {
+/** The activity that undoes what an agent did. */
+export type CompensateActivity = (envelope: Envelope, request: CompensateRequest) => Promise<void>;
+
+/** Makes the activity that undoes what `agent` did. */
+export function compensateActivity(agent: AnyAgent, artifacts: ArtifactStore): CompensateActivity {
+  return async (envelope, request) => {
+    const attempt = startAttempt(Context.current(), envelope, request, artifacts);
+    const { outcome, output, reason } = request;
+    try {
+      const input = await validate(
+        agent.input,
+        await inputOf(request, artifacts),
+        'AgentInputInvalid',
+        `The input of agent "${agent.name}"`,
+      );
+      const done = output === undefined ? {} : { output: await load(artifacts, output) };
+      await agent.compensate?.({ input, outcome, ...done, reason }, attempt.context);
+    } catch (error) {
+      throw attempt.failure(error);
+    } finally {
+      attempt.stop();
+    }
+  };
+}
+
+async function inputOf(
+  request: Pick<ActRequest, 'goal' | 'instruction' | 'input' | 'outputs'>,
+  artifacts: ArtifactStore,
+): Promise<unknown> {
   const { goal, instruction, input } = request;
   const entries = Object.entries(request.outputs).map(
     async ([step, stored]) => [step, await load(artifacts, stored)] as const,

@@ -2,7 +2,13 @@ import { Context } from '@temporalio/activity';
 import { crossingFailure } from '../core/failure-info';
 import { CadreError } from '../core/failures';
 import type { ArtifactStore } from '../storage/artifact-store';
-import { type AgentActivity, agentActivity } from './agent-activity';
+import { compensateActivity as compensateActivityName } from '../core/names';
+import {
+  type AgentActivity,
+  type CompensateActivity,
+  agentActivity,
+  compensateActivity,
+} from './agent-activity';
 import { agentsByName } from './agents-by-name';
 import type { AnyAgent } from './define-agent';
 
@@ -12,9 +18,17 @@ export interface ActivityDependencies {
 }
 
 /** Every activity of a cadre's agents, by name. Throws ConfigInvalid where two agents share a name. */
-export function createActivities({ agents, artifacts }: ActivityDependencies): Record<string, AgentActivity> {
-  const activities: Record<string, AgentActivity> = { default: refuseUnknown };
-  for (const [name, agent] of agentsByName(agents)) activities[name] = agentActivity(agent, artifacts);
+export function createActivities({
+  agents,
+  artifacts,
+}: ActivityDependencies): Record<string, AgentActivity | CompensateActivity> {
+  const activities: Record<string, AgentActivity | CompensateActivity> = { default: refuseUnknown };
+  for (const [name, agent] of agentsByName(agents)) {
+    activities[name] = agentActivity(agent, artifacts);
+    if (agent.compensate !== undefined) {
+      activities[compensateActivityName(name)] = compensateActivity(agent, artifacts);
+    }
+  }
   return activities;
 }
 

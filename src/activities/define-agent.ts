@@ -1,9 +1,10 @@
 import { msToNumber } from '@temporalio/common/lib/time';
 import type { Duration } from '@temporalio/common';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { CadreError } from '../core/failures';
+import { CadreError, type FailureInfo } from '../core/failures';
 import { MAIN, RESERVED_ACTIVITIES, validName } from '../core/names';
-import type { ResolvedPolicy } from '../core/policy';
+import type { ResolvedCompensation, ResolvedPolicy } from '../core/policy';
+import type { StepOutcome } from '../core/saga';
 import type { AgentContext } from './agent-context';
 
 /**
@@ -63,7 +64,30 @@ export interface AgentDefinition<Input, Output> {
    * throw `ApplicationFailure.nonRetryable(...)` for what no retry can mend.
    */
   act(input: Input, context: AgentContext): Promise<Output> | Output;
+  /**
+   * Undoes what `act` did, when the task fails or is cancelled. Must accept that there is nothing to undo, since an
+   * action whose end nobody saw may not have happened, and may run more than once. `context.idempotencyKey` is one of
+   * its own.
+   */
+  compensate?(undo: Undo<Input, Output>, context: AgentContext): Promise<void> | void;
+  /** How Temporal runs `compensate`. Default: the time limits of `policy`, and 10 attempts. */
+  compensation?: CompensationPolicy;
 }
+
+/** What {@link AgentDefinition.compensate} gets. */
+export interface Undo<Input, Output> {
+  /** What `act` got. */
+  readonly input: Input;
+  /** `unknown`: `act` failed, timed out or was cut off, and may have had its effect. */
+  readonly outcome: StepOutcome;
+  /** What `act` put out; present where the outcome is `completed`. */
+  readonly output?: Output;
+  /** Why it is undone. */
+  readonly reason: FailureInfo;
+}
+
+/** How Temporal runs an agent's `compensate`. All fields are optional; ranges are those of {@link AgentPolicy}. */
+export type CompensationPolicy = Pick<AgentPolicy, 'startToClose' | 'heartbeatTimeout' | 'retry'>;
 
 /** An agent whose definition was checked. */
 export interface Agent<Input = unknown, Output = unknown> extends AgentDefinition<Input, Output> {
@@ -110,10 +134,50 @@ export function defineAgent<Input, Output>(definition: AgentDefinition<Input, Ou
   if (typeof definition.act !== 'function') {
     throw new CadreError('ConfigInvalid', `Expected \`act\` of agent "${definition.name}" to be a function`);
   }
+  const resolvedPolicy = resolvePolicy(definition);
+  const compensation = resolveCompensation(definition);
   return {
     ...definition,
     skills: definition.skills ?? [],
-    resolvedPolicy: resolvePolicy(definition),
+    resolvedPolicy: compensation === undefined ? resolvedPolicy : { ...resolvedPolicy, compensation },
+  };
+}
+
+const COMPENSATION_ATTEMPTS = 10;
+
+function resolveCompensation({
+  name,
+  policy = {},
+  compensate,
+  compensation,
+}: Pick<AgentDefinition<never, never>, 'name' | 'policy' | 'compensate' | 'compensation'>):
+  | ResolvedCompensation
+  | undefined {
+  if (compensate === undefined) {
+    if (compensation === undefined) return undefined;
+    throw new CadreError(
+      'ConfigInvalid',
+      `Expected \`compensation\` of agent "${name}" only beside \`compensate\``,
+    );
+  }
+  if (typeof compensate !== 'function') {
+    throw new CadreError('ConfigInvalid', `Expected \`compensate\` of agent "${name}" to be a function`);
+  }
+  refuseUnknown(name, 'compensation', compensation ?? {}, COMPENSATION_FIELDS);
+  const { startToClose, heartbeatTimeout } = { ...policy, ...compensation };
+  const retry = { maximumAttempts: COMPENSATION_ATTEMPTS, ...compensation?.retry };
+  const resolved = resolvePolicy({
+    name,
+    policy: {
+      ...(startToClose === undefined ? {} : { startToClose }),
+      ...(heartbeatTimeout === undefined ? {} : { heartbeatTimeout }),
+      retry,
+    },
+  });
+  return {
+    startToClose: resolved.startToClose,
+    heartbeatTimeout: resolved.heartbeatTimeout,
+    retry: resolved.retry,
   };
 }
 
@@ -185,6 +249,11 @@ const POLICY_FIELDS = [
   'retry',
   'local',
 ] satisfies (keyof AgentPolicy)[];
+const COMPENSATION_FIELDS = [
+  'startToClose',
+  'heartbeatTimeout',
+  'retry',
+] satisfies (keyof CompensationPolicy)[];
 const RETRY_FIELDS = [
   'maximumAttempts',
   'initialInterval',

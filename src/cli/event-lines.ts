@@ -99,6 +99,14 @@ export class EventLines {
         return 'cancelled';
       case 'stepHandedBack':
         return 'handed back by a worker that stops; goes on at another';
+      case 'compensationScheduled':
+        return event.outcome === 'completed' ? 'is undone' : 'is undone, whether or not it happened';
+      case 'compensated':
+        return 'undone';
+      case 'compensationFailed':
+        return this.output.paint('red', `cannot be undone: ${event.failure.message}; needs attention`);
+      case 'compensationResolved':
+        return `${event.how}${event.note === '' ? '' : `: ${oneLine(event.note, LINE_MAXIMUM_LENGTH)}`}`;
       case 'cancelRequested':
         return 'cancel requested';
       case 'continuedAsNew':

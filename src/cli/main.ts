@@ -10,6 +10,7 @@ import { doctorCommand } from './commands/doctor';
 import { leaderCommand } from './commands/leader';
 import { listCommand } from './commands/list';
 import { runCommand } from './commands/run';
+import { sagaCommand } from './commands/saga';
 import { serverCommand } from './commands/server';
 import { showCommand } from './commands/show';
 import { workerCommand } from './commands/worker';
@@ -45,6 +46,7 @@ function makeProgram(): Command {
     listCommand,
     showCommand,
     cancelCommand,
+    sagaCommand,
     workerCommand,
     leaderCommand,
     serverCommand,

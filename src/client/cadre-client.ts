@@ -6,7 +6,15 @@ import {
 } from '@temporalio/client';
 import type { Announcement } from '../core/election';
 import { CadreError } from '../core/failures';
-import { DEFAULT_CADRE, TASK_WORKFLOW, newTaskId, taskQueue, validName, validTaskId } from '../core/names';
+import {
+  DEFAULT_CADRE,
+  NEEDS_ATTENTION,
+  TASK_WORKFLOW,
+  newTaskId,
+  taskQueue,
+  validName,
+  validTaskId,
+} from '../core/names';
 import { oneLine } from '../core/one-line';
 import { type TaskInput, parseTaskInput } from '../core/task-input';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
@@ -30,6 +38,8 @@ export interface TaskSummary {
   readonly runId: string;
   /** Empty for a task started without the client. */
   readonly goal: string;
+  /** The step that waits for a person, where one does. */
+  readonly needsAttention?: string;
   readonly status: 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timedOut';
   /** Milliseconds since 1970. */
   readonly startedAt: number;
@@ -118,17 +128,19 @@ export class CadreClient {
 
   /**
    * The cadre's tasks that the server still has: those that run, then the latest ended, at most `limit` (default 20).
-   * About a second behind.
+   * About a second behind. `needsAttention`: only those that wait for a person.
    */
-  async *list(options: { limit?: number } = {}): AsyncGenerator<TaskSummary> {
+  async *list(options: { limit?: number; needsAttention?: boolean } = {}): AsyncGenerator<TaskSummary> {
     let left = options.limit ?? 20;
-    const query = `WorkflowType = "${TASK_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ExecutionStatus != "ContinuedAsNew"`;
+    const query = `WorkflowType = "${TASK_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ${options.needsAttention ? 'ExecutionStatus = "Running"' : 'ExecutionStatus != "ContinuedAsNew"'}`;
     for await (const execution of this.temporal.workflow.list({
       query,
       pageSize: Math.min(Math.max(left, 1), 200),
     })) {
+      const summary = toSummary(execution);
+      if (options.needsAttention && summary.needsAttention === undefined) continue;
       if (left-- <= 0) return;
-      yield toSummary(execution);
+      yield summary;
     }
   }
 }
@@ -149,6 +161,7 @@ function toSummary(execution: WorkflowExecutionInfo): TaskSummary {
     id: execution.workflowId,
     runId: execution.runId,
     goal: typeof memo?.['goal'] === 'string' ? memo['goal'] : '',
+    ...(typeof memo?.[NEEDS_ATTENTION] === 'string' ? { needsAttention: memo[NEEDS_ATTENTION] } : {}),
     status: STATUS[execution.status.name] ?? 'running',
     startedAt: execution.startTime.getTime(),
     ...(closeTime === undefined ? {} : { endedAt: closeTime.getTime() }),

@@ -207,7 +207,10 @@ async function messageBody(decoder: Decoder, event: HistoryEvent): Promise<FactB
     return { kind: 'signalled', name: signal.signalName ?? '', input };
   }
   const update = event.workflowExecutionUpdateAcceptedEventAttributes;
-  return update ? { kind: 'updateAccepted', name: update.acceptedRequest?.input?.name ?? '' } : undefined;
+  if (!update) return undefined;
+  const request = update.acceptedRequest?.input;
+  const input = await decoder.all(request?.args?.payloads);
+  return { kind: 'updateAccepted', name: request?.name ?? '', input };
 }
 
 async function endBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody | undefined> {

@@ -5,12 +5,12 @@ import {
   type WorkflowExecutionDescription,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
-  isGrpcServiceError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { tsToMs } from '@temporalio/common/lib/time';
-import type { temporal } from '@temporalio/proto';
-import type { Announcement, PastTerm } from '../core/election';
+import { temporal } from '@temporalio/proto';
+import type { Announcement, ElectionState, PastTerm } from '../core/election';
 import { ElectionProjection } from '../core/election-projection';
 import { CadreError } from '../core/failures';
 import { LEAD_ACTIVITY, RESIGN_UPDATE, candidatesQueue, electionId } from '../core/names';
@@ -47,7 +47,8 @@ export interface Candidacy {
 
 /** How long a request to resign may take where no worker runs workflows, in ms. */
 const RESIGN_TIME_LIMIT = 5000;
-const PENDING_STARTED = 2;
+/** How long a server may take to show that it is there, in ms. */
+const ANSWER_TIME_LIMIT = 2000;
 
 /** Who leads `cadre`. Needs no worker. */
 export async function readLeader(client: Client, cadre: string): Promise<LeaderReport> {
@@ -55,10 +56,7 @@ export async function readLeader(client: Client, cadre: string): Promise<LeaderR
   const candidates = await readCandidates(client, cadre);
   const description = await describe(client, election);
   if (description === undefined) return { cadre, election, status: 'none', term: 0, candidates, past: [] };
-  const projection = new ElectionProjection();
-  for await (const fact of readFacts(client, election, { firstRunId: description.runId }))
-    projection.next(fact);
-  const { term, past } = projection.state;
+  const { term, past } = await stateAt(client, description);
   const running = description.status.name === 'RUNNING';
   const holder = running ? holderOf(description) : undefined;
   return {
@@ -93,7 +91,10 @@ export async function* watchLeader(
   }
 }
 
-/** Asks the leader to hand over, and returns whom. Throws NoLeader where nobody leads, or no worker could pass it on. */
+/**
+ * Asks the leader to hand over, and returns whom. Throws NoLeader where nobody leads, or no worker has passed it on
+ * within 5 s (the server keeps the request, and a worker that comes later passes it on); ServerUnreachable.
+ */
 export async function resignLeader(client: Client, cadre: string): Promise<Announcement> {
   const election = electionId(cadre);
   try {
@@ -101,23 +102,35 @@ export async function resignLeader(client: Client, cadre: string): Promise<Annou
       client.workflow.getHandle(election).executeUpdate<Announcement, []>(RESIGN_UPDATE),
     );
   } catch (error) {
-    throw noLeader(error, cadre);
+    throw await refusal(error, client, cadre);
   }
 }
 
-function noLeader(error: unknown, cadre: string): unknown {
+async function refusal(error: unknown, client: Client, cadre: string): Promise<unknown> {
   if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
     return new CadreError('NoLeader', error.cause.message, { cause: error });
   }
   if (error instanceof WorkflowNotFoundError) {
     return new CadreError('NoLeader', `Nobody leads "${cadre}": it has no election`, { cause: error });
   }
-  const late = isGrpcServiceError(error) || (error instanceof Error && /RPC/.test(error.name));
-  return late
-    ? new CadreError('NoLeader', `No worker that runs workflows of "${cadre}" passed the request on`, {
-        cause: error,
-      })
-    : error;
+  // At the deadline the server's word that it is over (CANCELLED) may come before the client's own (DEADLINE_EXCEEDED).
+  if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) return error;
+  return (await answers(client))
+    ? new CadreError(
+        'NoLeader',
+        `No worker that runs workflows of "${cadre}" has passed the request on; one that comes later still will`,
+        { cause: error },
+      )
+    : new CadreError('ServerUnreachable', 'Lost the Temporal server', { cause: error });
+}
+
+async function answers(client: Client): Promise<boolean> {
+  try {
+    await client.withDeadline(Date.now() + ANSWER_TIME_LIMIT, () => client.workflowService.getSystemInfo({}));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function describe(client: Client, election: string): Promise<WorkflowExecutionDescription | undefined> {
@@ -127,6 +140,19 @@ async function describe(client: Client, election: string): Promise<WorkflowExecu
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   }
+}
+
+/** The election when it was described: what came since would not fit who is described as the holder. */
+async function stateAt(
+  client: Client,
+  { workflowId, runId, historyLength }: WorkflowExecutionDescription,
+): Promise<ElectionState> {
+  const projection = new ElectionProjection();
+  for await (const fact of readFacts(client, workflowId, { firstRunId: runId })) {
+    if (fact.runId !== runId || fact.eventId > historyLength) break;
+    projection.next(fact);
+  }
+  return projection.state;
 }
 
 /** Whoever has the activity `lead`: known to the server before the leader announced itself. */
@@ -145,8 +171,16 @@ function holderOf(
 }
 
 function isHeld({ activityType, state }: temporal.api.workflow.v1.IPendingActivityInfo): boolean {
-  // A term that is being handed over (cancel requested) is held all the same.
-  return activityType?.name === LEAD_ACTIVITY && Number(state) >= PENDING_STARTED;
+  const { PendingActivityState } = temporal.api.enums.v1;
+  switch (state) {
+    case PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
+    // Until it is handed over, or given back to be paused, it is held all the same.
+    case PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED:
+    case PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED:
+      return activityType?.name === LEAD_ACTIVITY;
+    default:
+      return false;
+  }
 }
 
 async function readCandidates(client: Client, cadre: string): Promise<Candidacy[]> {

@@ -3,15 +3,19 @@ import {
   type WorkflowExecutionDescription,
   WorkflowFailedError,
   WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { tsToMs } from '@temporalio/common/lib/time';
 import type { temporal } from '@temporalio/proto';
 import { failureInfo } from '../core/failure-info';
-import { CadreError, type FailureInfo } from '../core/failures';
+import { CadreError, type FailureInfo, isFailureType } from '../core/failures';
+import { RESOLVE_UPDATE } from '../core/names';
+import type { Resolution } from '../core/saga';
 import type { Stored } from '../core/stored';
 import { type TaskResult, type TaskState, resultOf } from '../core/task-events';
 import { type LoggedTaskEvent, TaskProjection } from '../core/task-projection';
+import type { Resolving } from '../core/task-resolving';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { load } from '../storage/stored-values';
 import { readFacts } from './history-reader';
@@ -141,6 +145,26 @@ export class TaskHandle {
     try {
       await this.client.workflow.getHandle(this.id).cancel();
     } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
+  /**
+   * Says what is to become of the compensation of `step` that failed for good: `retry` tries it again, `skip` goes on
+   * with the rest. `note` (up to 500 characters) stands in the log. Throws NotParked where it does not wait for that,
+   * InputInvalid, TaskNotFound.
+   */
+  async resolve(step: string, how: Resolution, note = ''): Promise<void> {
+    try {
+      const args: [Resolving] = [{ step, how, note }];
+      await this.client.workflow
+        .getHandle(this.id)
+        .executeUpdate<Resolving, [Resolving]>(RESOLVE_UPDATE, { args });
+    } catch (error) {
+      if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
+        const { type, message } = failureInfo(error.cause);
+        throw isFailureType(type) ? new CadreError(type, message, { cause: error }) : error;
+      }
       throw this.translate(error);
     }
   }

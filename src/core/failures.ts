@@ -49,6 +49,10 @@ export const FAILURES = {
     retryable: false,
     fix: 'See in the log why no voter answered: `cadre show ID --events`.',
   },
+  NotParked: {
+    retryable: false,
+    fix: 'See with `cadre show ID` what waits for a person, if anything.',
+  },
   TaskExists: { retryable: false, fix: 'Choose another id, or leave it out and get a fresh one.' },
   TaskNotFound: { retryable: false, fix: 'List the tasks there are with `cadre list`.' },
   NoLeader: {

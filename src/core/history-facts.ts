@@ -44,7 +44,7 @@ export type HistoryFact = FactBase &
     | { readonly kind: 'timerStarted'; readonly summary: string }
     | { readonly kind: 'timerFired'; readonly startedEventId: number }
     | { readonly kind: 'signalled'; readonly name: string; readonly input: readonly unknown[] }
-    | { readonly kind: 'updateAccepted'; readonly name: string }
+    | { readonly kind: 'updateAccepted'; readonly name: string; readonly input: readonly unknown[] }
     | { readonly kind: 'cancelRequested' }
     | { readonly kind: 'workflowCompleted' }
     | { readonly kind: 'workflowFailed'; readonly failure: FailureInfo }

@@ -28,6 +28,12 @@ export const LEAD_ACTIVITY = 'lead';
 export const ANNOUNCE_SIGNAL = 'announce';
 export const RESIGN_UPDATE = 'resign';
 
+/** By which a person says what is to become of a compensation that failed. */
+export const RESOLVE_UPDATE = 'resolve';
+
+/** The memo of a task that waits for a person: the step whose compensation failed for good. */
+export const NEEDS_ATTENTION = 'needsAttention';
+
 /** Activity names that no agent may take; `default` is the SDK's name for whatever is not registered. */
 export const RESERVED_ACTIVITIES: readonly string[] = [...LEADER_WORK, LEAD_ACTIVITY, 'default'];
 
@@ -53,6 +59,18 @@ export function taskQueue(cadre: string): string {
 export function poolQueue(cadre: string, pool: string): string {
   return `${cadre}.pool.${pool}`;
 }
+
+/** The activity that undoes what `agent` did. */
+export function compensateActivity(agent: string): string {
+  return `${agent}${COMPENSATE}`;
+}
+
+/** The agent of a {@link compensateActivity}. */
+export function compensatingAgent(activity: string): string {
+  return activity.endsWith(COMPENSATE) ? activity.slice(0, -COMPENSATE.length) : activity;
+}
+
+const COMPENSATE = '.compensate';
 
 /** The task queue that only the leader polls. */
 export function leaderQueue(cadre: string): string {

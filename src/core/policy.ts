@@ -15,6 +15,15 @@ export interface ResolvedPolicy {
   /** Run inside the workflow task: fewer round trips, but a crash may run the step again. */
   readonly local: boolean;
   readonly pool?: string;
+  /** Present where the agent can undo what it did: how that is run. */
+  readonly compensation?: ResolvedCompensation;
+}
+
+/** How Temporal is to run what undoes a step. All times in milliseconds. */
+export interface ResolvedCompensation {
+  readonly startToClose: number;
+  readonly heartbeatTimeout: number;
+  readonly retry: ResolvedRetry;
 }
 
 export interface ResolvedRetry {

@@ -1,7 +1,9 @@
 /** What the workflow `task` sends to its agents' activities and gets back: the payloads that stand in history. */
 import type { Decision } from './decision';
+import type { FailureInfo } from './failures';
 import { isRecord } from './json';
 import { oneLine } from './one-line';
+import type { StepOutcome } from './saga';
 import type { Stored } from './stored';
 import type { TaskEvent } from './task-events';
 
@@ -19,6 +21,15 @@ export interface ActRequest {
   readonly ballot?: { readonly choices?: readonly unknown[] };
   /** What earlier attempts left, where a worker that stopped handed the step back. */
   readonly handedBack?: HandedBack;
+}
+
+/** Second argument of the activity that undoes a step. */
+export interface CompensateRequest extends Pick<ActRequest, 'goal' | 'instruction' | 'input' | 'outputs'> {
+  readonly outcome: StepOutcome;
+  /** Of the step; present where the outcome is `completed`. */
+  readonly output?: Stored;
+  /** Why the task is undone. */
+  readonly reason: FailureInfo;
 }
 
 /**

@@ -18,8 +18,19 @@ export function taskDetails(state: TaskState): string {
     lines.push(`| ${id} | ${actor} | ${cell(instruction)} | ${stepWords(stepState(state, id))} |`);
   }
   if (steps.length > ROWS_MAXIMUM) lines.push('', `and ${steps.length - ROWS_MAXIMUM} more steps`);
+  for (const line of compensationLines(state)) lines.push(line);
   // The Web UI (2.42.1) clips what stands last.
   return [...lines, '', '\u00a0'].join('\n');
+}
+
+function compensationLines({ compensations = [] }: TaskState): string[] {
+  if (compensations.length === 0) return [];
+  const rows = compensations.slice(0, ROWS_MAXIMUM).map((one) => {
+    const why =
+      one.kind === 'failed' ? cell(one.failure.message) : one.kind === 'skipped' ? cell(one.note) : '';
+    return `| ${one.step} | ${one.agent} | ${one.outcome} | ${one.kind}${why === '' ? '' : `: ${why}`} |`;
+  });
+  return ['', '| undone | agent | the step had | state |', '|---|---|---|---|', ...rows];
 }
 
 /** Which part of the work is the leader's, and by which leader the task goes. */
@@ -33,12 +44,17 @@ export function phaseWords(phase: TaskPhase): string {
   switch (phase.kind) {
     case 'failed':
       return `failed: ${phase.failure.type}`;
+    case 'compensated':
+      return `failed and undone: ${phase.failure.type}`;
+    case 'needsAttention':
+      return `needs attention: cannot undo ${phase.step}`;
     case 'terminated':
       return phase.how === 'timedOut' ? 'timed out' : 'terminated';
     case 'planning':
     case 'running':
     case 'aggregating':
     case 'cancelling':
+    case 'compensating':
     case 'completed':
     case 'cancelled':
       return phase.kind;

@@ -15,6 +15,17 @@ import type { LeaderWork } from './names';
 import { type Plan, type Step, finalSteps } from './plan';
 import type { ResolvedPolicy } from './policy';
 import type { ResumeOrigin } from './resume';
+import {
+  type Compensation,
+  type Resolution,
+  type StackEntry,
+  type StepOutcome,
+  dropEntry,
+  neverBegan,
+  pushEntry,
+  sameEntry,
+  withCompensation,
+} from './saga';
 import type { Stored } from './stored';
 import type { CastBallot, Undecided, VoteOutcome } from './vote';
 
@@ -115,6 +126,17 @@ export type TaskEvent =
       readonly decisions?: Stored<readonly Decision[]>;
     }
   | { readonly type: 'aggregateFailed'; readonly failure: FailureInfo }
+  /** The undoing of a step; `outcome` is what is known of the step. */
+  | ({ readonly type: 'compensationScheduled'; readonly outcome: StepOutcome } & StackEntry)
+  | ({ readonly type: 'compensated' } & StackEntry)
+  /** All its attempts failed: the task waits for a person to say what now. */
+  | ({ readonly type: 'compensationFailed'; readonly failure: FailureInfo } & StackEntry)
+  | {
+      readonly type: 'compensationResolved';
+      readonly step: string;
+      readonly how: Resolution;
+      readonly note: string;
+    }
   | { readonly type: 'cancelRequested' }
   | { readonly type: 'continuedAsNew' }
   | { readonly type: 'taskCompleted' }
@@ -134,8 +156,14 @@ export type TaskPhase =
   | { readonly kind: 'running' }
   | { readonly kind: 'aggregating' }
   | { readonly kind: 'cancelling' }
+  /** What was done is being undone, in reverse. */
+  | { readonly kind: 'compensating' }
+  /** A compensation failed for good, and a person is to say what now. */
+  | { readonly kind: 'needsAttention'; readonly step: string; readonly failure: FailureInfo }
   | { readonly kind: 'completed' }
   | { readonly kind: 'failed'; readonly failure: FailureInfo }
+  /** Failed, and what was done is undone. */
+  | { readonly kind: 'compensated'; readonly failure: FailureInfo }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'terminated'; readonly how: 'terminated' | 'timedOut' };
 
@@ -178,6 +206,10 @@ export interface TaskState {
   readonly steps: Readonly<Record<string, StepState>>;
   /** By step id: those that the leader gave to another agent than the plan did. */
   readonly assignments?: Readonly<Record<string, Assignment>>;
+  /** Steps to undo should the task fail, in the order of their starts. */
+  readonly stack?: readonly StackEntry[];
+  /** What became of the undoing, in the order in which it was begun. */
+  readonly compensations?: readonly Compensation[];
   /** Present once the result is made. */
   readonly aggregated?: { readonly term: number; readonly outputs?: Readonly<Record<string, Stored>> };
 }
@@ -222,7 +254,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
         steps: Object.fromEntries(event.plan.steps.map((step) => [step.id, { kind: 'waiting' }])),
       };
     case 'stepScheduled':
-      return withStep(withTerm(state, event.term), event.step, { kind: 'scheduled' });
+      return withStep(onStack(withTerm(state, event.term), event), event.step, { kind: 'scheduled' });
     case 'decisionsRecorded':
       return withDecisions(state, event.step, event.decisions);
     case 'stepCompleted': {
@@ -269,17 +301,39 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
       };
     }
     case 'stepFailed':
-      return withStep(state, event.step, { kind: 'failed', failure: event.failure });
+      return withStep(neverBegan(event.failure) ? offStack(state, event.step) : state, event.step, {
+        kind: 'failed',
+        failure: event.failure,
+      });
+    case 'compensationScheduled': {
+      const { step, agent, outcome } = event;
+      const next = undoing(state, { step, agent, outcome, kind: 'running' });
+      return { ...next, phase: { kind: 'compensating' } };
+    }
+    case 'compensated':
+      return undoing(state, { ...compensationOf(state, event), kind: 'undone' });
+    case 'compensationFailed': {
+      const { step, failure } = event;
+      const next = undoing(state, { ...compensationOf(state, event), kind: 'failed', failure });
+      return { ...next, phase: { kind: 'needsAttention', step, failure } };
+    }
+    case 'compensationResolved':
+      return resolved(state, event);
     case 'stepHandedBack':
       return withStep(state, event.step, { kind: 'waiting' });
     case 'stepCancelled':
       return withStep(state, event.step, { kind: 'cancelled' });
     case 'cancelRequested':
-      return isOpen(state.phase) ? { ...state, phase: { kind: 'cancelling' } } : state;
+      return MAY_BE_CANCELLED.includes(state.phase.kind)
+        ? { ...state, phase: { kind: 'cancelling' } }
+        : state;
     case 'taskCompleted':
       return { ...state, phase: { kind: 'completed' } };
     case 'taskFailed':
-      return { ...state, phase: { kind: 'failed', failure: event.failure } };
+      return {
+        ...state,
+        phase: { kind: state.compensations === undefined ? 'failed' : 'compensated', failure: event.failure },
+      };
     case 'taskCancelled':
       return { ...state, phase: { kind: 'cancelled' } };
     case 'taskTerminated':
@@ -300,9 +354,13 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
   }
 }
 
-/** The state with one step put back to what it was; not an event, since history never heard of what came after. */
-export function restoreStep(state: TaskState, step: string, before: StepState): TaskState {
-  return withStep(state, step, before);
+/** The state with one step as it was `before`; not an event, since history never heard of what came after. */
+export function restoreStep(state: TaskState, step: string, before: TaskState): TaskState {
+  const restored = withStep(state, step, stepState(before, step));
+  const added = (state.stack ?? []).filter(
+    (entry) => entry.step === step && !(before.stack ?? []).some((one) => sameEntry(one, entry)),
+  );
+  return added.reduce((next, entry) => withStack(next, dropEntry(next.stack ?? [], entry)), restored);
 }
 
 /** The state after all of `events`, in order. */
@@ -323,7 +381,9 @@ export function isOpen(phase: TaskPhase): boolean {
     phase.kind === 'planning' ||
     phase.kind === 'running' ||
     phase.kind === 'aggregating' ||
-    phase.kind === 'cancelling'
+    phase.kind === 'cancelling' ||
+    phase.kind === 'compensating' ||
+    phase.kind === 'needsAttention'
   );
 }
 
@@ -354,6 +414,46 @@ export function finalOutputs(state: TaskState): Record<string, Stored> {
     if (step.kind === 'completed') outputs[id] = step.output;
   }
   return outputs;
+}
+
+/** What is being undone goes on to its end. */
+const MAY_BE_CANCELLED: readonly TaskPhase['kind'][] = ['planning', 'running', 'aggregating', 'cancelling'];
+
+function onStack(state: TaskState, { step, agent }: StackEntry): TaskState {
+  if (state.policies[agent]?.compensation === undefined) return state;
+  return withStack(state, pushEntry(state.stack ?? [], { step, agent }));
+}
+
+/** Without the entry of who has the step now. */
+function offStack(state: TaskState, step: string): TaskState {
+  const planned = state.plan?.steps.find(({ id }) => id === step);
+  const agent = planned === undefined ? undefined : agentOf(state, planned);
+  return agent === undefined ? state : withStack(state, dropEntry(state.stack ?? [], { step, agent }));
+}
+
+function withStack(state: TaskState, stack: readonly StackEntry[]): TaskState {
+  const { stack: _before, ...rest } = state;
+  return stack.length === 0 ? rest : { ...rest, stack };
+}
+
+function undoing(state: TaskState, change: Compensation): TaskState {
+  return { ...state, compensations: withCompensation(state.compensations ?? [], change) };
+}
+
+function compensationOf(state: TaskState, entry: StackEntry): StackEntry & { outcome: StepOutcome } {
+  const { step, agent } = entry;
+  const known = state.compensations?.find((one) => sameEntry(one, entry));
+  return { step, agent, outcome: known?.outcome ?? 'unknown' };
+}
+
+/** `retry`: the compensation is begun anew; `skip`: the unwinding goes on without it. */
+function resolved(state: TaskState, event: TaskEvent & { type: 'compensationResolved' }): TaskState {
+  const { step, how, note } = event;
+  const failed = state.compensations?.find((one) => one.step === step && one.kind === 'failed');
+  if (failed?.kind !== 'failed') return state;
+  const { agent, outcome, failure } = failed;
+  const next: TaskState = { ...state, phase: { kind: 'compensating' } };
+  return how === 'retry' ? next : undoing(next, { step, agent, outcome, kind: 'skipped', failure, note });
 }
 
 function withTerm(state: TaskState, term: number): TaskState {

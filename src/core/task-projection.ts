@@ -10,7 +10,7 @@ import { type Envelope, isEnvelope } from './envelope';
 import { type FailureInfo, isHandedBack } from './failures';
 import type { HistoryFact } from './history-facts';
 import { assertNever, isRecord } from './json';
-import { LEADER_WORK, type LeaderWork } from './names';
+import { LEADER_WORK, type LeaderWork, RESOLVE_UPDATE, compensatingAgent } from './names';
 import { stepNeeds } from './plan';
 import {
   type AggregateOutcome,
@@ -26,7 +26,7 @@ import {
   quorumEvents,
   returnReason,
 } from './leader-work';
-import { type ActOutcome, actEvents, stepOfSummary } from './task-activities';
+import { type ActOutcome, type CompensateRequest, actEvents, stepOfSummary } from './task-activities';
 import { INITIAL_TASK_STATE, type TaskEvent, type TaskState, evolve, stepState } from './task-events';
 import { readResume } from './task-resume';
 import { readBallotStep, voteOfTimer } from './vote';
@@ -137,8 +137,10 @@ export class TaskProjection {
       case 'timerFired':
         yield* this.readTimer(fact);
         return;
-      case 'signalled':
       case 'updateAccepted':
+        yield* this.readUpdate(fact);
+        return;
+      case 'signalled':
         return;
       case 'cancelRequested':
         yield { event: { type: 'cancelRequested' }, actor: 'caller', cause: this.begun };
@@ -186,6 +188,9 @@ export class TaskProjection {
     if (envelope.kind === 'act') {
       yield* this.readActed(envelope.step, agent, actOutcome(fact.result), number);
       return;
+    }
+    if (envelope.kind === 'undo') {
+      yield { event: { type: 'compensated', step: envelope.step, agent }, actor: agent, cause: number };
     }
     if (!isRecord(fact.result)) return;
     const by = typeof fact.result['by'] === 'string' ? fact.result['by'] : agent;
@@ -236,6 +241,12 @@ export class TaskProjection {
       yield* this.readActFailed(envelope.step, agent, failure, number);
       return;
     }
+    if (envelope.kind === 'undo') {
+      const { step } = envelope;
+      if (isHandedBack(failure)) return;
+      yield { event: { type: 'compensationFailed', step, agent, failure }, actor: agent, cause: number };
+      return;
+    }
     const why = returnReason(failure);
     const event: TaskEvent | undefined =
       why !== undefined && isLeaderWork(envelope.kind)
@@ -272,6 +283,15 @@ export class TaskProjection {
     } else if (kind === 'act' || kind === 'arbitrate') {
       yield { event: { type: 'stepCancelled', step }, actor: agent, cause };
     }
+  }
+
+  private *readUpdate({ name, input }: HistoryFact & { kind: 'updateAccepted' }): Generator<Reading> {
+    if (name !== RESOLVE_UPDATE) return;
+    const { step, how, note } = isRecord(input[0]) ? input[0] : {};
+    if (typeof step !== 'string' || (how !== 'retry' && how !== 'skip')) return;
+    const said = typeof note === 'string' ? note : '';
+    const event: TaskEvent = { type: 'compensationResolved', step, how, note: said };
+    yield { event, actor: 'caller', cause: this.lastOutcome };
   }
 
   private *readTimer(fact: HistoryFact & { kind: 'timerStarted' | 'timerFired' }): Generator<Reading> {
@@ -365,6 +385,9 @@ export class TaskProjection {
       case 'ballotSpoiled':
       case 'voteTimedOut':
       case 'aggregated':
+      case 'compensated':
+      case 'compensationFailed':
+      case 'compensationResolved':
         this.lastOutcome = number;
     }
   }
@@ -411,7 +434,10 @@ function requestedEvent(
         ? { type: 'stepScheduled', step, agent, term }
         : { type: 'ballotRequested', ...ballot, agent, term };
     }
-    case 'undo':
+    case 'undo': {
+      const outcome = (request as Partial<CompensateRequest> | undefined)?.outcome ?? 'unknown';
+      return { type: 'compensationScheduled', step, agent: compensatingAgent(agent), outcome };
+    }
     case 'lead':
       return undefined;
     default:
@@ -441,6 +467,7 @@ function leaderFailedEvent({ kind, step }: Envelope, failure: FailureInfo): Task
 
 function actorOf({ kind }: Envelope, activityType: string, request: unknown): string {
   if (kind === 'act') return activityType;
+  if (kind === 'undo') return compensatingAgent(activityType);
   const given = kind === 'plan' && isRecord(request) && request['plan'] !== undefined;
   return given ? 'caller' : kind === 'plan' ? 'planner' : 'leader';
 }

@@ -1,8 +1,9 @@
 /** Every signal, query and update that a Cadre workflow takes. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Announcement, ElectionState } from '../core/election';
-import { ANNOUNCE_SIGNAL, RESIGN_UPDATE } from '../core/names';
+import { ANNOUNCE_SIGNAL, RESIGN_UPDATE, RESOLVE_UPDATE } from '../core/names';
 import type { TaskState } from '../core/task-events';
+import type { Resolving } from '../core/task-resolving';
 
 /** What the query `state` answers. */
 export interface TaskReport {
@@ -13,6 +14,9 @@ export interface TaskReport {
 
 /** Asks a `task` where it stands. */
 export const stateQuery = defineQuery<TaskReport>('state');
+
+/** Says what is to become of a compensation that failed. Refused as `NotParked` where none of the step waits. */
+export const resolveUpdate = defineUpdate<Resolving, [Resolving]>(RESOLVE_UPDATE);
 
 /** Asks an `election` who leads, in which term, and how earlier terms ended. */
 export const leaderQuery = defineQuery<ElectionState>('leader');

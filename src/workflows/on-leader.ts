@@ -18,7 +18,7 @@ import { returnReason } from '../core/leader-work';
 import { type LeaderWork, leaderQueue } from '../core/names';
 import { oneLine } from '../core/one-line';
 import { SUMMARY_MAXIMUM_LENGTH } from '../core/task-activities';
-import { type TaskEvent, type TaskState, stepState } from '../core/task-events';
+import { type TaskEvent, type TaskState } from '../core/task-events';
 import type { TaskRecord } from './task-record';
 
 export interface LeaderCall<Request, Outcome> {
@@ -51,7 +51,7 @@ export async function onLeader<Request, Outcome>(
   let failures = 0;
   let returns = 0;
   for (;;) {
-    const before = stepState(task.state, call.step);
+    const before = task.state;
     task.record(call.requested(task.state.term));
     const { historyLength } = workflowInfo();
     let returned: boolean;

@@ -1,14 +1,7 @@
 import { setCurrentDetails } from '@temporalio/workflow';
 import type { Envelope } from '../core/envelope';
 import { taskDetails } from '../core/task-details';
-import {
-  INITIAL_TASK_STATE,
-  type StepState,
-  type TaskEvent,
-  type TaskState,
-  evolve,
-  restoreStep,
-} from '../core/task-events';
+import { INITIAL_TASK_STATE, type TaskEvent, type TaskState, evolve, restoreStep } from '../core/task-events';
 
 /** What one run of a task knows: the fold of the events it recorded. */
 export class TaskRecord {
@@ -23,8 +16,8 @@ export class TaskRecord {
     setCurrentDetails(taskDetails(this.current));
   }
 
-  /** Puts a step back to `before`: what was recorded of it since never reached Temporal. */
-  restore(step: string, before: StepState): void {
+  /** Puts a step back to what it was in `before`: what was recorded of it since never reached Temporal. */
+  restore(step: string, before: TaskState): void {
     this.current = restoreStep(this.current, step, before);
   }
 

@@ -23,7 +23,8 @@ import {
 } from '@temporalio/workflow';
 import type { Envelope } from '../core/envelope';
 import { crossingFailure, failureDetails, failureInfo } from '../core/failure-info';
-import { CadreError, type FailureInfo, isHandedBack } from '../core/failures';
+import { CadreError, type FailureInfo, isCadreError, isHandedBack } from '../core/failures';
+import { isRecord } from '../core/json';
 import { Frontier } from '../core/frontier';
 import {
   type AggregateOutcome,
@@ -69,6 +70,7 @@ import { startEvent, taskRoot } from '../core/task-projection';
 import { ballotStep } from '../core/vote';
 import { onLeader } from './on-leader';
 import { TaskRecord } from './task-record';
+import { Unwinding } from './unwinding';
 import { VoteRun } from './vote-run';
 
 const STEPS_IN_FLIGHT = 100;
@@ -88,6 +90,8 @@ interface Part {
 
 export class TaskRun {
   private readonly task = new TaskRecord();
+  /** Undoes what was done; waits for a person where it cannot. */
+  readonly unwinding = new Unwinding(this.task, (step) => this.inputsOf(step));
   private inFlight = 0;
   private failed: { step: Step; failure: FailureInfo } | undefined;
 
@@ -103,6 +107,7 @@ export class TaskRun {
       if (this.state.plan !== undefined) await this.runSteps(this.state.plan);
       if (!this.unfinished()) await this.aggregate();
     } catch (error) {
+      await this.unwinding.execute(failureInfo(error));
       throw this.end(error);
     }
     if (this.unfinished()) return this.continueAsNew();
@@ -226,7 +231,7 @@ export class TaskRun {
     inlineMaximum: number,
     handedBack?: HandedBack,
   ): Promise<FailureInfo | undefined> {
-    const before = stepState(this.state, step.id);
+    const before = this.state;
     const agent = agentOf(this.state, step) ?? step.agent;
     this.task.record({ type: 'stepScheduled', step: step.id, agent, term: this.state.term });
     const { historyLength } = workflowInfo();
@@ -289,22 +294,29 @@ export class TaskRun {
           activityId: id,
           summary,
         });
-    const outputs: Record<string, Stored> = {};
-    for (const need of stepNeeds(step)) {
-      const state = stepState(this.state, need);
-      if (state.kind === 'completed') outputs[need] = state.output;
-    }
-    const { instruction, input } = step;
     const request: ActRequest = {
-      goal: this.state.goal,
-      instruction,
-      ...(input === undefined ? {} : { input }),
-      outputs,
+      ...this.inputsOf(step.id),
       inlineMaximum,
       ...(ballot === undefined ? {} : { ballot }),
       ...(handedBack === undefined ? {} : { handedBack }),
     };
     return (agents[agent] as AgentActivities[string])(this.task.envelope(id, 'act'), request);
+  }
+
+  /** What a step's agent is sent, to do it or to undo it. */
+  private inputsOf(id: string): Pick<ActRequest, 'goal' | 'instruction' | 'input' | 'outputs'> {
+    const step = this.state.plan?.steps.find((candidate) => candidate.id === id);
+    const outputs: Record<string, Stored> = {};
+    for (const need of step === undefined ? [] : stepNeeds(step)) {
+      const state = stepState(this.state, need);
+      if (state.kind === 'completed') outputs[need] = state.output;
+    }
+    return {
+      goal: this.state.goal,
+      instruction: step?.instruction ?? '',
+      ...(step?.input === undefined ? {} : { input: step.input }),
+      outputs,
+    };
   }
 
   private stepFailure({ step, failure }: { step: Step; failure: FailureInfo }): CadreError {
@@ -328,9 +340,19 @@ export class TaskRun {
       this.task.record({ type: 'taskCancelled' });
       return error;
     }
-    const thrown = crossingFailure(error);
+    const thrown = crossingFailure(this.withCompensations(error));
     this.task.record({ type: 'taskFailed', failure: failureInfo(thrown) });
     return thrown;
+  }
+
+  /** The failure that ends the task, with what became of each compensation. */
+  private withCompensations(error: unknown): unknown {
+    const { compensations } = this.state;
+    if (compensations === undefined || !isCadreError(error)) return error;
+    const { type, message, details } = error;
+    return new CadreError(type, message, {
+      details: { ...(isRecord(details) ? details : {}), compensations },
+    });
   }
 
   private unfinished(): boolean {

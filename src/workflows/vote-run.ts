@@ -37,7 +37,7 @@ export class VoteRun {
    */
   async execute(decided: () => void): Promise<void> {
     const { agents } = this.step.vote;
-    const before = stepState(this.task.state, this.step.id);
+    const before = this.task.state;
     const { historyLength } = workflowInfo();
     const poll = new CancellationScope();
     const ballots = poll.run(() => Promise.all(agents.map((agent, index) => this.ballot(agent, index + 1))));

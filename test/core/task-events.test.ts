@@ -75,7 +75,9 @@ describe('the way of a task', () => {
 
   test('a step that was put back or handed back waits again', () => {
     const state = foldTask([started, planned('a'), scheduled('a')]);
-    expect(restoreStep(state, 'a', { kind: 'waiting' }).steps['a']).toEqual({ kind: 'waiting' });
+    expect(restoreStep(state, 'a', foldTask([started, planned('a')])).steps['a']).toEqual({
+      kind: 'waiting',
+    });
     expect(evolve(state, { type: 'stepHandedBack', step: 'a' }).steps['a']).toEqual({ kind: 'waiting' });
   });
 

@@ -117,7 +117,7 @@ test.each<[string, Body]>([
       input: [{ ...(envelope('a', 'act') as object), version: 2 }],
     },
   ],
-  ['an undo', { kind: 'activityScheduled', activityType: 'echo', input: [envelope('a', 'undo')] }],
+  ['a lead', { kind: 'activityScheduled', activityType: 'echo', input: [envelope('a', 'lead')] }],
   ['a completion of nobody', acted(99, 1)],
   ['a start of nobody', { kind: 'activityStarted', scheduledEventId: 99, attempt: 1, identity: 'w' }],
   [

@@ -24,6 +24,7 @@ test('every shape of a workflow is recorded', () => {
   expect([...new Set(shapes)].sort()).toEqual(
     [
       'cancelled',
+      'compensated',
       'continued-as-new',
       'election',
       'election-resumed',

@@ -94,7 +94,9 @@ test('at every workflow-task boundary the state is the fold of the projected eve
   expect(compared).toBeGreaterThan(50);
 }, 180_000);
 
-function planOf(steps: readonly { agent: string; vote?: Vote | undefined; needs: readonly number[] }[]): Plan {
+function planOf(
+  steps: readonly { agent: string; vote?: Vote | undefined; needs: readonly number[] }[],
+): Plan {
   return {
     steps: steps.map(({ agent: name, vote, needs: all }, index): Step => {
       const needs = index === 0 ? [] : [...new Set(all.map((need) => `s${need % index}`))];

@@ -1,12 +1,14 @@
 import { z } from 'zod';
-import { type AgentPolicy, type AnyAgent, defineAgent } from '../../src/activities/define-agent';
+import { type AgentDefinition, type AnyAgent, defineAgent } from '../../src/activities/define-agent';
 import type { AgentContext } from '../../src/activities/agent-context';
 
 /** An agent that takes and gives anything, and does what the test says. */
 export function agent(
   name: string,
   act: (input: unknown, context: AgentContext) => unknown,
-  options: { policy?: AgentPolicy; pool?: string; skills?: readonly string[] } = {},
+  options: Partial<
+    Pick<AgentDefinition<unknown, unknown>, 'policy' | 'pool' | 'skills' | 'compensate' | 'compensation'>
+  > = {},
 ): AnyAgent {
   return defineAgent({
     name,

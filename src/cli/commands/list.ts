@@ -7,6 +7,7 @@ import { openSession } from '../session';
 
 interface ListFlags extends CommonFlags {
   readonly limit: number;
+  readonly needsAttention?: boolean;
 }
 
 export function listCommand(program: Command, execute: Execute): void {
@@ -14,6 +15,7 @@ export function listCommand(program: Command, execute: Execute): void {
     program
       .command('list')
       .description("the cadre's tasks: those that run, then the latest ended")
+      .option('--needs-attention', 'only those that wait for a person: see cadre saga resolve')
       .option('--limit <n>', 'how many at most, from 1 to 10,000', parseLimit, 20),
   ).action((flags: ListFlags) => execute(flags, (output) => list(flags, output)));
 }
@@ -22,13 +24,18 @@ async function list(flags: ListFlags, output: Output): Promise<number> {
   const session = await openSession(flags);
   try {
     const rows: string[][] = [];
-    for await (const task of session.client.list({ limit: flags.limit })) {
+    for await (const task of session.client.list({
+      limit: flags.limit,
+      needsAttention: flags.needsAttention ?? false,
+    })) {
       output.value(task);
       const took = duration((task.endedAt ?? Date.now()) - task.startedAt);
-      rows.push([task.id, task.status, new Date(task.startedAt).toISOString().slice(0, 19), took, task.goal]);
+      const status = task.needsAttention === undefined ? task.status : `waits: ${task.needsAttention}`;
+      rows.push([task.id, status, new Date(task.startedAt).toISOString().slice(0, 19), took, task.goal]);
     }
     if (rows.length === 0) {
-      output.line(`No tasks of the cadre "${session.config.cadre}" in namespace "${session.at.namespace}".`);
+      const which = flags.needsAttention ? 'No tasks that wait for a person,' : 'No tasks';
+      output.line(`${which} of the cadre "${session.config.cadre}" in namespace "${session.at.namespace}".`);
     } else {
       for (const line of table([['TASK', 'STATUS', 'STARTED (UTC)', 'TOOK', 'GOAL'], ...rows]))
         output.line(line);

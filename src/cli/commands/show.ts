@@ -85,11 +85,19 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
   for (const line of table(facts)) output.line(`  ${line}`);
   output.line();
   for (const line of stepLines(description)) output.line(`  ${line}`);
-  if (state.phase.kind === 'failed') {
-    const failed = Object.values(state.steps).find((step) => step.kind === 'failed');
-    const fix = fixFor(failed?.failure.type ?? '') ?? fixFor(state.phase.failure.type);
+  const { phase } = state;
+  if (state.compensations !== undefined) {
     output.line();
-    output.line(`${output.paint('red', '✗')} ${state.phase.failure.message}`);
+    const undone = state.compensations.filter(({ kind }) => kind === 'undone').length;
+    output.line(
+      `  undone: ${undone} of ${state.stack?.length ?? 0} steps (cadre saga show ${description.id})`,
+    );
+  }
+  if (phase.kind === 'failed' || phase.kind === 'compensated') {
+    const failed = Object.values(state.steps).find((step) => step.kind === 'failed');
+    const fix = fixFor(failed?.failure.type ?? '') ?? fixFor(phase.failure.type);
+    output.line();
+    output.line(`${output.paint('red', '✗')} ${phase.failure.message}`);
     if (fix !== undefined) output.line(`  → ${fix}`);
   }
 }
