@@ -20,7 +20,8 @@ export {
 } from './core/failures';
 export type { Decision } from './core/decision';
 export type { Json } from './core/json';
-export type { Plan, Step } from './core/plan';
+export type { AgentStep, Plan, Step, VoteStep } from './core/plan';
+export type { Ballot, CastBallot, Quorum, Vote, VoteOutcome } from './core/vote';
 export type { Roster, RosterEntry } from './core/policy';
 /** Temporal's own: `throw ApplicationFailure.nonRetryable('no such city', 'CityUnknown')`. */
 export { ApplicationFailure } from '@temporalio/common';

@@ -2,21 +2,34 @@ import type { Decision } from '../core/decision';
 import { assertNever } from '../core/json';
 import type { Stored } from '../core/stored';
 import type { PendingStep } from '../client/task-handle';
+import { LEADER_WORK } from '../core/names';
 import { oneLine } from '../core/one-line';
 import type { ReturnReason } from '../core/task-events';
+import type { Undecided } from '../core/vote';
 import type { LoggedTaskEvent } from '../core/task-projection';
 import type { Output } from './output';
 
 const LINE_MAXIMUM_LENGTH = 160;
+/** A failover takes about so long, in ms. */
+const WAIT_MINIMUM = 3000;
 const RETURNED = {
   handedBack: 'the leader handed over',
   heartbeatLost: 'the leader was lost',
   staleTerm: 'done by a leader that was replaced',
 } as const satisfies Record<ReturnReason, string>;
 
+const UNDECIDED = {
+  tie: 'a tie',
+  noQuorum: 'no quorum',
+  noBallots: 'no answer that counts',
+  timeLimit: 'no quorum in time',
+} as const satisfies Record<Undecided, string>;
+
 /** Turns a task's events into lines for a person. */
 export class EventLines {
   private startedAt: number | undefined;
+  /** When the waits that were told of began. */
+  private readonly waits = new Set<number>();
   private readonly decisions = new Map<string, Stored<readonly Decision[]>>();
   /** Steps whose outcome was told with the vote. */
   private readonly votes = new Set<string>();
@@ -36,6 +49,17 @@ export class EventLines {
       this.attempts.set(step, attempt);
       const text = `attempt ${attempt - 1} failed: ${oneLine(lastFailure ?? 'no reason given', LINE_MAXIMUM_LENGTH)}; trying again`;
       this.line(Date.now(), step, this.output.paint('yellow', text));
+    }
+  }
+
+  /** Says once of each wait that the leader's work waits because nobody leads. */
+  writeWaits(pending: readonly PendingStep[]): void {
+    for (const { step, agent, kind, since } of pending) {
+      const forLeader = LEADER_WORK.some((work) => work === agent);
+      if (!forLeader || kind === 'started' || Date.now() - since < WAIT_MINIMUM || this.waits.has(since))
+        continue;
+      this.waits.add(since);
+      this.line(Date.now(), step, this.output.paint('yellow', 'waits for a leader (see `cadre leader`)'));
     }
   }
 
@@ -60,7 +84,8 @@ export class EventLines {
         for (const agent of event.plan.steps.flatMap(({ agent: name = 'vote' }) => name))
           agents.set(agent, (agents.get(agent) ?? 0) + 1);
         const parts = [...agents].map(([agent, count]) => `${count} ${agent}`);
-        return `${event.plan.steps.length} steps: ${parts.join(', ')} (term ${event.term})`;
+        const { length } = event.plan.steps;
+        return `${length} ${length === 1 ? 'step' : 'steps'}: ${parts.join(', ')} (term ${event.term})`;
       }
       case 'stepCompleted':
         return this.votes.has(event.step) ? undefined : (this.rationale(event.step) ?? 'done');
@@ -85,13 +110,13 @@ export class EventLines {
       case 'notAssigned':
         return `nobody else: ${event.reason}`;
       case 'ballotCast':
-        return `${event.agent} votes ${choiceText(event.choice)}${event.reason === undefined ? '' : `: ${oneLine(event.reason, LINE_MAXIMUM_LENGTH)}`}`;
+        return `${event.late ? 'too late: ' : ''}${event.agent} votes ${choiceText(event.choice)}${event.reason === undefined ? '' : `: ${oneLine(event.reason, LINE_MAXIMUM_LENGTH)}`}`;
       case 'ballotSpoiled':
         return this.output.paint('yellow', `no vote of ${event.agent}: ${event.failure.message}`);
       case 'voteTimedOut':
         return 'the time to vote is over';
       case 'arbitrationRequested':
-        return `undecided (${event.why}): the leader decides`;
+        return `${UNDECIDED[event.why]}: the leader decides`;
       case 'voteDecided':
         return `${choiceText(event.outcome.choice)}, ${event.outcome.by === 'quorum' ? 'by quorum' : `by the leader: ${event.outcome.reason ?? ''}`} (term ${event.outcome.term})`;
       case 'stepCancelled':

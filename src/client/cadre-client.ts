@@ -120,7 +120,7 @@ export class CadreClient {
 
   /**
    * Asks the leader to hand over; resolves with its term and identity once the election has taken the request. Throws
-   * NoLeader where nobody leads, or no worker runs workflows.
+   * NoLeader where nobody leads, or no worker that runs workflows has passed it on within 5 s; ServerUnreachable.
    */
   resignLeader(): Promise<Announcement> {
     return resignLeader(this.temporal, this.cadre);

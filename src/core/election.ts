@@ -66,8 +66,11 @@ export type ElectionEvent =
       readonly reason?: string;
     };
 
-/** What starts an election: nothing, the highest term that was ever granted, or an earlier run's state. */
-export type ElectionStart = { readonly after?: number } | Resume<ElectionState> | undefined;
+/** What starts an election: nothing, what is known of the last one (its highest term, how its terms ended), or an earlier run's state. */
+export type ElectionStart =
+  | { readonly after?: number; readonly past?: readonly PastTerm[] }
+  | Resume<ElectionState>
+  | undefined;
 
 /**
  * The state that a run begins with. A new election starts above the highest term it is told of, and never below the
@@ -75,8 +78,13 @@ export type ElectionStart = { readonly after?: number } | Resume<ElectionState> 
  */
 export function electionStart(start: unknown, now: number): ElectionState {
   if (isRecord(start) && isElectionState(start['snapshot'])) return start['snapshot'];
-  const after = isRecord(start) && isTerm(start['after']) ? start['after'] : 0;
-  return { version: 1, term: Math.max(after, Math.floor(now / 1000)), quickFailures: 0, past: [] };
+  const { after, past } = isRecord(start) ? start : {};
+  return {
+    version: 1,
+    term: Math.max(isTerm(after) ? after : 0, Math.floor(now / 1000)),
+    quickFailures: 0,
+    past: Array.isArray(past) ? past.filter(isPastTerm).slice(0, PAST_TERMS) : [],
+  };
 }
 
 /** The state after `event`. What does not belong to the present term changes nothing. */
@@ -138,6 +146,10 @@ function isTerm(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
+function isPastTerm(value: unknown): value is PastTerm {
+  return isRecord(value) && isTerm(value['term']) && isTerm(value['to']) && typeof value['how'] === 'string';
+}
+
 function isElectionState(value: unknown): value is ElectionState {
   return (
     isRecord(value) &&
@@ -153,6 +165,14 @@ export interface Announcement {
   readonly term: number;
   /** Of its worker. */
   readonly identity: string;
+}
+
+/** What a request to hand over may say of itself; one without is meant for whoever leads when it arrives. */
+export interface Resignation {
+  /** Meant for the leader of this term alone. */
+  readonly term?: number;
+  /** Void after this time, in milliseconds since 1970: the server keeps a request until a worker can take it. */
+  readonly until?: number;
 }
 
 /** `value` as an announcement; undefined where it is none. */

@@ -1,7 +1,9 @@
-import type { LeaderWork } from './names';
+import { LEADER_WORK, type LeaderWork } from './names';
 
 /** What an activity is for: an agent's action, undoing one, the leader's work, or leading itself. */
 export type EnvelopeKind = 'act' | 'undo' | 'lead' | LeaderWork;
+
+const KINDS: readonly EnvelopeKind[] = ['act', 'undo', 'lead', ...LEADER_WORK];
 
 /**
  * The first argument of every activity. The log is projected from it, so its shape is as
@@ -26,7 +28,9 @@ export function isEnvelope(value: unknown): value is Envelope {
     envelope !== null &&
     envelope.version === 1 &&
     typeof envelope.root === 'string' &&
-    typeof envelope.step === 'string'
+    typeof envelope.step === 'string' &&
+    typeof envelope.term === 'number' &&
+    KINDS.includes(envelope.kind)
   );
 }
 

@@ -15,7 +15,7 @@ export const FAILURES = {
   PlanInvalid: { retryable: false, fix: 'Correct the plan and start again; no step was started.' },
   AgentUnknown: {
     retryable: false,
-    fix: 'Name an agent of the roster, or list the missing one in cadre.config.js and restart the worker.',
+    fix: 'Name an agent of the roster, or list the missing one in the configuration file and restart the worker.',
   },
   AgentInputInvalid: {
     retryable: false,

@@ -4,6 +4,7 @@
  */
 import type { Decision } from './decision';
 import { type FailureInfo, isHandedBack } from './failures';
+import { isRecord } from './json';
 import type { LeaderWork } from './names';
 import type { Plan, Step } from './plan';
 import type { ResolvedPolicy } from './policy';
@@ -171,9 +172,20 @@ function decided(
 }
 
 /** The event of a ballot that was cast. */
-export function ballotEvent(step: string, voter: number, agent: string, outcome: ActOutcome): TaskEvent {
-  const { choice, reason } = 'value' in outcome.output ? (outcome.output.value as Ballot) : { choice: null };
-  return { type: 'ballotCast', step, voter, agent, choice, ...(reason === undefined ? {} : { reason }) };
+export function ballotEvent(
+  { step, voter }: { step: string; voter: number },
+  agent: string,
+  outcome: ActOutcome,
+  state: TaskState,
+): TaskEvent {
+  const { choice, reason } = readBallot(outcome);
+  const late = stepState(state, step).kind === 'voting' ? {} : { late: true as const };
+  return { type: 'ballotCast', step, voter, agent, choice, ...ifAny({ reason }), ...late };
+}
+
+function readBallot({ output }: ActOutcome): Ballot {
+  const value = 'value' in output ? output.value : undefined;
+  return isRecord(value) && 'choice' in value ? (value as unknown as Ballot) : { choice: null };
 }
 
 function ifAny<Field extends string, Value>(

@@ -39,6 +39,8 @@ interface StepBase {
 
 export const PLAN_MAXIMUM_STEPS = 1000;
 export const PLAN_MAXIMUM_BYTES = 256 * 1024;
+/** Over all votes: each may leave an answer of 1 KiB in the state. */
+export const PLAN_MAXIMUM_VOTERS = 200;
 /** A step is sent to each of its voters: what one workflow task sends must stay under Temporal's 4 MB. */
 const VOTES_MAXIMUM_BYTES = 1024 * 1024;
 const PLAN_MAXIMUM_DEPTH = 100;
@@ -52,6 +54,7 @@ export interface PlanProblem {
     | 'NoSteps'
     | 'TooManySteps'
     | 'TooManyNeeds'
+    | 'TooManyVoters'
     | 'TooLarge'
     | 'StepInvalid'
     | 'DuplicateStep'
@@ -192,6 +195,11 @@ function graphProblems(steps: readonly Step[], agents: ReadonlySet<string> | und
   if (asked > VOTES_MAXIMUM_BYTES) {
     const message = `Expected what the voters are asked to be at most ${VOTES_MAXIMUM_BYTES} bytes in all, got ${asked}: pass large inputs by path`;
     problems.push({ code: 'TooLarge', message });
+  }
+  const voters = steps.reduce((sum, step) => sum + (step.vote?.agents.length ?? 0), 0);
+  if (voters > PLAN_MAXIMUM_VOTERS) {
+    const message = `Expected at most ${PLAN_MAXIMUM_VOTERS} voters over all votes, got ${voters}: split the work into several tasks`;
+    problems.push({ code: 'TooManyVoters', message });
   }
   for (const step of steps) {
     for (const agent of agents === undefined ? [] : stepAgents(step)) {

@@ -91,7 +91,8 @@ export type TaskEvent =
       readonly agent: string;
       readonly term: number;
     }
-  | ({ readonly type: 'ballotCast'; readonly step: string } & CastBallot)
+  /** `late`: the vote was over. */
+  | ({ readonly type: 'ballotCast'; readonly step: string; readonly late?: true } & CastBallot)
   /** The voter failed, or gave no answer that counts. */
   | {
       readonly type: 'ballotSpoiled';
@@ -269,7 +270,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     case 'assigned':
       return assigned(state, event);
     case 'ballotRequested':
-      return stepState(state, event.step).kind === 'voting'
+      return stepState(state, event.step).kind !== 'waiting'
         ? withTerm(state, event.term)
         : withStep(withTerm(state, event.term), event.step, {
             kind: 'voting',
@@ -389,7 +390,12 @@ export function isOpen(phase: TaskPhase): boolean {
 
 /** Who has `step`: the agent that the leader gave it to last; undefined for a vote. */
 export function agentOf(state: TaskState, step: Step): string | undefined {
-  return state.assignments?.[step.id]?.agent ?? step.agent;
+  return assignmentOf(state, step.id)?.agent ?? step.agent;
+}
+
+/** To whom the leader gave the step last; undefined where it has whom the plan says. */
+export function assignmentOf({ assignments = {} }: TaskState, step: string): Assignment | undefined {
+  return Object.hasOwn(assignments, step) ? assignments[step] : undefined;
 }
 
 /** What a finished task returns. */
@@ -463,11 +469,12 @@ function withTerm(state: TaskState, term: number): TaskState {
 function assigned(state: TaskState, event: TaskEvent & { type: 'assigned' }): TaskState {
   const { step, agent, policy, term } = event;
   const planned = state.plan?.steps.find(({ id }) => id === step)?.agent;
-  const last = state.assignments?.[step];
+  const last = assignmentOf(state, step);
   const before = last === undefined ? [planned ?? ''] : [...last.before, last.agent];
   const given: TaskState = {
     ...withTerm(state, term),
-    policies: { ...state.policies, [agent]: policy },
+    // What was pinned with the plan stays so.
+    policies: { [agent]: policy, ...state.policies },
     assignments: { ...state.assignments, [step]: { agent, before } },
   };
   return withStep(given, step, { kind: 'waiting' });

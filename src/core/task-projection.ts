@@ -192,7 +192,7 @@ export class TaskProjection {
     if (envelope.kind === 'undo') {
       yield { event: { type: 'compensated', step: envelope.step, agent }, actor: agent, cause: number };
     }
-    if (!isRecord(fact.result)) return;
+    if (!isRecord(fact.result) || typeof fact.result['term'] !== 'number') return;
     const by = typeof fact.result['by'] === 'string' ? fact.result['by'] : agent;
     for (const event of this.leaderEvents(envelope, fact.result)) yield { event, actor: by, cause: number };
   }
@@ -222,7 +222,7 @@ export class TaskProjection {
       for (const event of actEvents(step, outcome)) yield { event, actor: agent, cause };
       return;
     }
-    const event = ballotEvent(ballot.step, ballot.voter, agent, outcome);
+    const event = ballotEvent(ballot, agent, outcome, this.current);
     yield { event, actor: agent, cause };
     yield* this.readQuorum(ballot.step);
   }
@@ -275,14 +275,9 @@ export class TaskProjection {
   private *readCancelled(fact: HistoryFact & { kind: 'activityCancelled' }): Generator<Reading> {
     const activity = this.close(fact.scheduledEventId);
     if (activity === undefined) return;
-    const { agent, number: cause, envelope } = activity;
-    const { kind, step } = envelope;
-    const ballot = readBallotStep(step);
-    if (kind === 'act' && ballot !== undefined) {
-      yield { event: { type: 'ballotWithdrawn', ...ballot, agent }, actor: agent, cause };
-    } else if (kind === 'act' || kind === 'arbitrate') {
-      yield { event: { type: 'stepCancelled', step }, actor: agent, cause };
-    }
+    const { agent, number, envelope } = activity;
+    if (envelope.kind === 'act' || envelope.kind === 'arbitrate')
+      yield cancelledReading(envelope, agent, number);
   }
 
   private *readUpdate({ name, input }: HistoryFact & { kind: 'updateAccepted' }): Generator<Reading> {
@@ -316,8 +311,10 @@ export class TaskProjection {
     const envelope: Envelope = { root: '', step, kind: 'act', term: this.current.term, version: 1 };
     const event = requestedEvent(envelope, agent, undefined);
     if (event !== undefined) yield { event, actor: 'task', cause: this.causeOf(envelope) };
-    if (fact.kind === 'localActivityFailed') yield* this.readActFailed(step, agent, fact.failure, number);
-    else yield* this.readActed(step, agent, actOutcome(fact.result), number);
+    if (fact.kind === 'localActivityFailed') {
+      if (fact.failure.type === 'Cancelled') yield cancelledReading(envelope, agent, number);
+      else yield* this.readActFailed(step, agent, fact.failure, number);
+    } else yield* this.readActed(step, agent, actOutcome(fact.result), number);
   }
 
   private *readEnd(fact: EndFact): Generator<Reading> {
@@ -465,6 +462,14 @@ function leaderFailedEvent({ kind, step }: Envelope, failure: FailureInfo): Task
   }
 }
 
+/** An agent's part was cut off, or the leader's decision of a vote. */
+function cancelledReading({ kind, step }: Envelope, agent: string, cause: number): Reading {
+  const ballot = kind === 'act' ? readBallotStep(step) : undefined;
+  return ballot === undefined
+    ? { event: { type: 'stepCancelled', step }, actor: agent, cause }
+    : { event: { type: 'ballotWithdrawn', ...ballot, agent }, actor: agent, cause };
+}
+
 function actorOf({ kind }: Envelope, activityType: string, request: unknown): string {
   if (kind === 'act') return activityType;
   if (kind === 'undo') return compensatingAgent(activityType);
@@ -477,7 +482,12 @@ function isLeaderWork(kind: Envelope['kind']): kind is LeaderWork {
 }
 
 function isPlanOutcome(result: unknown): result is PlanOutcome {
-  return isRecord(result) && isRecord(result['plan']) && isRecord(result['policies']);
+  return (
+    isRecord(result) &&
+    isRecord(result['plan']) &&
+    Array.isArray(result['plan']['steps']) &&
+    isRecord(result['policies'])
+  );
 }
 
 function actOutcome(result: unknown): ActOutcome {

@@ -17,6 +17,8 @@ export interface CallOptions {
   /** Default 1. */
   readonly attempt?: number;
   readonly lastCheckpoint?: unknown;
+  /** Default 1. */
+  readonly term?: number;
   /** Aborting it cancels the attempt, as cancelling the task would. */
   readonly signal?: AbortSignal;
   /** Default: files in a folder for temporary files. */
@@ -56,7 +58,13 @@ export async function callAgent<Input, Output>(
   const cancel = (): void => environment.cancel('CANCELLED');
   if (options.signal?.aborted) cancel();
   options.signal?.addEventListener('abort', cancel, { once: true });
-  const envelope: Envelope = { root: 'test/run', step: 'step', kind: 'act', term: 0, version: 1 };
+  const envelope: Envelope = {
+    root: 'test/run',
+    step: 'step',
+    kind: 'act',
+    term: options.term ?? 1,
+    version: 1,
+  };
   // The whole output stays inline: a test reads it from the outcome.
   const request: ActRequest = {
     goal,

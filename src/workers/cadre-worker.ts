@@ -38,6 +38,8 @@ export interface CadreWorkerOptions {
    * as one whose clock skips waits. At most one worker of a cadre may. Default: none.
    */
   readonly term?: number;
+  /** Told when this worker begins and ceases to lead in a term. */
+  readonly onTerm?: (term: number, leads: boolean) => void;
   /** How the worker names itself to Temporal. Default `pid@host/build`. */
   readonly identity?: string;
   /** Module of your own workflows, which also exports ours (`export * from 'cadre/workflow'`). Default: ours, prebuilt. */
@@ -138,7 +140,10 @@ async function leadership(options: Settled): Promise<Member[]> {
     concurrency: options.concurrency ?? CONCURRENCY,
   });
   if (term === undefined) {
-    return [new Candidate({ connection, client, namespace, cadre, identity, seat: worker }), worker];
+    return [
+      new Candidate({ connection, client, namespace, cadre, identity, seat: worker, onTerm: options.onTerm }),
+      worker,
+    ];
   }
   worker.lead({ term, held: () => true, over: new AbortController().signal });
   return [worker];

@@ -22,6 +22,7 @@ import {
   type ElectionStart,
   type ElectionState,
   LEASE_DURATION,
+  type Resignation,
   electionStart,
   evolveElection,
   pauseBeforeTerm,
@@ -76,15 +77,19 @@ export class ElectionRun {
     }
   }
 
-  /** Throws NoLeader while nobody leads. */
-  requireLeader(): Announcement {
+  /** Throws NoLeader while nobody leads, and for a request that came too late for whom it was meant. */
+  requireLeader(resignation?: Resignation): Announcement {
     const { term, leader } = this.current;
-    if (leader !== undefined) return { term, identity: leader.identity };
-    throw crossingFailure(new CadreError('NoLeader', `Nobody leads: term ${term} is not taken`));
+    const { term: meant = term, until = Infinity } = resignation ?? {};
+    const refusal = (message: string): unknown => crossingFailure(new CadreError('NoLeader', message));
+    if (leader === undefined) throw refusal(`Nobody leads: term ${term} is not taken`);
+    if (meant !== term) throw refusal(`Term ${meant} is over`);
+    if (Date.now() > until) throw refusal('The request came too late');
+    return { term, identity: leader.identity };
   }
 
-  resign(): Announcement {
-    const asked = this.requireLeader();
+  resign(resignation?: Resignation): Announcement {
+    const asked = this.requireLeader(resignation);
     this.asked ??= 'resign';
     this.term?.cancel();
     return asked;

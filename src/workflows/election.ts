@@ -1,5 +1,5 @@
 import { setHandler, workflowInfo } from '@temporalio/workflow';
-import type { ElectionStart } from '../core/election';
+import type { ElectionStart, Resignation } from '../core/election';
 import { ElectionRun } from './election-run';
 import { announceSignal, leaderQuery, resignUpdate } from './messages';
 
@@ -10,8 +10,8 @@ import { announceSignal, leaderQuery, resignUpdate } from './messages';
 export async function election(start?: ElectionStart): Promise<never> {
   const run = new ElectionRun(start, workflowInfo().startTime.getTime());
   setHandler(announceSignal, (announcement) => run.announce(announcement));
-  setHandler(resignUpdate, () => run.resign(), {
-    validator: () => run.requireLeader(),
+  setHandler(resignUpdate, (resignation?: Resignation) => run.resign(resignation), {
+    validator: (resignation?: Resignation) => run.requireLeader(resignation),
     description: 'Asks the leader to hand over',
   });
   setHandler(leaderQuery, () => run.state, {

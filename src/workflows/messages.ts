@@ -1,6 +1,6 @@
 /** Every signal, query and update that a Cadre workflow takes. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { Announcement, ElectionState } from '../core/election';
+import type { Announcement, ElectionState, Resignation } from '../core/election';
 import { ANNOUNCE_SIGNAL, RESIGN_UPDATE, RESOLVE_UPDATE } from '../core/names';
 import type { TaskState } from '../core/task-events';
 import type { Resolving } from '../core/task-resolving';
@@ -25,4 +25,4 @@ export const leaderQuery = defineQuery<ElectionState>('leader');
 export const announceSignal = defineSignal<[Announcement]>(ANNOUNCE_SIGNAL);
 
 /** Asks the leader to hand over; answers with whom it asked. Refused as `NoLeader` while nobody leads. */
-export const resignUpdate = defineUpdate<Announcement>(RESIGN_UPDATE);
+export const resignUpdate = defineUpdate<Announcement, [Resignation]>(RESIGN_UPDATE);

@@ -18,6 +18,7 @@ export class TaskRecord {
 
   /** Puts a step back to what it was in `before`: what was recorded of it since never reached Temporal. */
   restore(step: string, before: TaskState): void {
+    if (!Object.hasOwn(this.current.steps, step)) return;
     this.current = restoreStep(this.current, step, before);
   }
 

@@ -61,6 +61,7 @@ import {
   type TaskResult,
   type TaskState,
   agentOf,
+  assignmentOf,
   finalOutputs,
   resultOf,
   stepState,
@@ -178,12 +179,18 @@ export class TaskRun {
         const { ready } = frontier;
         const before = this.inFlight;
         await CancellationScope.nonCancellable(() =>
-          condition(() => this.inFlight < before || frontier.ready > ready),
+          condition(() => this.inFlight < before || frontier.ready > ready || this.mustStop(scope)),
         );
+        if (this.mustStop(scope)) scope.cancel();
       }
     });
     if (scope.consideredCancelled && this.failed === undefined) await scope.cancelRequested;
     if (this.failed !== undefined) throw this.stepFailure(this.failed);
+  }
+
+  /** True where a step has failed and the others do not know yet. */
+  private mustStop(scope: CancellationScope): boolean {
+    return this.failed !== undefined && !scope.consideredCancelled;
   }
 
   private mayStart(scope: CancellationScope): boolean {
@@ -204,7 +211,7 @@ export class TaskRun {
         const vote = new VoteRun(this.task, step, (agent, voter, handedBack) =>
           this.act(step, inlineMaximum, { agent, id: ballotStep(step.id, voter), ballot, handedBack }),
         );
-        await vote.execute(completed);
+        await vote.execute(completed, (failure) => void (this.failed ??= { step, failure }));
       } else {
         await this.runAgent(step, inlineMaximum);
         if (stepState(this.state, step.id).kind === 'completed') completed();
@@ -260,7 +267,7 @@ export class TaskRun {
     { id, instruction, input, agent }: AgentStep,
     failure: FailureInfo,
   ): Promise<boolean> {
-    const last = this.state.assignments?.[id];
+    const last = assignmentOf(this.state, id);
     const tried = last === undefined ? [agent] : [...last.before, last.agent];
     if (tried.length > ASSIGNMENTS_MAXIMUM || this.failed !== undefined) return false;
     const step = { id, instruction, ...(input === undefined ? {} : { input }) };
@@ -275,7 +282,8 @@ export class TaskRun {
         succeeded: (outcome, state) => assignEvents(id, outcome, state),
         failed: (reason) => ({ type: 'assignFailed', step: id, failure: reason }),
       });
-    } catch {
+    } catch (error) {
+      if (isCancellation(error) && this.failed === undefined) throw error;
       return false;
     }
     return this.failed === undefined && stepState(this.state, id).kind === 'waiting';

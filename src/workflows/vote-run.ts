@@ -1,6 +1,6 @@
 import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
 import { failureDetails, failureInfo } from '../core/failure-info';
-import { isHandedBack } from '../core/failures';
+import { type FailureInfo, isHandedBack } from '../core/failures';
 import {
   type ArbitrateOutcome,
   type ArbitrateRequest,
@@ -32,10 +32,10 @@ export class VoteRun {
   ) {}
 
   /**
-   * Resolves when no ballot is out any more; `decided` is called as soon as the step has its output. Throws what the
-   * leader fails with, and the cancellation.
+   * Resolves when no ballot is out any more. `decided` is called as soon as the step has its output, `undecidable` with
+   * what the leader fails with.
    */
-  async execute(decided: () => void): Promise<void> {
+  async execute(decided: () => void, undecidable: (failure: FailureInfo) => void): Promise<void> {
     const { agents } = this.step.vote;
     const before = this.task.state;
     const { historyLength } = workflowInfo();
@@ -44,16 +44,18 @@ export class VoteRun {
     void poll.run(() => this.limit());
     const open = (): boolean => this.kind() === 'voting' && this.closed < agents.length;
     await CancellationScope.nonCancellable(() => condition(() => !open()));
-    if (poll.consideredCancelled && workflowInfo().historyLength === historyLength) {
+    const cancelled = poll.consideredCancelled;
+    if (cancelled && workflowInfo().historyLength === historyLength) {
       this.task.restore(this.step.id, before);
     }
     poll.cancel();
     try {
-      if (this.kind() === 'voting' || this.kind() === 'arbitrating') await this.arbitrate();
+      if (!cancelled) await this.arbitrate();
       if (this.kind() === 'completed') decided();
-    } finally {
-      await CancellationScope.nonCancellable(() => ballots);
+    } catch (error) {
+      if (!isCancellation(error)) undecidable(failureInfo(error));
     }
+    await CancellationScope.nonCancellable(() => ballots);
   }
 
   private kind(): string {
@@ -66,10 +68,17 @@ export class VoteRun {
     const { term } = this.task.state;
     this.task.record({ type: 'ballotRequested', step, voter, agent, term });
     try {
-      this.task.record(ballotEvent(step, voter, agent, await this.ask(agent, voter, handedBack)));
+      const outcome = await this.ask(agent, voter, handedBack);
+      this.task.record(ballotEvent({ step, voter }, agent, outcome, this.task.state));
     } catch (error) {
       const failure = failureInfo(error);
-      if (isHandedBack(failure)) return this.ballot(agent, voter, readHandedBack(failureDetails(error)));
+      if (isHandedBack(failure)) {
+        if (this.kind() === 'voting' && !CancellationScope.current().consideredCancelled) {
+          return this.ballot(agent, voter, readHandedBack(failureDetails(error)));
+        }
+        this.closed += 1;
+        return;
+      }
       this.task.record(
         isCancellation(error)
           ? { type: 'ballotWithdrawn', step, voter, agent }

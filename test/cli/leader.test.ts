@@ -3,7 +3,7 @@ import type { ElectionState } from '../../src/core/election';
 import { CadreClient } from '../../src/client/cadre-client';
 import { connect } from '../../src/client/connection';
 import { step } from '../support/agents';
-import { Cli, type CliProcess, json, jsonLines, sane, until } from '../support/cli';
+import { Cli, type CliProcess, type Ended, json, jsonLines, sane, until } from '../support/cli';
 import { CliTeam } from '../support/cli-team';
 import { type DevServer, startDevServer } from '../support/dev-server';
 import { TemporaryFolder } from '../support/temporary-folder';
@@ -138,6 +138,42 @@ test('a leader that is stopped steps down, one that is killed loses its heartbea
   ]);
   const ended = await cli.run(['leader']);
   sane(ended);
-  expect(ended.stdout).toMatch(/Nobody leads cadre: term \d+ waits for a candidate/);
+  expect(ended.stdout).toMatch(/Nobody leads cadre, and nobody stands: start a candidate/);
   expect(ended.stdout).toMatch(new RegExp(`${term + 1} .* lost its heartbeat\n`));
 }, 30_000);
+
+test('a leader that resigns alone leads again, and is said to; in JSON too', async () => {
+  const only = await worker('--role', 'leader');
+  await until(async () => (await leads()) === only.pid);
+  const { term } = await client.leader();
+  const watching = cli.start(['leader', '--watch', '--json']);
+  await until(() => watching.stdout.includes('\n'));
+  const identity = expect.stringMatching(`^${only.pid}@`) as string;
+  const resign = (...args: string[]): Promise<Ended> => cli.run(['leader', 'resign', ...args]);
+  await until(async () => (await announcedTerm()) === term);
+  const ended = await resign();
+  sane(ended);
+  expect(ended.code).toBe(0);
+  expect(ended.stdout).toMatch(
+    new RegExp(`✓ ${only.pid}@\\S+ leads cadre in term ${term + 1} again, since nobody else stood\n`),
+  );
+  await until(async () => (await announcedTerm()) === term + 1);
+  expect(json(await resign('--json'))).toEqual({
+    resigned: { term: term + 1, identity },
+    next: { term: term + 2, identity },
+  });
+  await until(() => jsonLines(watching.stdout).some((report) => report['term'] === term + 2));
+  watching.kill('SIGINT');
+  expect((await watching.ended).code).toBe(0);
+  const [first, ...later] = jsonLines(watching.stdout);
+  expect(first).toMatchObject({ term, status: 'running', leader: { identity } });
+  expect(later.map((report) => report['term'])).toContain(term + 1);
+}, 30_000);
+
+/** The term whose leader the election knows by name, so that it can be asked to resign; 0 where there is none. */
+async function announcedTerm(): Promise<number> {
+  const { term, leader } = await client.temporal.workflow
+    .getHandle('cadre.election')
+    .query<ElectionState>('leader');
+  return leader === undefined ? 0 : term;
+}

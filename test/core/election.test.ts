@@ -9,6 +9,7 @@ import {
   pauseBeforeTerm,
   readAnnouncement,
 } from '../../src/core/election';
+import { termEnd } from '../../src/core/election-projection';
 
 const NOW = 1_700_000_000_000;
 const SECONDS = NOW / 1000;
@@ -119,4 +120,32 @@ test.each([
 
 test("an announcement's name is cut", () => {
   expect(readAnnouncement({ term: 1, identity: 'x'.repeat(900) })?.identity).toHaveLength(200);
+});
+
+test('an announcement of another term than the present one, or after its end, changes nothing', () => {
+  const offered = fold([{ type: 'termOffered', term: SECONDS + 5 }]);
+  const announce = (of: number): ElectionEvent => ({
+    type: 'leaderElected',
+    term: of,
+    identity: 'a',
+    time: NOW,
+  });
+  for (const other of [SECONDS - 1, SECONDS + 4, SECONDS + 6]) {
+    expect(evolveElection(offered, announce(other))).toBe(offered);
+  }
+  const ended = fold([{ type: 'termEnded', term: SECONDS + 5, time: NOW, how: 'lostHeartbeat' }], offered);
+  expect(evolveElection(ended, announce(SECONDS + 5))).toBe(ended);
+});
+
+test.each([
+  [{ type: 'TimedOut', message: 'Timed out: HEARTBEAT' }, 'resign', { how: 'lostHeartbeat' }],
+  [{ type: 'Broken', message: 'no' }, undefined, { how: 'failed', reason: 'no' }],
+  [{ type: 'Broken', message: 'x'.repeat(900) }, undefined, { how: 'failed', reason: 'x'.repeat(200) }],
+  [{ type: 'Cancelled', message: 'Cancelled' }, 'resign', { how: 'resigned' }],
+  [undefined, 'resign', { how: 'resigned' }],
+  [{ type: 'Cancelled', message: 'Cancelled' }, 'cancel', { how: 'cancelled' }],
+  [undefined, 'cancel', { how: 'cancelled' }],
+  [undefined, undefined, { how: 'steppedDown' }],
+] as const)('a term that ends with %j after %j ended as %j', (failure, asked, end) => {
+  expect(termEnd(failure, asked)).toEqual(end);
 });

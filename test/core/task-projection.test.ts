@@ -31,7 +31,7 @@ const plan = { steps: [step('a', 'echo'), step('b', 'echo', { needs: ['a'] })] }
 const plannedBy = (scheduledEventId: number): Body => ({
   kind: 'activityCompleted',
   scheduledEventId,
-  result: { plan, policies: {}, by: 'planner' },
+  result: { plan, policies: {}, by: 'planner', term: 0 },
 });
 const acting = (id: string): Body => ({
   kind: 'activityScheduled',

@@ -1,5 +1,6 @@
 // Pure: the laws of votes.
 import fc from 'fast-check';
+import { canonicalJson } from '../../src/core/json';
 import { planProblems } from '../../src/core/plan';
 import {
   type CastBallot,
@@ -143,4 +144,48 @@ test('what voters are sent is bounded', () => {
   const agents = Array.from({ length: 25 }, () => 'echo');
   const step = { id: 'a', instruction: 'vote', vote: { agents }, input: 'x'.repeat(50_000) };
   expect(planProblems({ steps: [step] }, undefined)).toMatchObject([{ code: 'TooLarge' }]);
+});
+
+/** The same value, the fields of its objects in the opposite order. */
+function reversed(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reversed);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toReversed()
+      .map(([key, item]) => [key, reversed(item)]),
+  );
+}
+
+test('the order of fields makes no other answer, and nothing else is left out of sight', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.jsonValue(), (value, other) => {
+      expect(canonicalJson(reversed(value))).toBe(canonicalJson(value));
+      expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value)));
+      const alike = canonicalJson(value) === canonicalJson(other);
+      const [first] = tallyOf([
+        { voter: 1, agent: 'x', choice: value },
+        { voter: 2, agent: 'x', choice: other },
+        { voter: 3, agent: 'x', choice: reversed(value) },
+      ]);
+      expect(first?.ballots).toBe(alike ? 3 : 2);
+    }),
+  );
+});
+
+test('lists in another order are other answers', () => {
+  expect(canonicalJson([1, 2])).not.toBe(canonicalJson([2, 1]));
+});
+
+test('the tally is the same in whatever order the ballots came', () => {
+  fc.assert(
+    fc.property(answers, fc.infiniteStream(fc.nat()), (given, order) => {
+      const ballots = cast(given);
+      const shuffled = ballots
+        .map((ballot) => ({ ballot, at: order.next().value as number }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ ballot }) => ballot);
+      expect(tallyOf(shuffled)).toEqual(tallyOf(ballots));
+    }),
+  );
 });

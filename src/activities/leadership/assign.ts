@@ -18,7 +18,7 @@ export function assignActivity(
   return leaderActivity(dependencies, 'name another agent', async (request: AssignRequest, desk) => {
     const roster = await makeRoster(cadre, agents, queueStatus);
     const choice = desk.has('assigner')
-      ? choiceOf(await desk.ask('assigner', { ...request, roster }), roster)
+      ? choiceOf(await desk.ask('assigner', { ...request, roster }), request, roster)
       : mostSkilled(request, roster);
     const policy = agents.get(choice.agent ?? '')?.resolvedPolicy;
     return policy === undefined ? choice : { ...choice, policy };
@@ -26,16 +26,17 @@ export function assignActivity(
 }
 
 /** What an `assigner` puts out: `{ agent?, reason? }`. */
-function choiceOf(output: unknown, roster: Roster): Choice {
+function choiceOf(output: unknown, { tried }: AssignRequest, roster: Roster): Choice {
   const { agent, reason } = isRecord(output) ? output : {};
   const because = typeof reason === 'string' ? reason : 'the assigner gave no reason';
   if (agent === undefined || agent === null) return { by: 'assigner', reason: because };
-  if (typeof agent === 'string' && roster.agents.some(({ name }) => name === agent)) {
+  const others = roster.agents.filter(({ name }) => !tried.includes(name));
+  if (typeof agent === 'string' && others.some(({ name }) => name === agent)) {
     return { agent, by: 'assigner', reason: because };
   }
   throw new CadreError(
     'AgentOutputInvalid',
-    `Expected the assigner to name an agent of the roster, got ${JSON.stringify(agent).slice(0, 80)}`,
+    `Expected the assigner to name an agent of the roster that has not tried it, got ${JSON.stringify(agent).slice(0, 80)}`,
   );
 }
 

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { type ResolvedConnection, connect } from '../../client/connection';
 import { fixFor, isCadreError } from '../../core/failures';
+import { type LeaderReport, readLeader } from '../../client/leader';
 import { agentQueue, taskQueue } from '../../core/names';
 import { artifactsFolder } from '../../storage/folders';
 import { PREBUILT_BUNDLE, buildId, parseIdentity } from '../../workers/build-id';
@@ -54,6 +55,7 @@ async function doctor(flags: CommonFlags, output: Output): Promise<number> {
   if (client !== undefined && config !== undefined) {
     await attempt('namespace', add, () => checkNamespace(client, add));
     await attempt('worker', add, () => checkWorkers(client, config, add));
+    await attempt('leader', add, async () => add(leaderFinding(await readLeader(client, config.cadre))));
     await client.connection.close();
   }
   output.value({ ok: findings.every(({ kind }) => kind !== 'failed'), findings });
@@ -158,6 +160,20 @@ async function checkWorkers(
         fix: `Start \`cadre worker --pool ${pool}\`.`,
       });
   }
+}
+
+function leaderFinding({ leader, term, candidates }: LeaderReport): Finding {
+  if (leader !== undefined) return ok('leader', `${leader.identity} leads in term ${term}`);
+  const message =
+    candidates.length === 0
+      ? 'nobody leads, and nobody stands: tasks wait for a plan'
+      : 'nobody leads yet; candidates stand';
+  return {
+    check: 'leader',
+    kind: 'warning',
+    message,
+    fix: 'Start a candidate with `cadre worker`; `cadre run` brings its own.',
+  };
 }
 
 function pollerFinding(identity: string): Finding {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { CadreClient } from '../../client/cadre-client';
 import type { Candidacy, LeaderReport } from '../../client/leader';
@@ -13,6 +14,10 @@ import { type Session, openSession } from '../session';
 
 /** How long a resignation is followed, in ms. */
 const SUCCESSION_TIME_LIMIT = 10_000;
+/** How long a watch waits for a server that is away before it asks again, in ms. */
+const RETRY_INTERVAL = 1000;
+/** How many ended terms are shown; `--json` has all that the election remembers. */
+const TERMS_SHOWN = 5;
 
 interface LeaderFlags extends CommonFlags {
   readonly watch?: boolean;
@@ -60,7 +65,7 @@ function write(report: LeaderReport, link: string | undefined, output: Output): 
     output.line();
     for (const line of table([
       ['TERM', 'LEADER', 'LED', 'UNTIL (UTC)', 'ENDED'],
-      ...report.past.map(termRow),
+      ...report.past.slice(0, TERMS_SHOWN).map(termRow),
     ]))
       output.line(`  ${line}`);
   }
@@ -77,7 +82,7 @@ function headline({ cadre, term, leader, candidates, status, past }: LeaderRepor
   }
   if (status === 'running') {
     return past[0]?.term === term
-      ? `${mark} Nobody leads ${cadre}: term ${term} has ended, and a worker that runs workflows offers the next.`
+      ? `${mark} Nobody leads ${cadre}: term ${term} has ended, and a worker that runs workflows (\`cadre worker\`) offers the next.`
       : `${mark} Nobody leads ${cadre}: term ${term} waits for a candidate to take it.`;
   }
   return `${mark} Nobody leads ${cadre}: its election has ended, and a candidate starts it again within 10 s.`;
@@ -103,20 +108,41 @@ function termRow(past: PastTerm): string[] {
 async function watch(flags: CommonFlags, output: Output): Promise<number> {
   const session = await openSession(flags);
   const interrupt = onInterrupt(() => undefined);
-  let told: number | undefined;
+  const told = new Told();
   try {
-    for await (const report of session.client.watchLeader({ signal: interrupt.signal })) {
-      output.value(report);
-      for (const past of [...report.past].sort((a, b) => a.term - b.term)) {
-        if (told !== undefined && past.term >= told) output.line(`${at(past.to)}  ${endLine(past)}`);
+    for (;;) {
+      try {
+        for await (const report of session.client.watchLeader({ signal: interrupt.signal })) {
+          output.value(report);
+          for (const line of told.next(report)) output.line(line);
+        }
+      } catch {
+        if (!interrupt.signal.aborted)
+          output.line(`${at(Date.now())}  the server does not answer; trying again`);
       }
-      told = report.term;
-      output.line(`${at(report.leader?.since ?? Date.now())}  ${watchLine(report)}`);
+      if (interrupt.signal.aborted) return EXIT.done;
+      await delay(RETRY_INTERVAL, undefined, { signal: interrupt.signal }).catch(() => undefined);
     }
-    return EXIT.done;
   } finally {
     interrupt.release();
     await session.close();
+  }
+}
+
+/** What a watch has told, so that it tells of each change once. */
+class Told {
+  private ended: Set<number> | undefined;
+  private last = '';
+
+  /** The lines that `report` adds, in the order of what happened. Of what ended before the watch it tells nothing. */
+  next(report: LeaderReport): string[] {
+    const news = report.past.filter(({ term }) => this.ended?.has(term) === false);
+    this.ended = new Set(report.past.map(({ term }) => term));
+    const lines = news.sort((a, b) => a.term - b.term).map((past) => `${at(past.to)}  ${endLine(past)}`);
+    const now = watchLine(report);
+    if (now !== this.last) lines.push(`${at(report.leader?.since ?? Date.now())}  ${now}`);
+    this.last = now;
+    return lines;
   }
 }
 
@@ -124,10 +150,10 @@ function endLine(past: PastTerm): string {
   return `term ${past.term} ended: ${past.leader ?? 'nobody'} ${termEndWords(past)}`;
 }
 
-function watchLine({ cadre, term, leader }: LeaderReport): string {
-  return leader === undefined
-    ? `nobody leads ${cadre}, term ${term} is not taken`
-    : `${leader.identity} leads ${cadre} in term ${term}`;
+function watchLine({ cadre, term, leader, past, status }: LeaderReport): string {
+  if (leader !== undefined) return `${leader.identity} leads ${cadre} in term ${term}`;
+  if (status === 'none') return `nobody leads ${cadre}: there is no election`;
+  return `nobody leads ${cadre}: term ${term} ${past[0]?.term === term ? 'has ended' : 'is not taken'}`;
 }
 
 function at(time: number): string {

@@ -184,7 +184,10 @@ async function followTask(
   // History tells of a failing attempt only when the last one has ended.
   const look = setInterval(() => {
     void task.pending().then(
-      (pending) => lines.writeRetries(pending),
+      (pending) => {
+        lines.writeRetries(pending);
+        lines.writeWaits(pending);
+      },
       () => undefined,
     );
   }, LOOK_INTERVAL);

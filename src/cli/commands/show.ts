@@ -5,7 +5,7 @@ import { assertNever } from '../../core/json';
 import { oneLine } from '../../core/one-line';
 import { stepActor } from '../../core/plan';
 import { phaseWords } from '../../core/task-details';
-import { type StepState, agentOf, isOpen, stepState } from '../../core/task-events';
+import { type StepState, type TaskState, agentOf, isOpen, stepState } from '../../core/task-events';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import { EventLines } from '../event-lines';
 import type { Execute } from '../execute';
@@ -94,24 +94,32 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
     );
   }
   if (phase.kind === 'failed' || phase.kind === 'compensated') {
-    const failed = Object.values(state.steps).find((step) => step.kind === 'failed');
-    const fix = fixFor(failed?.failure.type ?? '') ?? fixFor(phase.failure.type);
+    const fix = failedStepFix(state) ?? fixFor(phase.failure.type);
     output.line();
     output.line(`${output.paint('red', '✗')} ${phase.failure.message}`);
     if (fix !== undefined) output.line(`  → ${fix}`);
   }
 }
 
-function stepLines({ state, pending }: TaskDescription): string[] {
+/** What to do about the failure of the step that ended the task, where we know. */
+function failedStepFix({ steps }: TaskState): string | undefined {
+  for (const step of Object.values(steps)) {
+    const failure = step.kind === 'failed' || step.kind === 'arbitrating' ? step.failure : undefined;
+    if (failure !== undefined) return fixFor(failure.type);
+  }
+  return undefined;
+}
+
+function stepLines({ state, pending, events }: TaskDescription): string[] {
   const waiting = new Map(pending.map((step) => [step.step, step]));
   if (state.plan === undefined) {
     const planning = waiting.get('plan');
     if (planning !== undefined) return [`plan: ${leaderWords(planning)}`];
-    return [
-      isOpen(state.phase)
-        ? 'no plan yet: no worker has taken the task; start one with `cadre worker`'
-        : 'no plan',
-    ];
+    if (!isOpen(state.phase)) return ['no plan'];
+    // The log begins with the task's start; what follows is a worker's.
+    return events > 1
+      ? ['plan: is asked of the leader again in a moment']
+      : ['no plan yet: no worker has taken the task; start one with `cadre worker`'];
   }
   const rows = state.plan.steps.map((step) => {
     const { id, instruction } = step;

@@ -78,6 +78,8 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
       shutdownGrace: flags.grace * 1000,
       roles,
       serve: serving,
+      onTerm: (term, leads) =>
+        output.line(leads ? `Leads in term ${term}.` : `Leads no more (term ${term}).`),
       ...(workflowsPath === undefined ? {} : { workflowsPath }),
     });
     warnOfOtherBuilds(await livePollers(client, taskQueue(cadre)), taskQueue(cadre), output);

@@ -25,6 +25,8 @@ export interface CandidateOptions {
   readonly identity: string;
   /** Where it sits while it leads. */
   readonly seat: LeaderSeat;
+  /** Told when it begins and ceases to lead in a term. */
+  readonly onTerm?: ((term: number, leads: boolean) => void) | undefined;
 }
 
 /** How long, in ms, one that led stands aside. */
@@ -53,6 +55,8 @@ export class Candidate {
         // Where the election was ended with the term, its next one need not wait for the next look.
         if (!signal.aborted) await this.ensureElection();
         await delay(STAND_ASIDE, undefined, { signal }).catch(() => undefined);
+        // One that was cancelled closes a moment after its term.
+        if (!signal.aborted) void this.ensureElection();
       }
     } finally {
       this.stopping.abort();
@@ -112,11 +116,13 @@ export class Candidate {
     const over = new AbortController();
     try {
       seat.lead({ term, held: () => lease.held(), over: over.signal });
+      this.options.onTerm?.(term, true);
       void this.announce(lease, term);
       return await Promise.race([lease.ended, this.stopped(over.signal)]);
     } finally {
       seat.leave();
       over.abort();
+      this.options.onTerm?.(term, false);
     }
   }
 

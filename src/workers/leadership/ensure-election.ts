@@ -1,6 +1,6 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import { readFacts } from '../../client/history-reader';
-import type { ElectionStart } from '../../core/election';
+import type { ElectionStart, ElectionState } from '../../core/election';
 import { ElectionProjection } from '../../core/election-projection';
 import { ELECTION_WORKFLOW, electionId, taskQueue } from '../../core/names';
 
@@ -10,9 +10,9 @@ import { ELECTION_WORKFLOW, electionId, taskQueue } from '../../core/names';
  */
 export async function ensureElection(client: Client, cadre: string): Promise<boolean> {
   const workflowId = electionId(cadre);
-  const after = await highestTerm(client, workflowId);
-  if (after === 'running') return false;
-  const start: ElectionStart = after === undefined ? {} : { after };
+  const last = await lastElection(client, workflowId);
+  if (last === 'running') return false;
+  const start: ElectionStart = last === undefined ? {} : { after: last.term, past: last.past };
   try {
     await client.workflow.start(ELECTION_WORKFLOW, {
       workflowId,
@@ -33,14 +33,17 @@ export async function ensureElection(client: Client, cadre: string): Promise<boo
 
 const WORKFLOW_TASK_TIMEOUT = 2000;
 
-/** The highest term of the last election; undefined where the server knows of none. */
-async function highestTerm(client: Client, workflowId: string): Promise<number | 'running' | undefined> {
+/** Where the last election ended; undefined where the server knows of none. */
+async function lastElection(
+  client: Client,
+  workflowId: string,
+): Promise<ElectionState | 'running' | undefined> {
   try {
     const { status, runId } = await client.workflow.getHandle(workflowId).describe();
     if (status.name === 'RUNNING') return 'running';
     const projection = new ElectionProjection();
     for await (const fact of readFacts(client, workflowId, { firstRunId: runId })) projection.next(fact);
-    return projection.state.term;
+    return projection.state;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;

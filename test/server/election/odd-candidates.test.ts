@@ -23,7 +23,7 @@ async function ended(cadre: string, count: number): Promise<LoggedTerm[]> {
 }
 
 async function resign(cadre: string): Promise<void> {
-  await candidates.client.workflow.getHandle(electionId(cadre)).executeUpdate(resignUpdate);
+  await candidates.client.workflow.getHandle(electionId(cadre)).executeUpdate(resignUpdate, { args: [{}] });
 }
 
 test('candidates that cannot lead do not raise the term in a hot loop, and the next one leads', async () => {
