@@ -98,7 +98,7 @@ export async function* watchLeader(
 
 /**
  * Asks the leader to hand over, and returns whom. Throws NoLeader where nobody leads, or no worker has passed it on
- * within 5 s; it is then void. Throws ServerUnreachable.
+ * within 5 s; it is void soon after. Throws ServerUnreachable.
  */
 export async function resignLeader(client: Client, cadre: string): Promise<Announcement> {
   const by = Date.now() + RESIGN_TIME_LIMIT;
@@ -123,10 +123,6 @@ async function refusal(error: unknown, client: Client, cadre: string): Promise<u
   }
   if (error instanceof WorkflowNotFoundError) {
     return new CadreError('NoLeader', `Nobody leads "${cadre}": it has no election`, { cause: error });
-  }
-  if (isCadreError(error)) return error;
-  if (!(await answers(client))) {
-    return new CadreError('ServerUnreachable', 'Lost the Temporal server', { cause: error });
   }
   if (isCadreError(error)) return error;
   if (!(await answers(client))) {
