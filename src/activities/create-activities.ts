@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { crossingFailure } from '../core/failure-info';
 import { CadreError } from '../core/failures';
 import type { ArtifactStore } from '../storage/artifact-store';
-import { compensateActivity as compensateActivityName } from '../core/names';
+import { compensateActivityName } from '../core/names';
 import {
   type AgentActivity,
   type CompensateActivity,

@@ -12,6 +12,12 @@ export class Output {
     (this.json ? process.stderr : process.stdout).write(`${text}\n`);
   }
 
+  /** Rows in aligned columns, indented, after an empty line. */
+  table(rows: readonly (readonly string[])[]): void {
+    this.line();
+    for (const line of table(rows)) this.line(`  ${line}`);
+  }
+
   /** A value for a program, on one line; nothing unless `--json` was given. */
   value(value: unknown): void {
     if (this.json) process.stdout.write(`${JSON.stringify(value)}\n`);

@@ -7,6 +7,7 @@ import {
   makeGrpcRetryInterceptor,
 } from '@temporalio/client';
 import { CadreError } from '../core/failures';
+import { GRPC_STATUS } from './grpc-status';
 
 /** Where a cadre's Temporal server is, when nothing says otherwise. */
 export const DEFAULT_ADDRESS = '127.0.0.1:7233';
@@ -86,7 +87,6 @@ export async function connect(to: ResolvedConnection, timeout = 5000): Promise<C
 }
 
 const LOOPBACK = /^(127\.0\.0\.1|localhost|\[::1\]):/;
-const RESOURCE_EXHAUSTED = 8;
 
 /**
  * The SDK waits a second before it repeats a call that was refused for load; a continue-as-new refuses calls
@@ -94,8 +94,8 @@ const RESOURCE_EXHAUSTED = 8;
  */
 function retryOptions(): ReturnType<typeof defaultGrpcRetryOptions> {
   return defaultGrpcRetryOptions({
-    initialIntervalMs: ({ code }) => (code === RESOURCE_EXHAUSTED ? 5 : 100),
-    maxIntervalMs: ({ code }) => (code === RESOURCE_EXHAUSTED ? 1000 : 5000),
+    initialIntervalMs: ({ code }) => (code === GRPC_STATUS.resourceExhausted ? 5 : 100),
+    maxIntervalMs: ({ code }) => (code === GRPC_STATUS.resourceExhausted ? 1000 : 5000),
     maxAttempts: 12,
   });
 }

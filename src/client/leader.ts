@@ -15,6 +15,7 @@ import type { Announcement, ElectionState, PastTerm, Resignation } from '../core
 import { ElectionProjection } from '../core/election-projection';
 import { CadreError, isCadreError } from '../core/failures';
 import { LEAD_ACTIVITY, RESIGN_UPDATE, candidatesQueue, electionId } from '../core/names';
+import { GRPC_STATUS } from './grpc-status';
 import { readFacts } from './history-reader';
 import { describeQueue } from './queue';
 
@@ -56,11 +57,11 @@ const ANSWER_TIME_LIMIT = 2000;
 /** Who leads `cadre`. Needs no worker. */
 export async function readLeader(client: Client, cadre: string): Promise<LeaderReport> {
   const election = electionId(cadre);
-  const description = await describe(client, election);
+  const description = await describeElection(client, election);
   const polled = await readCandidates(client, cadre);
   if (description === undefined)
     return { cadre, election, status: 'none', term: 0, candidates: polled, past: [] };
-  const { term, past } = await stateAt(client, description);
+  const { term, past } = await readElection(client, description);
   const candidates = polled.filter((candidate) => !hasLeft(candidate, past));
   const running = description.status.name === 'RUNNING';
   const holder = running ? holderOf(description) : undefined;
@@ -146,7 +147,11 @@ async function answers(client: Client): Promise<boolean> {
   }
 }
 
-async function describe(client: Client, election: string): Promise<WorkflowExecutionDescription | undefined> {
+/** The server's word on an election; undefined where it knows of none. */
+export async function describeElection(
+  client: Client,
+  election: string,
+): Promise<WorkflowExecutionDescription | undefined> {
   try {
     return await client.workflow.getHandle(election).describe();
   } catch (error) {
@@ -156,7 +161,7 @@ async function describe(client: Client, election: string): Promise<WorkflowExecu
 }
 
 /** The election when it was described: what came since would not fit who is described as the holder. */
-async function stateAt(
+export async function readElection(
   client: Client,
   { workflowId, runId, historyLength }: WorkflowExecutionDescription,
 ): Promise<ElectionState> {
@@ -201,13 +206,11 @@ function hasLeft({ identity, age }: Candidacy, past: readonly PastTerm[]): boole
   return past.some(({ leader, to }) => leader === identity && to > Date.now() - age);
 }
 
-const GRPC_UNIMPLEMENTED = 12;
-
 async function readCandidates(client: Client, cadre: string): Promise<Candidacy[]> {
   const { pollers } = await describeQueue(client, candidatesQueue(cadre), 'activity').catch(
     (error: unknown) => {
       // The test server whose clock skips waits does not say who polls.
-      if (isGrpcServiceError(error) && error.code === GRPC_UNIMPLEMENTED) return { pollers: [] };
+      if (isGrpcServiceError(error) && error.code === GRPC_STATUS.unimplemented) return { pollers: [] };
       throw error;
     },
   );

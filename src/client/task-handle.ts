@@ -17,7 +17,8 @@ import { type TaskResult, type TaskState, resultOf } from '../core/task-events';
 import { type LoggedTaskEvent, TaskProjection } from '../core/task-projection';
 import type { Resolving } from '../core/task-resolving';
 import type { ArtifactStore } from '../storage/artifact-store';
-import { load } from '../storage/stored-values';
+import { loadAll } from '../storage/stored-values';
+import { GRPC_STATUS } from './grpc-status';
 import { readFacts } from './history-reader';
 
 /** How a task ended other than with a result. `type` and `message` are those of the failure. */
@@ -82,7 +83,7 @@ export class TaskHandle {
   async result(): Promise<Record<string, unknown>> {
     try {
       const result: TaskResult = await this.client.workflow.getHandle(this.id).result();
-      return await this.loadAll(result.outputs);
+      return await loadAll(this.artifacts, result.outputs);
     } catch (error) {
       throw this.translate(error);
     }
@@ -132,12 +133,12 @@ export class TaskHandle {
     const outputs: Record<string, Stored> = {};
     for (const [id, step] of Object.entries(state.steps))
       if (step.kind === 'completed') outputs[id] = step.output;
-    return this.loadAll(outputs);
+    return loadAll(this.artifacts, outputs);
   }
 
   /** The result so far as a state has it; what {@link result} returns once the task is completed. */
   async resultOf(state: TaskState): Promise<Record<string, unknown>> {
-    return this.loadAll(resultOf(state).outputs);
+    return loadAll(this.artifacts, resultOf(state).outputs);
   }
 
   /** Asks the task to stop; its agents' AbortSignals fire with their next heartbeat. Throws TaskNotFound. */
@@ -167,13 +168,6 @@ export class TaskHandle {
       }
       throw this.translate(error);
     }
-  }
-
-  private async loadAll(outputs: Readonly<Record<string, Stored>>): Promise<Record<string, unknown>> {
-    const loaded = Object.entries(outputs).map(
-      async ([id, stored]) => [id, await load(this.artifacts, stored)] as const,
-    );
-    return Object.fromEntries(await Promise.all(loaded));
   }
 
   private translate(error: unknown): unknown {
@@ -208,15 +202,12 @@ function taskFailed(cause: Error | undefined, error: Error): TaskFailedError {
   return new TaskFailedError(failureInfo(cause), details, error);
 }
 
-const GRPC_NOT_FOUND = 5;
-/** Also of an id that no workflow can have, such as an empty one. */
-const GRPC_INVALID_ARGUMENT = 3;
-
 function isNotFound(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   // The SDK wraps some of gRPC's errors.
   const { code } = (error.cause ?? error) as { code?: unknown };
-  return code === GRPC_NOT_FOUND || code === GRPC_INVALID_ARGUMENT;
+  // The latter also of an id that no workflow can have, such as an empty one.
+  return code === GRPC_STATUS.notFound || code === GRPC_STATUS.invalidArgument;
 }
 
 function toDescription(

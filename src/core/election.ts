@@ -6,6 +6,7 @@
  * 2. A term has at most one leader, the one whose announcement came while the term was offered.
  * 3. The state is bounded: it keeps the last {@link PAST_TERMS} terms.
  */
+import { backoff } from './backoff';
 import { assertNever, isRecord } from './json';
 import type { Resume } from './resume';
 
@@ -135,7 +136,7 @@ const PAUSE_MAXIMUM = 5000;
 
 /** How long to wait before the next term is offered, in ms: what fails at once must not fail in a hot loop. */
 export function pauseBeforeTerm({ quickFailures }: ElectionState): number {
-  return quickFailures === 0 ? 0 : Math.min(PAUSE_MAXIMUM, PAUSE_MINIMUM * 2 ** (quickFailures - 1));
+  return backoff(quickFailures, PAUSE_MINIMUM, PAUSE_MAXIMUM);
 }
 
 function withoutLeader({ leader: _leader, ...rest }: ElectionState): ElectionState {

@@ -105,6 +105,12 @@ export class CadreError extends Error {
   }
 }
 
+/** An InputInvalid that names what was wrong, what was expected, and what came. */
+export function inputInvalid(what: string, expected: string, got: unknown): CadreError {
+  const shown = JSON.stringify(got)?.slice(0, 80) ?? 'nothing';
+  return new CadreError('InputInvalid', `Expected ${what} to be ${expected}, got ${shown}`);
+}
+
 /** True for a {@link CadreError}, also one made by another copy of this module. */
 export function isCadreError(error: unknown): error is CadreError {
   return error instanceof Error && error.name === 'CadreError' && isFailureType((error as CadreError).type);

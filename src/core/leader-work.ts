@@ -10,7 +10,7 @@ import type { Plan, Step } from './plan';
 import type { ResolvedPolicy } from './policy';
 import type { Stored } from './stored';
 import type { ActOutcome } from './task-activities';
-import { type ReturnReason, type TaskEvent, type TaskState, stepState } from './task-events';
+import { type ReturnReason, type TaskEvent, type TaskState, planStep, stepState } from './task-events';
 import { type Ballot, type CastBallot, type Undecided, tallyOf, verdictOf } from './vote';
 
 /** Second argument of the activity `plan`. */
@@ -143,7 +143,7 @@ export function aggregateEvents(outcome: AggregateOutcome, state: TaskState): Ta
 
 /** The events that a vote leaves by itself when `state` has its last ballot: none, or its decision by quorum. */
 export function quorumEvents(step: string, state: TaskState): TaskEvent[] {
-  const vote = voteOf(step, state);
+  const vote = planStep(state, step)?.vote;
   const before = stepState(state, step);
   if (vote === undefined || before.kind !== 'voting') return [];
   const verdict = verdictOf(vote, before.ballots, before.spoiled);
@@ -152,18 +152,13 @@ export function quorumEvents(step: string, state: TaskState): TaskEvent[] {
   return decided(step, { choice, by: 'quorum', term: state.term }, before.ballots, state);
 }
 
-/** The vote of a step; undefined for any other step. */
-export function voteOf(step: string, { plan }: TaskState): Step['vote'] {
-  return plan?.steps.find(({ id }) => id === step)?.vote;
-}
-
 function decided(
   step: string,
   how: { choice: unknown; by: 'quorum' | 'leader'; term: number; reason?: string },
   ballots: readonly CastBallot[],
   state: TaskState,
 ): TaskEvent[] {
-  const voters = voteOf(step, state)?.agents.length ?? ballots.length;
+  const voters = planStep(state, step)?.vote?.agents.length ?? ballots.length;
   const outcome = { ...how, tally: tallyOf(ballots), voters };
   return [
     { type: 'voteDecided', step, outcome },

@@ -61,11 +61,11 @@ export function poolQueue(cadre: string, pool: string): string {
 }
 
 /** The activity that undoes what `agent` did. */
-export function compensateActivity(agent: string): string {
+export function compensateActivityName(agent: string): string {
   return `${agent}${COMPENSATE}`;
 }
 
-/** The agent of a {@link compensateActivity}. */
+/** The agent of a {@link compensateActivityName}. */
 export function compensatingAgent(activity: string): string {
   return activity.endsWith(COMPENSATE) ? activity.slice(0, -COMPENSATE.length) : activity;
 }

@@ -7,14 +7,18 @@ import type { StepOutcome } from './saga';
 import type { Stored } from './stored';
 import type { TaskEvent } from './task-events';
 
-/** Second argument of an agent's activity. */
-export interface ActRequest {
+/** What a step's agent is sent, to do it or to undo it. */
+export interface StepInputs {
   readonly goal: string;
   readonly instruction: string;
   /** The step's input as the plan has it, references to outputs included. */
   readonly input?: unknown;
   /** The outputs of the steps it needs, by step id. */
   readonly outputs: Readonly<Record<string, Stored>>;
+}
+
+/** Second argument of an agent's activity. */
+export interface ActRequest extends StepInputs {
   /** An output or list of decisions of more bytes than this goes to the artifact store. */
   readonly inlineMaximum: number;
   /** Present for a ballot: the output is taken as one, and must be among the choices where there are some. */
@@ -24,7 +28,7 @@ export interface ActRequest {
 }
 
 /** Second argument of the activity that undoes a step. */
-export interface CompensateRequest extends Pick<ActRequest, 'goal' | 'instruction' | 'input' | 'outputs'> {
+export interface CompensateRequest extends StepInputs {
   readonly outcome: StepOutcome;
   /** Of the step; present where the outcome is `completed`. */
   readonly output?: Stored;

@@ -1,7 +1,6 @@
 import { assertNever } from './json';
 import { oneLine } from './one-line';
-import { stepActor } from './plan';
-import { type StepState, type TaskPhase, type TaskState, agentOf, stepState } from './task-events';
+import { type StepState, type TaskPhase, type TaskState, actorOf, stepState } from './task-events';
 
 const ROWS_MAXIMUM = 20;
 
@@ -14,8 +13,9 @@ export function taskDetails(state: TaskState): string {
   if (steps.length > 0) lines.push('', '| step | agent | instruction | state |', '|---|---|---|---|');
   for (const step of steps.slice(0, ROWS_MAXIMUM)) {
     const { id, instruction } = step;
-    const actor = agentOf(state, step) ?? stepActor(step);
-    lines.push(`| ${id} | ${actor} | ${cell(instruction)} | ${stepWords(stepState(state, id))} |`);
+    lines.push(
+      `| ${id} | ${actorOf(state, step)} | ${cell(instruction)} | ${stepWords(stepState(state, id))} |`,
+    );
   }
   if (steps.length > ROWS_MAXIMUM) lines.push('', `and ${steps.length - ROWS_MAXIMUM} more steps`);
   for (const line of compensationLines(state)) lines.push(line);

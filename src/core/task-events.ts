@@ -12,7 +12,7 @@ import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
 import { assertNever } from './json';
 import type { LeaderWork } from './names';
-import { type Plan, type Step, finalSteps } from './plan';
+import { type Plan, type Step, finalSteps, stepActor } from './plan';
 import type { ResolvedPolicy } from './policy';
 import type { ResumeOrigin } from './resume';
 import {
@@ -246,9 +246,8 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
       return event.snapshot;
     case 'planned':
       return {
-        ...state,
+        ...withTerm(state, event.term),
         phase: state.phase.kind === 'planning' ? { kind: 'running' } : state.phase,
-        term: Math.max(state.term, event.term),
         plan: event.plan,
         policies: event.policies,
         ...(event.decisions === undefined ? {} : { planDecisions: event.decisions }),
@@ -357,11 +356,11 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
 
 /** The state with one step as it was `before`; not an event, since history never heard of what came after. */
 export function restoreStep(state: TaskState, step: string, before: TaskState): TaskState {
-  const restored = withStep(state, step, stepState(before, step));
-  const added = (state.stack ?? []).filter(
-    (entry) => entry.step === step && !(before.stack ?? []).some((one) => sameEntry(one, entry)),
+  const was = before.stack ?? [];
+  const stack = (state.stack ?? []).filter(
+    (entry) => entry.step !== step || was.some((one) => sameEntry(one, entry)),
   );
-  return added.reduce((next, entry) => withStack(next, dropEntry(next.stack ?? [], entry)), restored);
+  return withStep(withStack(state, stack), step, stepState(before, step));
 }
 
 /** The state after all of `events`, in order. */
@@ -374,6 +373,11 @@ export function foldTask(events: Iterable<TaskEvent>, from: TaskState = INITIAL_
 /** Where the step stands; `waiting` for one that the plan does not have. */
 export function stepState(state: TaskState, step: string): StepState {
   return Object.hasOwn(state.steps, step) ? (state.steps[step] as StepState) : { kind: 'waiting' };
+}
+
+/** The plan's step of that id; undefined where it has none. */
+export function planStep({ plan }: TaskState, step: string): Step | undefined {
+  return plan?.steps.find(({ id }) => id === step);
 }
 
 /** True while the task has not ended. */
@@ -391,6 +395,11 @@ export function isOpen(phase: TaskPhase): boolean {
 /** Who has `step`: the agent that the leader gave it to last; undefined for a vote. */
 export function agentOf(state: TaskState, step: Step): string | undefined {
   return assignmentOf(state, step.id)?.agent ?? step.agent;
+}
+
+/** Who does `step`, in a word or few: the agent that has it, or how many vote. */
+export function actorOf(state: TaskState, step: Step): string {
+  return agentOf(state, step) ?? stepActor(step);
 }
 
 /** To whom the leader gave the step last; undefined where it has whom the plan says. */
@@ -432,7 +441,7 @@ function onStack(state: TaskState, { step, agent }: StackEntry): TaskState {
 
 /** Without the entry of who has the step now. */
 function offStack(state: TaskState, step: string): TaskState {
-  const planned = state.plan?.steps.find(({ id }) => id === step);
+  const planned = planStep(state, step);
   const agent = planned === undefined ? undefined : agentOf(state, planned);
   return agent === undefined ? state : withStack(state, dropEntry(state.stack ?? [], { step, agent }));
 }
@@ -468,7 +477,7 @@ function withTerm(state: TaskState, term: number): TaskState {
 
 function assigned(state: TaskState, event: TaskEvent & { type: 'assigned' }): TaskState {
   const { step, agent, policy, term } = event;
-  const planned = state.plan?.steps.find(({ id }) => id === step)?.agent;
+  const planned = planStep(state, step)?.agent;
   const last = assignmentOf(state, step);
   const before = last === undefined ? [planned ?? ''] : [...last.before, last.agent];
   const given: TaskState = {
@@ -496,7 +505,7 @@ function withVote(
   if (before.kind !== 'voting') return state;
   const vote = change(before);
   const closed = vote.ballots.length + vote.spoiled + vote.withdrawn;
-  const voters = state.plan?.steps.find(({ id }) => id === step)?.vote?.agents.length ?? 0;
+  const voters = planStep(state, step)?.vote?.agents.length ?? 0;
   const cancelled = vote.withdrawn > 0 && closed >= voters;
   return withStep(state, step, cancelled ? { kind: 'cancelled' } : vote);
 }

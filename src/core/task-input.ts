@@ -1,4 +1,4 @@
-import { CadreError } from './failures';
+import { CadreError, inputInvalid } from './failures';
 import { isRecord, jsonBytes, utf8Bytes } from './json';
 import { type Plan, validatePlan } from './plan';
 
@@ -29,13 +29,13 @@ export function parseTaskInput(candidate: unknown): TaskInput {
       `The task's input is ${bytes} bytes; the limit is ${INPUT_MAXIMUM_BYTES}`,
     );
   }
-  if (!isRecord(candidate)) throw invalid('the input', 'an object such as { "goal": "..." }', candidate);
+  if (!isRecord(candidate)) throw inputInvalid('the input', 'an object such as { "goal": "..." }', candidate);
   for (const field of Object.keys(candidate)) {
     if (!FIELDS.includes(field))
-      throw invalid(`\`${field}\``, `left out (the fields are ${FIELDS.join(', ')})`, candidate[field]);
+      throw inputInvalid(`\`${field}\``, `left out (the fields are ${FIELDS.join(', ')})`, candidate[field]);
   }
   const { goal, docs, plan } = candidate;
-  if (typeof goal !== 'string') throw invalid('`goal`', 'a text', goal);
+  if (typeof goal !== 'string') throw inputInvalid('`goal`', 'a text', goal);
   if (goal.trim() === '') throw new CadreError('GoalEmpty', 'The goal is empty');
   const goalBytes = utf8Bytes(goal);
   if (goalBytes > GOAL_MAXIMUM_BYTES) {
@@ -45,7 +45,7 @@ export function parseTaskInput(candidate: unknown): TaskInput {
     );
   }
   if (docs !== undefined && (typeof docs !== 'string' || docs === ''))
-    throw invalid('`docs`', "a folder's path", docs);
+    throw inputInvalid('`docs`', "a folder's path", docs);
   return {
     goal,
     ...(docs === undefined ? {} : { docs }),
@@ -60,9 +60,4 @@ function inputBytes(candidate: unknown): number {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CadreError('InputInvalid', `The task's input is not JSON: ${reason}`, { cause });
   }
-}
-
-function invalid(what: string, expected: string, got: unknown): CadreError {
-  const shown = JSON.stringify(got)?.slice(0, 80) ?? 'nothing';
-  return new CadreError('InputInvalid', `Expected ${what} to be ${expected}, got ${shown}`);
 }

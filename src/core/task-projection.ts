@@ -27,7 +27,15 @@ import {
   returnReason,
 } from './leader-work';
 import { type ActOutcome, type CompensateRequest, actEvents, stepOfSummary } from './task-activities';
-import { INITIAL_TASK_STATE, type TaskEvent, type TaskState, evolve, stepState } from './task-events';
+import {
+  INITIAL_TASK_STATE,
+  type TaskEvent,
+  type TaskState,
+  evolve,
+  planStep,
+  stepState,
+} from './task-events';
+import { resolvingOf } from './task-resolving';
 import { readResume } from './task-resume';
 import { readBallotStep, voteOfTimer } from './vote';
 
@@ -282,11 +290,13 @@ export class TaskProjection {
 
   private *readUpdate({ name, input }: HistoryFact & { kind: 'updateAccepted' }): Generator<Reading> {
     if (name !== RESOLVE_UPDATE) return;
-    const { step, how, note } = isRecord(input[0]) ? input[0] : {};
-    if (typeof step !== 'string' || (how !== 'retry' && how !== 'skip')) return;
-    const said = typeof note === 'string' ? note : '';
-    const event: TaskEvent = { type: 'compensationResolved', step, how, note: said };
-    yield { event, actor: 'caller', cause: this.lastOutcome };
+    const resolving = resolvingOf(input[0]);
+    if (resolving === undefined) return;
+    yield {
+      event: { type: 'compensationResolved', ...resolving },
+      actor: 'caller',
+      cause: this.lastOutcome,
+    };
   }
 
   private *readTimer(fact: HistoryFact & { kind: 'timerStarted' | 'timerFired' }): Generator<Reading> {
@@ -347,11 +357,12 @@ export class TaskProjection {
   private causeOf({ kind, step }: Envelope): number | undefined {
     if (kind !== 'act') return kind === 'plan' ? this.begun : (this.lastOutcome ?? this.begun);
     const id = readBallotStep(step)?.step ?? step;
-    const definition = this.current.plan?.steps.find((candidate) => candidate.id === id);
+    const definition = planStep(this.current, id);
     const needs = definition === undefined ? [] : stepNeeds(definition);
+    const assigned = this.assignedBy.get(id);
     const causes = [
       ...needs.flatMap((need) => this.completedBy.get(need) ?? []),
-      ...[this.assignedBy.get(id) ?? []].flat(),
+      ...(assigned === undefined ? [] : [assigned]),
     ];
     return causes.length === 0 ? this.begun : Math.max(...causes);
   }

@@ -1,4 +1,4 @@
-import { CadreError } from './failures';
+import { inputInvalid } from './failures';
 import { isRecord } from './json';
 import { RESOLUTIONS, type Resolution } from './saga';
 
@@ -16,15 +16,19 @@ const NOTE_MAXIMUM_LENGTH = 500;
 export function readResolving(candidate: unknown): Resolving {
   const { step, how, note = '' } = isRecord(candidate) ? candidate : {};
   const known = RESOLUTIONS.find((one) => one === how);
-  if (typeof step !== 'string') throw invalid('step', 'the id of a step', step);
-  if (known === undefined) throw invalid('how', RESOLUTIONS.join(' or '), how);
+  if (typeof step !== 'string') throw inputInvalid('`step`', 'the id of a step', step);
+  if (known === undefined) throw inputInvalid('`how`', RESOLUTIONS.join(' or '), how);
   if (typeof note !== 'string' || note.length > NOTE_MAXIMUM_LENGTH) {
-    throw invalid('note', `a text of at most ${NOTE_MAXIMUM_LENGTH} characters`, note);
+    throw inputInvalid('`note`', `a text of at most ${NOTE_MAXIMUM_LENGTH} characters`, note);
   }
   return { step, how: known, note };
 }
 
-function invalid(field: string, expected: string, got: unknown): CadreError {
-  const shown = JSON.stringify(got)?.slice(0, 80) ?? 'nothing';
-  return new CadreError('InputInvalid', `Expected \`${field}\` to be ${expected}, got ${shown}`);
+/** `candidate` as a resolution; undefined where it is none. */
+export function resolvingOf(candidate: unknown): Resolving | undefined {
+  try {
+    return readResolving(candidate);
+  } catch {
+    return undefined;
+  }
 }

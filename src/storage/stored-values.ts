@@ -34,3 +34,14 @@ export async function load<Value>(artifacts: ArtifactStore, stored: Stored<Value
   if (!isArtifactReference(stored)) return stored.value;
   return JSON.parse(Buffer.from(await artifacts.get(stored)).toString('utf8')) as Value;
 }
+
+/** The values themselves, by the same names. Throws ArtifactMissing. */
+export async function loadAll(
+  artifacts: ArtifactStore,
+  stored: Readonly<Record<string, Stored>>,
+): Promise<Record<string, unknown>> {
+  const loaded = Object.entries(stored).map(
+    async ([name, one]) => [name, await load(artifacts, one)] as const,
+  );
+  return Object.fromEntries(await Promise.all(loaded));
+}

@@ -16,6 +16,7 @@ import { PREBUILT_BUNDLE, workerIdentity } from './build-id';
 import { Candidate } from './leadership/candidate';
 import { LeaderWorker } from './leadership/leader-worker';
 import { queueStatus } from './queue-status';
+import { stopWorker } from './stop-worker';
 
 export interface CadreWorkerOptions {
   readonly connection: NativeConnection;
@@ -114,12 +115,7 @@ export class CadreWorker {
 }
 
 function stoppable(worker: Worker): Member {
-  return {
-    run: () => worker.run(),
-    shutdown: () => {
-      if (worker.getState() === 'RUNNING') worker.shutdown();
-    },
-  };
+  return { run: () => worker.run(), shutdown: () => stopWorker(worker) };
 }
 
 type Settled = CadreWorkerOptions & { readonly cadre: string; readonly identity: string };

@@ -10,6 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import { backoff } from '../core/backoff';
 import { LEASE_DURATION } from '../core/election';
 import type { Envelope } from '../core/envelope';
 import { failureInfo } from '../core/failure-info';
@@ -18,7 +19,7 @@ import { returnReason } from '../core/leader-work';
 import { type LeaderWork, leaderQueue } from '../core/names';
 import { oneLine } from '../core/one-line';
 import { SUMMARY_MAXIMUM_LENGTH } from '../core/task-activities';
-import { type TaskEvent, type TaskState } from '../core/task-events';
+import type { TaskEvent, TaskState } from '../core/task-events';
 import type { TaskRecord } from './task-record';
 
 export interface LeaderCall<Request, Outcome> {
@@ -75,7 +76,10 @@ export async function onLeader<Request, Outcome>(
       if (!returned && (++failures >= FAILURES_MAXIMUM || isFinal(error))) throw error;
     }
     returns = returned ? returns + 1 : 0;
-    await pause(call, returned ? returnPause(returns) : failurePause(failures));
+    const wait = returned
+      ? backoff(returns - 1, RETURN_PAUSE, RETURN_PAUSE_MAXIMUM)
+      : backoff(failures, FAILURE_PAUSE, FAILURE_PAUSE_MAXIMUM);
+    if (wait > 0) await sleep(wait, { summary: `${call.work} again` });
   }
 }
 
@@ -93,18 +97,6 @@ function schedule<Request, Outcome>(task: TaskRecord, call: LeaderCall<Request, 
     summary: oneLine(summary, SUMMARY_MAXIMUM_LENGTH),
   });
   return leader[work](task.envelope(step, work), request);
-}
-
-async function pause({ work }: { work: LeaderWork }, milliseconds: number): Promise<void> {
-  if (milliseconds > 0) await sleep(milliseconds, { summary: `${work} again` });
-}
-
-function returnPause(returns: number): number {
-  return returns < 2 ? 0 : Math.min(RETURN_PAUSE_MAXIMUM, RETURN_PAUSE * 2 ** (returns - 2));
-}
-
-function failurePause(failures: number): number {
-  return Math.min(FAILURE_PAUSE_MAXIMUM, FAILURE_PAUSE * 2 ** (failures - 1));
 }
 
 /** True for what no attempt can mend. */

@@ -53,6 +53,7 @@ import {
   type ActOutcome,
   type ActRequest,
   type HandedBack,
+  type StepInputs,
   actEvents,
   readHandedBack,
   stepSummary,
@@ -70,6 +71,7 @@ import { parseTaskInput } from '../core/task-input';
 import { startEvent, taskRoot } from '../core/task-projection';
 import { ballotStep } from '../core/vote';
 import { onLeader } from './on-leader';
+import { retryPolicy } from './retry-policy';
 import { TaskRecord } from './task-record';
 import { Unwinding } from './unwinding';
 import { VoteRun } from './vote-run';
@@ -170,10 +172,9 @@ export class TaskRun {
           if (step === undefined) break;
           const weight = stepAgents(step).length;
           this.inFlight += weight;
-          void this.runStep(step, inlineMaximum, () => frontier.complete(step.id)).then(() => {
-            this.inFlight -= weight;
-            if (this.failed !== undefined) scope.cancel();
-          });
+          void this.runStep(step, inlineMaximum, () => frontier.complete(step.id)).then(
+            () => (this.inFlight -= weight),
+          );
         }
         if (this.inFlight === 0) return;
         const { ready } = frontier;
@@ -303,7 +304,7 @@ export class TaskRun {
           summary,
         });
     const request: ActRequest = {
-      ...this.inputsOf(step.id),
+      ...this.inputsOf(step),
       inlineMaximum,
       ...(ballot === undefined ? {} : { ballot }),
       ...(handedBack === undefined ? {} : { handedBack }),
@@ -312,19 +313,14 @@ export class TaskRun {
   }
 
   /** What a step's agent is sent, to do it or to undo it. */
-  private inputsOf(id: string): Pick<ActRequest, 'goal' | 'instruction' | 'input' | 'outputs'> {
-    const step = this.state.plan?.steps.find((candidate) => candidate.id === id);
+  private inputsOf(step: Step): StepInputs {
+    const { instruction, input } = step;
     const outputs: Record<string, Stored> = {};
-    for (const need of step === undefined ? [] : stepNeeds(step)) {
+    for (const need of stepNeeds(step)) {
       const state = stepState(this.state, need);
       if (state.kind === 'completed') outputs[need] = state.output;
     }
-    return {
-      goal: this.state.goal,
-      instruction: step?.instruction ?? '',
-      ...(step?.input === undefined ? {} : { input: step.input }),
-      outputs,
-    };
+    return { goal: this.state.goal, instruction, ...(input === undefined ? {} : { input }), outputs };
   }
 
   private stepFailure({ step, failure }: { step: Step; failure: FailureInfo }): CadreError {
@@ -389,14 +385,10 @@ function activityOptions(policy: ResolvedPolicy, attemptsUsed: number): Activity
 }
 
 function localOptions(policy: ResolvedPolicy, attemptsUsed: number): LocalActivityOptions {
-  const { maximumAttempts, ...retry } = policy.retry;
   return {
     startToCloseTimeout: policy.startToClose,
     ...(policy.scheduleToClose === undefined ? {} : { scheduleToCloseTimeout: policy.scheduleToClose }),
-    retry: {
-      ...retry,
-      ...(maximumAttempts === 0 ? {} : { maximumAttempts: Math.max(1, maximumAttempts - attemptsUsed) }),
-    },
+    retry: retryPolicy(policy.retry, attemptsUsed),
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   };
 }

@@ -13,12 +13,14 @@ import {
 import type { Envelope } from '../core/envelope';
 import { crossingFailure, failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo, isHandedBack } from '../core/failures';
-import { NEEDS_ATTENTION, agentQueue, compensateActivity } from '../core/names';
+import { NEEDS_ATTENTION, agentQueue, compensateActivityName } from '../core/names';
+import type { Step } from '../core/plan';
 import { type StackEntry, type StepOutcome, nextToUndo } from '../core/saga';
 import type { Stored } from '../core/stored';
-import { type CompensateRequest, stepSummary } from '../core/task-activities';
-import { type TaskState, agentOf, stepState } from '../core/task-events';
+import { type CompensateRequest, type StepInputs, stepSummary } from '../core/task-activities';
+import { type TaskState, agentOf, planStep, stepState } from '../core/task-events';
 import { type Resolving, readResolving } from '../core/task-resolving';
+import { retryPolicy } from './retry-policy';
 import type { TaskRecord } from './task-record';
 
 type CompensateActivities = Record<string, (envelope: Envelope, request: CompensateRequest) => Promise<void>>;
@@ -29,9 +31,7 @@ export class Unwinding {
   /** `inputsOf`: what a step's `act` was sent. */
   constructor(
     private readonly task: TaskRecord,
-    private readonly inputsOf: (
-      step: string,
-    ) => Pick<CompensateRequest, 'goal' | 'instruction' | 'input' | 'outputs'>,
+    private readonly inputsOf: (step: Step) => StepInputs,
   ) {}
 
   /** Resolves when all is undone, or skipped. */
@@ -71,10 +71,11 @@ export class Unwinding {
   }
 
   private async undo({ step, agent }: StackEntry, reason: FailureInfo): Promise<void> {
-    const { outcome, output } = outcomeOf(this.task.state, { step, agent });
+    const planned = planStep(this.task.state, step) ?? { id: step, agent, instruction: '' };
+    const { outcome, output } = outcomeOf(this.task.state, planned, agent);
     this.task.record({ type: 'compensationScheduled', step, agent, outcome });
     const request: CompensateRequest = {
-      ...this.inputsOf(step),
+      ...this.inputsOf(planned),
       outcome,
       ...(output === undefined ? {} : { output }),
       reason,
@@ -97,14 +98,13 @@ export class Unwinding {
     const policy = this.task.state.policies[agent];
     if (policy?.compensation === undefined) return Promise.resolve();
     const { startToClose, heartbeatTimeout, retry } = policy.compensation;
-    const { maximumAttempts, ...intervals } = retry;
-    const name = compensateActivity(agent);
+    const name = compensateActivityName(agent);
     const activities = proxyActivities<CompensateActivities>({
       taskQueue: agentQueue(workflowInfo().taskQueue, policy),
       activityId: `${step}/undo`,
       startToCloseTimeout: startToClose,
       heartbeatTimeout,
-      retry: { ...intervals, ...(maximumAttempts === 0 ? {} : { maximumAttempts }) },
+      retry: retryPolicy(retry),
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
       summary: stepSummary({ id: step, instruction: `undo ${request.instruction}` }),
     });
@@ -113,11 +113,9 @@ export class Unwinding {
 }
 
 /** An agent that put out the step's output did it; of any other nobody knows. */
-function outcomeOf(state: TaskState, { step, agent }: StackEntry): { outcome: StepOutcome; output?: Stored } {
-  const planned = state.plan?.steps.find(({ id }) => id === step);
-  const now = stepState(state, step);
-  const its = planned !== undefined && agentOf(state, planned) === agent;
-  return its && now.kind === 'completed'
+function outcomeOf(state: TaskState, step: Step, agent: string): { outcome: StepOutcome; output?: Stored } {
+  const now = stepState(state, step.id);
+  return agentOf(state, step) === agent && now.kind === 'completed'
     ? { outcome: 'completed', output: now.output }
     : { outcome: 'unknown' };
 }

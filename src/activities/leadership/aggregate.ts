@@ -1,7 +1,7 @@
 import type { AggregateOutcome, AggregateRequest } from '../../core/leader-work';
 import { AGGREGATE_STEP } from '../../core/names';
 import { INLINE_MAXIMUM_BYTES } from '../../core/stored';
-import { load, store } from '../../storage/stored-values';
+import { loadAll, store } from '../../storage/stored-values';
 import { type LeaderActivity, type LeaderDependencies, leaderActivity } from './leader-activity';
 
 /**
@@ -17,13 +17,7 @@ export function aggregateActivity(
     'make the result',
     async ({ goal, outputs }: AggregateRequest, desk) => {
       if (!desk.has('aggregator')) return { by: 'leader' };
-      const loaded = Object.entries(outputs).map(
-        async ([step, stored]) => [step, await load(artifacts, stored)] as const,
-      );
-      const result = await desk.ask('aggregator', {
-        goal,
-        outputs: Object.fromEntries(await Promise.all(loaded)),
-      });
+      const result = await desk.ask('aggregator', { goal, outputs: await loadAll(artifacts, outputs) });
       const stored = await store(artifacts, result ?? null, INLINE_MAXIMUM_BYTES);
       return { by: 'aggregator', outputs: { [AGGREGATE_STEP]: stored } };
     },

@@ -9,7 +9,7 @@ import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { onInterrupt } from '../interrupt';
 import { webUiLink } from '../links';
-import { type Output, duration, table } from '../output';
+import { type Output, duration } from '../output';
 import { type Session, openSession } from '../session';
 
 /** How long a resignation is followed, in ms. */
@@ -57,17 +57,11 @@ function write(report: LeaderReport, link: string | undefined, output: Output): 
   output.line(headline(report, output));
   if (link !== undefined && report.status === 'running') output.line(`  Web UI  ${link}`);
   if (report.candidates.length > 0) {
-    output.line();
-    for (const line of table([['CANDIDATE', 'STATE'], ...report.candidates.map(candidateRow)]))
-      output.line(`  ${line}`);
+    output.table([['CANDIDATE', 'STATE'], ...report.candidates.map(candidateRow)]);
   }
   if (report.past.length > 0) {
-    output.line();
-    for (const line of table([
-      ['TERM', 'LEADER', 'LED', 'UNTIL (UTC)', 'ENDED'],
-      ...report.past.slice(0, TERMS_SHOWN).map(termRow),
-    ]))
-      output.line(`  ${line}`);
+    const past = report.past.slice(0, TERMS_SHOWN).map(termRow);
+    output.table([['TERM', 'LEADER', 'LED', 'UNTIL (UTC)', 'ENDED'], ...past]);
   }
 }
 

@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { type Output, duration, table } from '../output';
 import { openSession } from '../session';
+import { wholeNumber } from '../whole-number';
 
 interface ListFlags extends CommonFlags {
   readonly limit: number;
@@ -16,7 +17,7 @@ export function listCommand(program: Command, execute: Execute): void {
       .command('list')
       .description("the cadre's tasks: those that run, then the latest ended")
       .option('--needs-attention', 'only those that wait for a person: see cadre saga resolve')
-      .option('--limit <n>', 'how many at most, from 1 to 10,000', parseLimit, 20),
+      .option('--limit <n>', 'how many at most, from 1 to 10,000', wholeNumber(1, 10_000), 20),
   ).action((flags: ListFlags) => execute(flags, (output) => list(flags, output)));
 }
 
@@ -44,10 +45,4 @@ async function list(flags: ListFlags, output: Output): Promise<number> {
   } finally {
     await session.close();
   }
-}
-
-function parseLimit(text: string): number {
-  const limit = Number(text);
-  if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return limit;
-  throw new InvalidArgumentError('Expected a whole number from 1 to 10,000.');
 }

@@ -5,13 +5,12 @@ import { oneLine } from '../../core/one-line';
 import { idempotencyKey } from '../../core/envelope';
 import { type Compensation, RESOLUTIONS, type Resolution } from '../../core/saga';
 import { phaseWords } from '../../core/task-details';
-import { agentOf, stepState } from '../../core/task-events';
-import { stepActor } from '../../core/plan';
+import { actorOf, stepState } from '../../core/task-events';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
-import { type Output, table } from '../output';
+import type { Output } from '../output';
 import { openSession } from '../session';
 
 const CELL_MAXIMUM_LENGTH = 60;
@@ -47,13 +46,9 @@ async function showSaga(id: string, flags: CommonFlags, output: Output): Promise
     const { phase, compensations = [], stack = [] } = state;
     output.value({ task: id, phase, stack, compensations, ...(link === undefined ? {} : { webUi: link }) });
     output.line(`${output.paint('bold', id)}  ${phaseWords(phase)}`);
-    output.line();
-    for (const line of table([['DONE', 'AGENT', 'STATE', 'KEY'], ...upward(description)]))
-      output.line(`  ${line}`);
+    output.table([['DONE', 'AGENT', 'STATE', 'KEY'], ...upward(description)]);
     if (compensations.length > 0) {
-      output.line();
-      for (const line of table([['UNDONE', 'AGENT', 'STATE', 'KEY'], ...downward(description)]))
-        output.line(`  ${line}`);
+      output.table([['UNDONE', 'AGENT', 'STATE', 'KEY'], ...downward(description)]);
     }
     if (phase.kind === 'needsAttention') {
       output.line();
@@ -72,7 +67,7 @@ function upward({ state }: TaskDescription): string[][] {
     .map((step) => {
       const { id } = step;
       const key = idempotencyKey({ root: state.root, step: id, kind: 'act' });
-      return [`↑ ${id}`, agentOf(state, step) ?? stepActor(step), stepState(state, id).kind, key];
+      return [`↑ ${id}`, actorOf(state, step), stepState(state, id).kind, key];
     });
 }
 

@@ -8,7 +8,7 @@ import { EXIT } from '../exit';
 import { onInterrupt } from '../interrupt';
 import type { Output } from '../output';
 import { startServer } from '../session';
-import { wholeNumber } from './worker';
+import { wholeNumber } from '../whole-number';
 
 interface ServerFlags extends CommonFlags {
   readonly port?: number;

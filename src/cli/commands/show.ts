@@ -3,9 +3,8 @@ import type { PendingStep, TaskDescription, TaskHandle } from '../../client/task
 import { CadreError, fixFor } from '../../core/failures';
 import { assertNever } from '../../core/json';
 import { oneLine } from '../../core/one-line';
-import { stepActor } from '../../core/plan';
 import { phaseWords } from '../../core/task-details';
-import { type StepState, type TaskState, agentOf, isOpen, stepState } from '../../core/task-events';
+import { type StepState, type TaskState, actorOf, isOpen, stepState } from '../../core/task-events';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import { EventLines } from '../event-lines';
 import type { Execute } from '../execute';
@@ -124,7 +123,7 @@ function stepLines({ state, pending, events }: TaskDescription): string[] {
   const rows = state.plan.steps.map((step) => {
     const { id, instruction } = step;
     const words = stepWords(stepState(state, id), id, waiting);
-    return [id, agentOf(state, step) ?? stepActor(step), words, oneLine(instruction, CELL_MAXIMUM_LENGTH)];
+    return [id, actorOf(state, step), words, oneLine(instruction, CELL_MAXIMUM_LENGTH)];
   });
   const aggregating = waiting.get('aggregate');
   return [

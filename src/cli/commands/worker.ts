@@ -13,6 +13,7 @@ import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { onInterrupt } from '../interrupt';
 import { type Output, duration } from '../output';
+import { wholeNumber } from '../whole-number';
 import { warnOfOtherBuilds } from '../own-worker';
 import { configOf, locateServer } from '../session';
 
@@ -119,12 +120,4 @@ function collectRole(value: string, before: readonly Role[] | undefined): readon
 
 function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
-}
-
-export function wholeNumber(minimum: number, maximum: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${minimum} to ${maximum}.`);
-  };
 }

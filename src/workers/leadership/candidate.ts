@@ -10,11 +10,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Context, heartbeat } from '@temporalio/activity';
 import { type Client, isGrpcServiceError } from '@temporalio/client';
 import { type NativeConnection, Worker } from '@temporalio/worker';
+import { GRPC_STATUS } from '../../client/grpc-status';
 import { LEASE_DURATION, LEASE_RENEWAL_INTERVAL } from '../../core/election';
 import type { Envelope } from '../../core/envelope';
 import { ANNOUNCE_SIGNAL, LEAD_ACTIVITY, candidatesQueue, electionId } from '../../core/names';
 import { ensureElection } from './ensure-election';
 import type { LeaderSeat } from './leader-worker';
+import { stopWorker } from '../stop-worker';
 import { Lease, type Renewal } from './lease';
 
 export interface CandidateOptions {
@@ -33,7 +35,6 @@ export interface CandidateOptions {
 const STAND_ASIDE = 1000;
 /** How often, in ms, a candidate looks whether the election still runs. */
 const LOOK_INTERVAL = 10_000;
-const GRPC_NOT_FOUND = 5;
 
 export class Candidate {
   private readonly stopping = new AbortController();
@@ -72,7 +73,7 @@ export class Candidate {
 
   /** Takes no further term for now. */
   private standAside(): void {
-    if (this.worker?.getState() === 'RUNNING') this.worker.shutdown();
+    if (this.worker !== undefined) stopWorker(this.worker);
   }
 
   /** Rejects where the server is away. */
@@ -147,7 +148,7 @@ export class Candidate {
       );
       return cancelRequested ? 'handOver' : 'held';
     } catch (error) {
-      if (isGrpcServiceError(error) && error.code === GRPC_NOT_FOUND) return 'gone';
+      if (isGrpcServiceError(error) && error.code === GRPC_STATUS.notFound) return 'gone';
       throw error;
     }
   }

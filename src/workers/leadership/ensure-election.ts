@@ -1,7 +1,6 @@
-import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
-import { readFacts } from '../../client/history-reader';
-import type { ElectionStart, ElectionState } from '../../core/election';
-import { ElectionProjection } from '../../core/election-projection';
+import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { describeElection, readElection } from '../../client/leader';
+import type { ElectionStart } from '../../core/election';
 import { ELECTION_WORKFLOW, electionId, taskQueue } from '../../core/names';
 
 /**
@@ -10,9 +9,10 @@ import { ELECTION_WORKFLOW, electionId, taskQueue } from '../../core/names';
  */
 export async function ensureElection(client: Client, cadre: string): Promise<boolean> {
   const workflowId = electionId(cadre);
-  const last = await lastElection(client, workflowId);
-  if (last === 'running') return false;
-  const start: ElectionStart = last === undefined ? {} : { after: last.term, past: last.past };
+  const last = await describeElection(client, workflowId);
+  if (last?.status.name === 'RUNNING') return false;
+  const ended = last === undefined ? undefined : await readElection(client, last);
+  const start: ElectionStart = ended === undefined ? {} : { after: ended.term, past: ended.past };
   try {
     await client.workflow.start(ELECTION_WORKFLOW, {
       workflowId,
@@ -32,20 +32,3 @@ export async function ensureElection(client: Client, cadre: string): Promise<boo
 }
 
 const WORKFLOW_TASK_TIMEOUT = 2000;
-
-/** Where the last election ended; undefined where the server knows of none. */
-async function lastElection(
-  client: Client,
-  workflowId: string,
-): Promise<ElectionState | 'running' | undefined> {
-  try {
-    const { status, runId } = await client.workflow.getHandle(workflowId).describe();
-    if (status.name === 'RUNNING') return 'running';
-    const projection = new ElectionProjection();
-    for await (const fact of readFacts(client, workflowId, { firstRunId: runId })) projection.next(fact);
-    return projection.state;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
-}

@@ -5,6 +5,7 @@ import type { AnyAgent } from '../../activities/define-agent';
 import { LEASE_RENEWAL_INTERVAL } from '../../core/election';
 import { leaderQueue } from '../../core/names';
 import type { ArtifactStore } from '../../storage/artifact-store';
+import { stopWorker } from '../stop-worker';
 import { GatedSlots } from './gated-slots';
 
 export interface LeaderWorkerOptions {
@@ -30,60 +31,62 @@ export interface LeaderSeat {
  * last, it hands back at once.
  */
 export class LeaderWorker implements LeaderSeat {
-  private term: LeaderTerm | undefined;
-  private readonly slots: GatedSlots;
-  private worker: Worker | undefined;
-
-  private constructor(private readonly options: LeaderWorkerOptions) {
-    this.slots = new GatedSlots(options.concurrency);
-  }
+  private constructor(
+    private readonly worker: Worker,
+    private readonly slots: GatedSlots,
+    private readonly present: { term: LeaderTerm | undefined },
+  ) {}
 
   /** Throws ConfigInvalid where two agents share a name, or what Temporal throws. */
   static async create(options: LeaderWorkerOptions): Promise<LeaderWorker> {
-    const leader = new LeaderWorker(options);
-    leader.worker = await Worker.create(leader.workerOptions());
-    return leader;
+    const slots = new GatedSlots(options.concurrency);
+    const present: { term: LeaderTerm | undefined } = { term: undefined };
+    const worker = await Worker.create(workerOptions(options, slots, () => present.term));
+    return new LeaderWorker(worker, slots, present);
   }
 
   lead(term: LeaderTerm): void {
-    this.term = term;
+    this.present.term = term;
     this.slots.open();
   }
 
   leave(): void {
     this.slots.close();
-    this.term = undefined;
+    this.present.term = undefined;
   }
 
-  async run(): Promise<void> {
-    await this.worker?.run();
+  run(): Promise<void> {
+    return this.worker.run();
   }
 
   shutdown(): void {
     this.slots.close();
-    if (this.worker?.getState() === 'RUNNING') this.worker.shutdown();
+    stopWorker(this.worker);
   }
+}
 
-  private workerOptions(): WorkerOptions {
-    const { connection, namespace, cadre, identity, agents, artifacts, queueStatus } = this.options;
-    const unused = { type: 'fixed-size', numSlots: 1 } as const;
-    return {
-      connection,
-      namespace,
-      identity,
-      taskQueue: leaderQueue(cadre),
-      activities: createLeaderActivities({ cadre, agents, artifacts, queueStatus, term: () => this.term }),
-      tuner: {
-        activityTaskSlotSupplier: this.slots,
-        workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },
-        localActivityTaskSlotSupplier: unused,
-        nexusTaskSlotSupplier: unused,
-      },
-      // A frozen leader's polls go on swallowing work until their tasks time out: one outstanding poll loses one task.
-      activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
-      maxHeartbeatThrottleInterval: LEASE_RENEWAL_INTERVAL,
-      // Stopping is not to wait for a plan: the next leader makes it.
-      shutdownGraceTime: 0,
-    };
-  }
+function workerOptions(
+  { connection, namespace, cadre, identity, agents, artifacts, queueStatus }: LeaderWorkerOptions,
+  slots: GatedSlots,
+  term: () => LeaderTerm | undefined,
+): WorkerOptions {
+  const unused = { type: 'fixed-size', numSlots: 1 } as const;
+  return {
+    connection,
+    namespace,
+    identity,
+    taskQueue: leaderQueue(cadre),
+    activities: createLeaderActivities({ cadre, agents, artifacts, queueStatus, term }),
+    tuner: {
+      activityTaskSlotSupplier: slots,
+      workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },
+      localActivityTaskSlotSupplier: unused,
+      nexusTaskSlotSupplier: unused,
+    },
+    // A frozen leader's polls go on swallowing work until their tasks time out: one outstanding poll loses one task.
+    activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
+    maxHeartbeatThrottleInterval: LEASE_RENEWAL_INTERVAL,
+    // Stopping is not to wait for a plan: the next leader makes it.
+    shutdownGraceTime: 0,
+  };
 }

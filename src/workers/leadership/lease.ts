@@ -16,8 +16,8 @@ export interface LeaseOptions {
 }
 
 /**
- * The right to lead, as its holder sees it; not held before the first renewal. Counts from when a renewal was sent, so it is over here before it is over
- * for the server; and it is over for a process that was paused as soon as anyone asks.
+ * The right to lead, as its holder sees it; not held before the first renewal. Counts from when a renewal was sent, so
+ * it is over here before it is over for the server; and it is over for a process that was paused as soon as anyone asks.
  */
 export class Lease {
   /** Resolves when the lease is over; never rejects. */
