@@ -1,13 +1,5 @@
 // The cadre of `bench/election.js`: one agent, which gives back what it gets.
-const { z } = require('zod');
-const { defineAgent, defineConfig } = require('../dist');
-
-const echo = defineAgent({
-  name: 'echo',
-  description: 'gives back what it gets',
-  input: z.unknown(),
-  output: z.unknown(),
-  act: (value) => value,
-});
+const { defineConfig } = require('../dist');
+const { echo } = require('./echo');
 
 module.exports = defineConfig({ cadre: 'election-bench', agents: [echo], embedded: false });

@@ -1,15 +1,7 @@
-const { z } = require('zod');
-const { defineAgent } = require('../dist');
+const { echo } = require('./echo');
 const { printTable, summary, time } = require('./measure');
 const { withStack } = require('./stack');
 
-const echo = defineAgent({
-  name: 'echo',
-  description: 'gives back what it gets',
-  input: z.unknown(),
-  output: z.unknown(),
-  act: (value) => value,
-});
 const step = (id, needs) => ({ id, agent: 'echo', instruction: id, input: 'x'.repeat(1024), needs });
 const input = { goal: 'three steps', plan: { steps: [step('a', []), step('b', ['a']), step('c', ['b'])] } };
 

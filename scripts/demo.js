@@ -1,13 +1,16 @@
-// `npm run demo:NAME`: makes the checkout ready and runs examples/NAME/demo.js.
-const { existsSync } = require('node:fs');
+// `npm run demo:NAME`: makes the checkout ready and runs the demo of an example.
 const path = require('node:path');
 const { ROOT, exitOnFailure, prepare } = require('./prepare');
 
+/** The folder of examples/ that each demo is in. */
+const DEMOS = { crash: 'crash', saga: 'publishing' };
+
 async function main(name) {
-  const demo = path.join(ROOT, 'examples', name, 'demo.js');
-  if (!existsSync(demo)) throw new Error(`There is no demo "${name}".`);
+  if (!Object.hasOwn(DEMOS, name)) {
+    throw new Error(`There is no demo "${name}", only ${Object.keys(DEMOS).join(', ')}.`);
+  }
   await prepare();
-  require(demo);
+  require(path.join(ROOT, 'examples', DEMOS[name], 'demo.js'));
 }
 
 exitOnFailure(main(process.argv[2]));

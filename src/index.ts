@@ -9,6 +9,7 @@ export {
   defineAgent,
 } from './activities/define-agent';
 export type { AgentContext, AgentLog } from './activities/agent-context';
+export type { Once, OnceOptions, Reconciled } from './activities/once';
 export { type CadreConfig, defineConfig } from './activities/define-config';
 export {
   CadreError,

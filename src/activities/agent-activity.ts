@@ -1,23 +1,36 @@
 import { Context } from '@temporalio/activity';
-import type { Envelope } from '../core/envelope';
-import { fillInput } from '../core/plan';
-import type { ActOutcome, ActRequest, CompensateRequest, StepInputs } from '../core/task-activities';
+import { type Envelope, idempotencyKey } from '../core/envelope';
+import { actInput } from '../core/step-inputs';
+import type { ActOutcome, ActRequest, CompensateRequest, StepInputs, Undoes } from '../core/task-activities';
 import { ballotOf } from '../core/vote';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { type Attempt, type AttemptStart, startAttempt } from './attempt';
-import type { AnyAgent } from './define-agent';
+import type { AnyAgent, Undo } from './define-agent';
+import { actionUndone } from './once';
+import type { EffectLedger } from '../storage/effect-ledger';
 import { load, loadAll, store } from '../storage/stored-values';
 import { validate } from './validate';
 
 /** The activity that runs an agent: what Temporal calls, named after the agent. */
 export type AgentActivity = (envelope: Envelope, request: ActRequest) => Promise<ActOutcome>;
 
+/** What the agents' activities keep values and effects in. */
+export interface AgentStores {
+  readonly artifacts: ArtifactStore;
+  readonly ledger: EffectLedger;
+}
+
 /** Makes the activity of `agent`. It fetches and checks the input, runs the agent, checks and stores the output. */
-export function agentActivity(agent: AnyAgent, artifacts: ArtifactStore): AgentActivity {
+export function agentActivity(agent: AnyAgent, stores: AgentStores): AgentActivity {
+  const { artifacts } = stores;
   return (envelope, request) =>
-    attempting(envelope, request, artifacts, async (attempt) => {
-      const output = await runAgent(agent, await inputOf(request, artifacts), attempt);
-      const { ballot, inlineMaximum } = request;
+    attempting(agent, envelope, request, stores, async (attempt) => {
+      const { ballot, inlineMaximum, undoes } = request;
+      const input =
+        undoes === undefined
+          ? await inputOf(request, artifacts)
+          : await inputToUndo(envelope, request, undoes, artifacts);
+      const output = await runAgent(agent, input, attempt);
       return ballot === undefined
         ? outcomeOf(attempt, output, inlineMaximum)
         : { output: { value: ballotOf(output, ballot.choices) } };
@@ -34,25 +47,26 @@ export async function runAgent(agent: AnyAgent, input: unknown, attempt: Attempt
 export type CompensateActivity = (envelope: Envelope, request: CompensateRequest) => Promise<void>;
 
 /** Makes the activity that undoes what `agent` did. */
-export function compensateActivity(agent: AnyAgent, artifacts: ArtifactStore): CompensateActivity {
+export function compensateActivity(agent: AnyAgent, stores: AgentStores): CompensateActivity {
+  const { artifacts } = stores;
   return (envelope, request) =>
-    attempting(envelope, request, artifacts, async (attempt) => {
-      const { outcome, output, reason } = request;
+    attempting(agent, envelope, request, stores, async (attempt) => {
       const input = await checkedInput(agent, await inputOf(request, artifacts));
-      const done = output === undefined ? {} : { output: await load(artifacts, output) };
-      await agent.compensate?.({ input, outcome, ...done, reason }, attempt.context);
+      await agent.compensate?.(await undoOf(envelope, input, request, artifacts), attempt.context);
     });
 }
 
 /** One attempt of `work`, heartbeating until it ends; fails with what Temporal is to be told. */
 async function attempting<Result>(
+  agent: AnyAgent,
   envelope: Envelope,
-  start: AttemptStart,
-  artifacts: ArtifactStore,
+  start: AttemptStart & Pick<ActRequest, 'undoable'>,
+  { artifacts, ledger }: AgentStores,
   work: (attempt: Attempt) => Promise<Result>,
 ): Promise<Result> {
-  const attempt = startAttempt(Context.current(), envelope, start, artifacts);
+  const attempt = startAttempt(Context.current(), envelope, start, artifacts, { agent: agent.name, ledger });
   try {
+    await guardUndoing(envelope, agent.compensate !== undefined || start.undoable === true, ledger);
     return await work(attempt);
   } catch (error) {
     throw attempt.failure(error);
@@ -61,16 +75,57 @@ async function attempting<Result>(
   }
 }
 
+/**
+ * Undoing begins with the action's tombstone, whoever undoes it; an attempt that comes after it does not begin. Asks
+ * nothing of the ledger for an action that nobody undoes.
+ */
+async function guardUndoing(envelope: Envelope, undoable: boolean, ledger: EffectLedger): Promise<void> {
+  const action = actionKey(envelope);
+  if (envelope.kind === 'undo') return ledger.tombstone(action);
+  if (undoable && (await ledger.isTombstoned(action))) throw actionUndone(action);
+}
+
 function checkedInput(agent: AnyAgent, input: unknown): Promise<unknown> {
   return validate(agent.input, input, 'AgentInputInvalid', `The input of agent "${agent.name}"`);
 }
 
 async function inputOf(request: StepInputs, artifacts: ArtifactStore): Promise<unknown> {
-  const { goal, instruction, input } = request;
-  const outputs = await loadAll(artifacts, request.outputs);
-  return input === undefined
-    ? { goal, instruction, needs: outputs }
-    : fillInput(input, new Map(Object.entries(outputs)));
+  return actInput(request, await loadAll(artifacts, request.outputs));
+}
+
+/** What an agent gets that undoes another's step: what the plan says, else what `compensate` would get. */
+async function inputToUndo(
+  envelope: Envelope,
+  request: StepInputs,
+  undoes: Undoes,
+  artifacts: ArtifactStore,
+): Promise<unknown> {
+  const { step } = envelope;
+  const { [step]: done = { value: null }, ...needs } = request.outputs;
+  if (request.input !== undefined) {
+    return inputOf({ ...request, outputs: { ...needs, [step]: done } }, artifacts);
+  }
+  const input = await inputOf({ ...request, input: undoes.input, outputs: needs }, artifacts);
+  return undoOf(envelope, input, undoes, artifacts);
+}
+
+async function undoOf(
+  envelope: Envelope,
+  input: unknown,
+  { outcome, output, reason }: Pick<Undoes, 'outcome' | 'output' | 'reason'>,
+  artifacts: ArtifactStore,
+): Promise<Undo<unknown, unknown>> {
+  return {
+    input,
+    outcome,
+    ...(output === undefined ? {} : { output: await load(artifacts, output) }),
+    reason,
+    action: actionKey(envelope),
+  };
+}
+
+function actionKey(envelope: Envelope): string {
+  return idempotencyKey({ ...envelope, kind: 'act' });
 }
 
 async function outcomeOf(attempt: Attempt, output: unknown, inlineMaximum: number): Promise<ActOutcome> {

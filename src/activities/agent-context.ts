@@ -1,5 +1,6 @@
 import type { Decision } from '../core/decision';
 import type { ArtifactStore } from '../storage/artifact-store';
+import type { Once } from './once';
 
 /** What an agent may use while it acts. */
 export interface AgentContext {
@@ -25,6 +26,17 @@ export interface AgentContext {
   readonly checkpoint: (value: unknown) => void;
   /** Reports that the attempt is alive; done for you while the main thread is free. */
   readonly heartbeat: () => void;
+  /**
+   * Has the effect `run` once over all attempts of this step, and returns its result, which must be JSON. `name` is one
+   * of its own among the step's effects, 1 to 100 characters. Once its outcome is recorded no attempt runs it again, and
+   * all return that outcome. Where an earlier attempt began it and recorded none, `reconcile` says whether it happened.
+   * Only for the agents of steps.
+   *
+   * Throws what `run` throws; OutcomeUnknown where nobody can say whether it happened; ActionUndone in an attempt that
+   * comes after its step was undone; EffectInvalid for a name that is none, or is in use in this attempt;
+   * LedgerUnavailable.
+   */
+  readonly once: Once;
   /** Records a decision; it counts once, if this attempt succeeds. */
   readonly decide: (decision: Decision) => void;
   readonly artifacts: ArtifactStore;

@@ -13,7 +13,9 @@ import { CadreError } from '../core/failures';
 import { isRecord, jsonBytes } from '../core/json';
 import type { HandedBack } from '../core/task-activities';
 import type { AgentContext } from './agent-context';
+import { makeOnce, type Once } from './once';
 import type { ArtifactStore } from '../storage/artifact-store';
+import type { EffectLedger } from '../storage/effect-ledger';
 
 const CHECKPOINT_MAXIMUM_BYTES = 4 * 1024;
 const HEARTBEATS_PER_TIMEOUT = 5;
@@ -33,18 +35,28 @@ export interface AttemptStart {
   readonly goal: string;
   readonly instruction: string;
   readonly handedBack?: HandedBack | undefined;
+  readonly resolutions?: number;
   /** Aborts the agent's signal, beside what aborts the activity's. */
   readonly signal?: AbortSignal;
 }
 
-/** Starts to heartbeat for the activity of `activity`, until stopped. */
+/** Whose effects are recorded, and where. */
+export interface AttemptEffects {
+  readonly agent: string;
+  readonly ledger: EffectLedger;
+}
+
+/** Starts to heartbeat for the activity of `activity`, until stopped. Without `effects` the agent may have none. */
 export function startAttempt(
   activity: Context,
   envelope: Envelope,
-  { goal, instruction, handedBack, signal }: AttemptStart,
+  { goal, instruction, handedBack, resolutions = 0, signal: stop }: AttemptStart,
   artifacts: ArtifactStore,
+  effects?: AttemptEffects,
 ): Attempt {
   const { info, cancellationSignal, log } = activity;
+  const signal = stop === undefined ? cancellationSignal : AbortSignal.any([cancellationSignal, stop]);
+  const action = idempotencyKey(envelope);
   const last: unknown = info.heartbeatDetails ?? handedBack;
   const lastCheckpoint = isRecord(last) ? last['checkpoint'] : undefined;
   const attempt = (handedBack?.attemptsUsed ?? 0) + info.attempt;
@@ -63,8 +75,8 @@ export function startAttempt(
     instruction,
     step: envelope.step,
     task: info.workflowExecution?.workflowId ?? '',
-    signal: signal === undefined ? cancellationSignal : AbortSignal.any([cancellationSignal, signal]),
-    idempotencyKey: idempotencyKey(envelope),
+    signal,
+    idempotencyKey: action,
     term: envelope.term,
     attempt,
     lastCheckpoint,
@@ -73,6 +85,18 @@ export function startAttempt(
       beat();
     },
     heartbeat: beat,
+    once:
+      effects === undefined
+        ? refuseEffect
+        : makeOnce({
+            ...effects,
+            action,
+            resolutions,
+            attemptAt: info.currentAttemptScheduledTimestampMs,
+            artifacts,
+            signal,
+            log,
+          }),
     decide: (decision) => void decisions.push(decisionOf(decision)),
     artifacts,
     log,
@@ -84,6 +108,15 @@ export function startAttempt(
     stop: () => clearInterval(timer),
   };
 }
+
+/** An agent of the leader only decides: no person could be asked what became of its effects. */
+const refuseEffect: Once = (name) =>
+  Promise.reject(
+    new CadreError(
+      'EffectInvalid',
+      `Only the agents of steps have effects: "${name}" was asked of the leader's`,
+    ),
+  );
 
 /** A copy: what the agent does to its own object later must not reach the heartbeats. */
 function checkpointOf(value: unknown): unknown {

@@ -1,32 +1,41 @@
 import { Context } from '@temporalio/activity';
 import { crossingFailure } from '../core/failure-info';
 import { CadreError } from '../core/failures';
-import type { ArtifactStore } from '../storage/artifact-store';
-import { compensateActivityName } from '../core/names';
+import type { Locks } from '../core/lock';
+import { LOCK_ACTIVITY, PIN_ACTIVITY, compensateActivityName } from '../core/names';
 import {
   type AgentActivity,
+  type AgentStores,
   type CompensateActivity,
   agentActivity,
   compensateActivity,
 } from './agent-activity';
 import { agentsByName } from './agents-by-name';
 import type { AnyAgent } from './define-agent';
+import { type LockActivity, lockActivity } from './lock';
+import { type PinActivity, pinActivity } from './pin';
 
-export interface ActivityDependencies {
+type Activity = AgentActivity | CompensateActivity | LockActivity | PinActivity;
+
+export interface ActivityDependencies extends AgentStores {
   readonly agents: readonly AnyAgent[];
-  readonly artifacts: ArtifactStore;
+  /** Where sagas claim keys; without it the activity `lock` is not there. */
+  readonly locks?: Locks | undefined;
 }
 
 /** Every activity of a cadre's agents, by name. Throws ConfigInvalid where two agents share a name. */
 export function createActivities({
   agents,
-  artifacts,
-}: ActivityDependencies): Record<string, AgentActivity | CompensateActivity> {
-  const activities: Record<string, AgentActivity | CompensateActivity> = { default: refuseUnknown };
-  for (const [name, agent] of agentsByName(agents)) {
-    activities[name] = agentActivity(agent, artifacts);
+  locks,
+  ...stores
+}: ActivityDependencies): Record<string, Activity> {
+  const known = agentsByName(agents);
+  const activities: Record<string, Activity> = { default: refuseUnknown, [PIN_ACTIVITY]: pinActivity(known) };
+  if (locks !== undefined) activities[LOCK_ACTIVITY] = lockActivity(locks);
+  for (const [name, agent] of known) {
+    activities[name] = agentActivity(agent, stores);
     if (agent.compensate !== undefined) {
-      activities[compensateActivityName(name)] = compensateActivity(agent, artifacts);
+      activities[compensateActivityName(name)] = compensateActivity(agent, stores);
     }
   }
   return activities;

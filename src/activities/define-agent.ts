@@ -3,7 +3,7 @@ import type { Duration } from '@temporalio/common';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { CadreError, type FailureInfo } from '../core/failures';
 import { MAIN, RESERVED_ACTIVITIES, validName } from '../core/names';
-import type { ResolvedCompensation, ResolvedPolicy } from '../core/policy';
+import { POLICY_RANGES, type ResolvedCompensation, type ResolvedPolicy } from '../core/policy';
 import type { StepOutcome } from '../core/saga';
 import type { AgentContext } from './agent-context';
 
@@ -84,6 +84,8 @@ export interface Undo<Input, Output> {
   readonly output?: Output;
   /** Why it is undone. */
   readonly reason: FailureInfo;
+  /** The idempotency key under which `act` acted: what to ask the outside world for where the outcome is unknown. */
+  readonly action: string;
 }
 
 /** How Temporal runs an agent's `compensate`. All fields are optional; ranges are those of {@link AgentPolicy}. */
@@ -100,7 +102,6 @@ export interface Agent<Input = unknown, Output = unknown> extends AgentDefinitio
 export type AnyAgent = Agent<any, any>;
 
 const SECOND = 1000;
-const DAY = 24 * 60 * 60 * SECOND;
 
 /**
  * Checks the definition and fills in the policy's defaults.
@@ -108,7 +109,9 @@ const DAY = 24 * 60 * 60 * SECOND;
  * Throws CadreError NameInvalid for a name or pool that does not match, and PolicyInvalid for a value out of
  * its range; both name the field, the allowed range and the value got.
  */
-export function defineAgent<Input, Output>(definition: AgentDefinition<Input, Output>): Agent<Input, Output> {
+export function defineAgent<Input, Output, const Name extends string = string>(
+  definition: AgentDefinition<Input, Output> & { readonly name: Name },
+): Agent<Input, Output> & { readonly name: Name } {
   validName('agent', definition.name);
   if (RESERVED_ACTIVITIES.includes(definition.name)) {
     throw new CadreError(
@@ -186,7 +189,11 @@ function resolvePolicy(definition: { name: string; pool?: string; policy?: Agent
   const retry = policy.retry ?? {};
   refuseUnknown(definition.name, 'policy', policy, POLICY_FIELDS);
   refuseUnknown(definition.name, 'policy.retry', retry, RETRY_FIELDS);
-  const check = (field: string, got: number, minimum: number, maximum: number): number => {
+  const check = (
+    field: keyof typeof POLICY_RANGES,
+    got: number,
+    [minimum, maximum]: readonly [number, number] = POLICY_RANGES[field],
+  ): number => {
     if (typeof got === 'number' && got >= minimum && got <= maximum) return got;
     throw new CadreError(
       'PolicyInvalid',
@@ -194,18 +201,12 @@ function resolvePolicy(definition: { name: string; pool?: string; policy?: Agent
     );
   };
   const duration = (
-    field: string,
+    field: keyof typeof POLICY_RANGES,
     value: AgentPolicy['startToClose'],
     fallback: number,
-    minimum: number,
-    maximum: number,
-  ) =>
-    check(
-      field,
-      value === undefined ? fallback : milliseconds(definition.name, field, value),
-      minimum,
-      maximum,
-    );
+    range?: readonly [number, number],
+  ): number =>
+    check(field, value === undefined ? fallback : milliseconds(definition.name, field, value), range);
   const attempts = retry.maximumAttempts ?? 3;
   if (attempts !== Infinity && !Number.isInteger(attempts)) {
     throw new CadreError(
@@ -213,28 +214,25 @@ function resolvePolicy(definition: { name: string; pool?: string; policy?: Agent
       `Expected \`policy.retry.maximumAttempts\` of agent "${definition.name}" to be a whole number, got ${JSON.stringify(attempts)}`,
     );
   }
-  const initialInterval = duration('retry.initialInterval', retry.initialInterval, SECOND, 1, DAY);
+  const initialInterval = duration('retry.initialInterval', retry.initialInterval, SECOND);
   const maximumInterval = Math.max(30 * SECOND, initialInterval);
   return {
-    startToClose: duration('startToClose', policy.startToClose, 120 * SECOND, 1, 30 * DAY),
-    heartbeatTimeout: duration('heartbeatTimeout', policy.heartbeatTimeout, 5 * SECOND, 500, DAY / 24),
+    startToClose: duration('startToClose', policy.startToClose, 120 * SECOND),
+    heartbeatTimeout: duration('heartbeatTimeout', policy.heartbeatTimeout, 5 * SECOND),
     ...(policy.scheduleToClose === undefined
       ? {}
-      : { scheduleToClose: duration('scheduleToClose', policy.scheduleToClose, 0, 1, 3650 * DAY) }),
+      : { scheduleToClose: duration('scheduleToClose', policy.scheduleToClose, 0) }),
     ...(policy.scheduleToStart === undefined
       ? {}
-      : { scheduleToStart: duration('scheduleToStart', policy.scheduleToStart, 0, 1, 30 * DAY) }),
+      : { scheduleToStart: duration('scheduleToStart', policy.scheduleToStart, 0) }),
     retry: {
-      maximumAttempts: attempts === Infinity ? 0 : check('retry.maximumAttempts', attempts, 1, 1000),
+      maximumAttempts: attempts === Infinity ? 0 : check('retry.maximumAttempts', attempts),
       initialInterval,
-      backoffCoefficient: check('retry.backoffCoefficient', retry.backoffCoefficient ?? 2, 1, 10),
-      maximumInterval: duration(
-        'retry.maximumInterval',
-        retry.maximumInterval,
-        maximumInterval,
+      backoffCoefficient: check('retry.backoffCoefficient', retry.backoffCoefficient ?? 2),
+      maximumInterval: duration('retry.maximumInterval', retry.maximumInterval, maximumInterval, [
         initialInterval,
-        30 * DAY,
-      ),
+        POLICY_RANGES['retry.maximumInterval'][1],
+      ]),
     },
     local: policy.local ?? false,
     ...(definition.pool === undefined ? {} : { pool: definition.pool }),

@@ -4,6 +4,7 @@ import type { Stored } from '../core/stored';
 import type { PendingStep } from '../client/task-handle';
 import { LEADER_WORK } from '../core/names';
 import { oneLine } from '../core/one-line';
+import { answerCommand, resolveCommand, shortHash } from '../core/task-details';
 import type { ReturnReason } from '../core/task-events';
 import type { Undecided } from '../core/vote';
 import type { LoggedTaskEvent } from '../core/task-projection';
@@ -36,10 +37,14 @@ export class EventLines {
   /** By step: the attempt that was told of. */
   private readonly attempts = new Map<string, number>();
 
-  /** With `every` each event has its line; without, only those that mark progress. */
+  /**
+   * With `every` each event has its line; without, only those that mark progress. With the task's `id` a line that asks
+   * something of a person is followed by what to type.
+   */
   constructor(
     private readonly output: Output,
     private readonly every: boolean,
+    private readonly id?: string,
   ) {}
 
   /** Tells of attempts that failed since the last call, while their steps are still tried. */
@@ -70,6 +75,8 @@ export class EventLines {
     const text = this.every ? this.full(event) : this.brief(event);
     if (text === undefined) return;
     this.line(event.time, whoOf(event), text);
+    const command = this.id === undefined ? undefined : commandFor(this.id, event);
+    if (command !== undefined) this.output.line(`        → ${command}`);
   }
 
   private line(time: number, who: string, text: string): void {
@@ -85,7 +92,8 @@ export class EventLines {
           agents.set(agent, (agents.get(agent) ?? 0) + 1);
         const parts = [...agents].map(([agent, count]) => `${count} ${agent}`);
         const { length } = event.plan.steps;
-        return `${length} ${length === 1 ? 'step' : 'steps'}: ${parts.join(', ')} (term ${event.term})`;
+        const term = event.term === 0 ? '' : ` (term ${event.term})`;
+        return `${length} ${length === 1 ? 'step' : 'steps'}: ${parts.join(', ')}${term}`;
       }
       case 'stepCompleted':
         return this.votes.has(event.step) ? undefined : (this.rationale(event.step) ?? 'done');
@@ -130,8 +138,25 @@ export class EventLines {
         return 'undone';
       case 'compensationFailed':
         return this.output.paint('red', `cannot be undone: ${event.failure.message}; needs attention`);
+      case 'stepResolved':
       case 'compensationResolved':
-        return `${event.how}${event.note === '' ? '' : `: ${oneLine(event.note, LINE_MAXIMUM_LENGTH)}`}`;
+        return `${event.how}${noteText(event.note)}`;
+      case 'approvalRequested':
+        return this.output.paint('yellow', `asks for approval of its input ${shortHash(event.hash)}`);
+      case 'approvalAnswered':
+        return `${event.answer === 'yes' ? 'approved' : 'refused'}${noteText(event.note)}`;
+      case 'approvalTimedOut':
+        return this.output.paint('yellow', 'nobody answered in time');
+      case 'approvalWithdrawn':
+        return 'asks no more';
+      case 'stepParked':
+        return this.output.paint('red', `failed: ${event.failure.message}; needs attention`);
+      case 'lockAcquired':
+        return `holds the lock ${event.key}`;
+      case 'lockRefused':
+        return this.output.paint('red', event.failure.message);
+      case 'timeLimitReached':
+        return this.output.paint('yellow', 'the time limit is over');
       case 'cancelRequested':
         return 'cancel requested';
       case 'continuedAsNew':
@@ -140,6 +165,10 @@ export class EventLines {
         return this.output.paint('red', event.how === 'timedOut' ? 'timed out' : 'terminated');
       case 'taskStarted':
       case 'taskResumed':
+      case 'pinned':
+      case 'stepAdded':
+      case 'lockRequested':
+      case 'compensationStarted':
       case 'planRequested':
       case 'assignRequested':
       case 'ballotRequested':
@@ -159,7 +188,8 @@ export class EventLines {
 
   private full(event: LoggedTaskEvent): string {
     const { type } = event;
-    if (type === 'stepStarted') return `${type} attempt ${event.attempt} on ${event.worker}`;
+    if (type === 'stepStarted' || type === 'compensationStarted')
+      return `${type} attempt ${event.attempt} on ${event.worker}`;
     if (type === 'decisionsRecorded') return `${type} ${describeDecisions(event.decisions)}`;
     if (type === 'taskFailed') return `${type} ${event.failure.type}: ${event.failure.message}`;
     if (type === 'ballotRequested' || type === 'ballotWithdrawn') return `${type} of ${event.agent}`;
@@ -183,7 +213,18 @@ function describeDecisions(decisions: Stored<readonly Decision[]>): string {
   return decisions.value.map(({ type, rationale }) => `${type}: ${rationale}`).join('; ');
 }
 
+function noteText(note: string): string {
+  return note === '' ? '' : `: ${oneLine(note, LINE_MAXIMUM_LENGTH)}`;
+}
+
+/** What a person is to type about `event`, where it asks for one. */
+function commandFor(id: string, event: LoggedTaskEvent): string | undefined {
+  if (event.type === 'approvalRequested') return answerCommand(id, event.step, shortHash(event.hash));
+  const parked = event.type === 'stepParked' || event.type === 'compensationFailed';
+  return parked ? resolveCommand(id, event.step) : undefined;
+}
+
 function whoOf(event: LoggedTaskEvent): string {
-  if ('step' in event) return event.step;
+  if ('step' in event) return typeof event.step === 'string' ? event.step : event.step.id;
   return event.type === 'planned' ? event.by : event.type === 'planFailed' ? event.actor : 'task';
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import type { LogLevel } from '@temporalio/worker';
 import { installRuntime } from '../workers/runtime';
+import { answerCommand } from './commands/answer';
 import { cancelCommand } from './commands/cancel';
 import { doctorCommand } from './commands/doctor';
 import { leaderCommand } from './commands/leader';
@@ -46,6 +47,7 @@ function makeProgram(): Command {
     listCommand,
     showCommand,
     cancelCommand,
+    answerCommand,
     sagaCommand,
     workerCommand,
     leaderCommand,

@@ -13,13 +13,15 @@ const LOOK_INTERVAL = 2000;
 
 /**
  * Runs `work` with a worker: the ones that run already, or one in this process where there is none, or none is left
- * while `work` goes on. `started` is told of a worker of this process.
+ * while `work` goes on. `started` is told of a worker of this process. Warns where nobody stands for leader and `work`
+ * needs one.
  */
 export async function withWorker<Result>(
   session: Session,
   output: Output,
   started: (worker: CadreWorker) => void,
   work: () => Promise<Result>,
+  needs: { readonly leader: boolean } = { leader: true },
 ): Promise<Result> {
   const { client, config, at } = session;
   const queue = taskQueue(config.cadre);
@@ -29,7 +31,7 @@ export async function withWorker<Result>(
     const names = others.map(({ identity }) => identity).join(', ');
     output.line(`${output.paint('green', '✓')} worker running already: ${names}`);
     warnOfOtherBuilds(others, queue, output);
-    await warnOfNoCandidate(client, output);
+    if (needs.leader) await warnOfNoCandidate(client, output);
     working = work();
     if (!(await othersGone(working, () => livePollers(client.temporal, queue)))) return working;
     output.line('The other worker is gone; starting one here.');

@@ -9,18 +9,23 @@ import { CadreError } from '../core/failures';
 import {
   DEFAULT_CADRE,
   NEEDS_ATTENTION,
+  SAGA_WORKFLOW,
   TASK_WORKFLOW,
   newTaskId,
   taskQueue,
   validName,
   validTaskId,
 } from '../core/names';
+import type { LockState } from '../core/lock';
 import { oneLine } from '../core/one-line';
+import { type SagaInput, parseSagaInput } from '../core/saga-input';
 import { type TaskInput, parseTaskInput } from '../core/task-input';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 import { artifactsFolder } from '../storage/folders';
 import { type ConnectionFlags, connect, resolveConnection } from './connection';
 import { type LeaderReport, readLeader, resignLeader, watchLeader } from './leader';
+import { TemporalLocks } from './locks';
+import { type SweepReport, resumeExecution, sweepExecutions } from './resume';
 import { TaskHandle } from './task-handle';
 
 export interface CadreClientOptions extends ConnectionFlags {
@@ -48,7 +53,7 @@ export interface TaskSummary {
 
 const MEMO_GOAL_MAXIMUM_LENGTH = 200;
 
-/** Starts and watches the tasks of one cadre. */
+/** Starts and watches the tasks and sagas of one cadre. */
 export class CadreClient {
   readonly cadre: string;
   private readonly ids: 'slug' | 'opaque';
@@ -79,13 +84,31 @@ export class CadreClient {
    */
   async start(input: TaskInput, options: { id?: string } = {}): Promise<TaskHandle> {
     const checked = parseTaskInput(input);
-    const id = validTaskId(options.id ?? newTaskId(checked.goal, randomBytes(4).toString('hex'), this.ids));
-    const goal = oneLine(checked.goal, MEMO_GOAL_MAXIMUM_LENGTH);
+    return this.begin(TASK_WORKFLOW, checked.goal, checked, options.id);
+  }
+
+  /**
+   * Starts a saga: steps that happen all, or are undone. It needs no leader. `id` is the caller's own; one is made of the
+   * name without it. Throws, before anything starts: InputInvalid, InputTooLarge, PlanInvalid, TaskExists.
+   */
+  async startSaga(input: SagaInput, options: { id?: string } = {}): Promise<TaskHandle> {
+    const checked = parseSagaInput(input);
+    return this.begin(SAGA_WORKFLOW, checked.name, checked, options.id);
+  }
+
+  private async begin(
+    type: string,
+    title: string,
+    input: TaskInput | SagaInput,
+    given: string | undefined,
+  ): Promise<TaskHandle> {
+    const id = validTaskId(given ?? newTaskId(title, randomBytes(4).toString('hex'), this.ids));
+    const goal = oneLine(title, MEMO_GOAL_MAXIMUM_LENGTH);
     try {
-      const handle = await this.temporal.workflow.start(TASK_WORKFLOW, {
+      const handle = await this.temporal.workflow.start(type, {
         workflowId: id,
         taskQueue: taskQueue(this.cadre),
-        args: [checked],
+        args: [input],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         workflowIdConflictPolicy: 'FAIL',
         // After a worker's death the task waits so long for the workflow task that the worker had; Temporal's default is 10 s.
@@ -126,13 +149,42 @@ export class CadreClient {
     return resignLeader(this.temporal, this.cadre);
   }
 
+  /** Who holds `key`, and since when; undefined while nobody does. Needs no worker. Throws InputInvalid. */
+  lockHolder(key: string): Promise<LockState | undefined> {
+    return new TemporalLocks(this.temporal, this.cadre).holderOf(key);
+  }
+
   /**
-   * The cadre's tasks that the server still has: those that run, then the latest ended, at most `limit` (default 20).
-   * About a second behind. `needsAttention`: only those that wait for a person.
+   * Goes on where the task, saga or workflow with sagas `id` was terminated or timed out: in `<id>.resume`, whose handle
+   * this is, what it did is undone, or finished where its pivot was passed. Needs a worker. To repeat it is harmless, and a
+   * `.resume` that was terminated is gone on with in its turn. Throws NothingToResume where it has not ended, has ended by
+   * itself or left nothing; TaskNotFound, InputInvalid.
+   */
+  async resumeSaga(id: string): Promise<TaskHandle> {
+    const resumed = await resumeExecution(this.temporal, this.cadre, id);
+    return new TaskHandle(this.temporal, this.artifacts, resumed.id);
+  }
+
+  /**
+   * Does what {@link resumeSaga} does to all of the cadre's executions that need it (of the 1,000 that ended last; about a
+   * second behind), and frees the keys whose holders have ended. Waits for none of them. To repeat it, or many at once, is
+   * harmless. A worker that runs workflows does it when it starts.
+   */
+  sweepSagas(): Promise<SweepReport> {
+    return sweepExecutions(this.temporal, this.cadre);
+  }
+
+  /**
+   * The cadre's tasks and sagas that the server still has: those that run, then the latest ended, at most `limit`
+   * (default 20). About a second behind. `needsAttention`: only those that wait for a person, and workflows of your own
+   * that do.
    */
   async *list(options: { limit?: number; needsAttention?: boolean } = {}): AsyncGenerator<TaskSummary> {
     let left = options.limit ?? 20;
-    const query = `WorkflowType = "${TASK_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ${options.needsAttention ? 'ExecutionStatus = "Running"' : 'ExecutionStatus != "ContinuedAsNew"'}`;
+    const which = options.needsAttention
+      ? 'ExecutionStatus = "Running"'
+      : `WorkflowType IN ("${TASK_WORKFLOW}", "${SAGA_WORKFLOW}") AND ExecutionStatus != "ContinuedAsNew"`;
+    const query = `TaskQueue = "${taskQueue(this.cadre)}" AND ${which}`;
     for await (const execution of this.temporal.workflow.list({
       query,
       pageSize: Math.min(Math.max(left, 1), 200),

@@ -207,10 +207,18 @@ async function messageBody(decoder: Decoder, event: HistoryEvent): Promise<FactB
     return { kind: 'signalled', name: signal.signalName ?? '', input };
   }
   const update = event.workflowExecutionUpdateAcceptedEventAttributes;
-  if (!update) return undefined;
+  if (!update) return memoBody(decoder, event);
   const request = update.acceptedRequest?.input;
   const input = await decoder.all(request?.args?.payloads);
   return { kind: 'updateAccepted', name: request?.name ?? '', input };
+}
+
+async function memoBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody | undefined> {
+  const fields = event.workflowPropertiesModifiedEventAttributes?.upsertedMemo?.fields;
+  if (!fields) return undefined;
+  const memo: Record<string, unknown> = {};
+  for (const [name, payload] of Object.entries(fields)) memo[name] = await decoder.first([payload]);
+  return { kind: 'memoUpserted', memo };
 }
 
 async function endBody(decoder: Decoder, event: HistoryEvent): Promise<FactBody | undefined> {

@@ -2,6 +2,10 @@
 export { CadreClient, type CadreClientOptions, type TaskSummary } from './cadre-client';
 export { type ConnectionFlags, type ResolvedConnection, connect, resolveConnection } from './connection';
 export type { Candidacy, LeaderReport } from './leader';
+export type { LockHolder, LockState } from '../core/lock';
+export { type SagaFileProblem, readSagaFile } from './saga-file';
+export type { SagaInput, SagaStep } from '../core/saga-input';
+export type { SweepReport, SweptExecution } from './resume';
 export type { Announcement, PastTerm, TermEnd } from '../core/election';
 export type { Ballot, CastBallot, Quorum, Tally, Vote, VoteOutcome } from '../core/vote';
 export { type PendingStep, type TaskDescription, TaskFailedError, TaskHandle } from './task-handle';

@@ -8,12 +8,14 @@ import {
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { tsToMs } from '@temporalio/common/lib/time';
 import type { temporal } from '@temporalio/proto';
+import { type Answering, inputHash } from '../core/approval';
 import { failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo, isFailureType } from '../core/failures';
-import { RESOLVE_UPDATE } from '../core/names';
+import { ANSWER_UPDATE, RESOLVE_UPDATE } from '../core/names';
 import type { Resolution } from '../core/saga';
 import type { Stored } from '../core/stored';
-import { type TaskResult, type TaskState, resultOf } from '../core/task-events';
+import { actInput, approvalSubject } from '../core/step-inputs';
+import { type TaskResult, type TaskState, isOpen, planStep, resultOf, stepState } from '../core/task-events';
 import { type LoggedTaskEvent, TaskProjection } from '../core/task-projection';
 import type { Resolving } from '../core/task-resolving';
 import type { ArtifactStore } from '../storage/artifact-store';
@@ -67,7 +69,19 @@ export interface TaskDescription {
   readonly endedAt?: number;
 }
 
-/** One task, running or ended. Makes no call until it is asked something. */
+/** A step that asks a person whether it may run. */
+export interface ApprovalQuestion {
+  readonly step: string;
+  /** Who would do it. */
+  readonly agent: string;
+  readonly instruction: string;
+  /** What the agent would get, outputs of other steps in their places. */
+  readonly input: unknown;
+  /** SHA-256 of it, in hex; see `inputHash`. */
+  readonly hash: string;
+}
+
+/** One task or saga, running or ended. Makes no call until it is asked something. */
 export class TaskHandle {
   constructor(
     private readonly client: Client,
@@ -151,20 +165,59 @@ export class TaskHandle {
   }
 
   /**
-   * Says what is to become of the compensation of `step` that failed for good: `retry` tries it again, `skip` goes on
-   * with the rest. `note` (up to 500 characters) stands in the log. Throws NotParked where it does not wait for that,
+   * Says what is to become of `step`, or of undoing it, where that failed for good: `retry` tries it again, `skip` goes on
+   * without it, `fail` undoes what came before a step that surely had no effect. `note` (up to 500 characters) stands in the log. Throws NotParked where it does not wait for that,
    * InputInvalid, TaskNotFound.
    */
   async resolve(step: string, how: Resolution, note = ''): Promise<void> {
+    await this.update(RESOLVE_UPDATE, { step, how, note });
+  }
+
+  /**
+   * What a step that asks for approval would run on. Needs no worker. Throws NotAsked where it does not ask,
+   * ArtifactMissing, TaskNotFound.
+   */
+  async question(step: string): Promise<ApprovalQuestion> {
+    const { state } = await this.describe();
+    const asked = stepState(state, step);
+    const planned = planStep(state, step);
+    if (asked.kind !== 'awaitingApproval' || planned === undefined || !isOpen(state.phase)) {
+      const how = planned === undefined ? 'there is no such step' : asked.kind;
+      throw new CadreError('NotAsked', `The step "${step}" of ${this.id} does not ask for approval: ${how}`);
+    }
+    const { agent, outputs, ...given } = approvalSubject(state, planned);
+    const hash = inputHash({ agent, outputs, ...given });
+    if (hash !== asked.hash) {
+      const message = `Of the step "${step}" of ${this.id} another input is known here (${hash}) than the one that is asked about (${asked.hash})`;
+      throw new CadreError('NotAsked', message);
+    }
+    const input = actInput(given, await loadAll(this.artifacts, outputs));
+    return { step, agent, instruction: given.instruction, input, hash };
+  }
+
+  /**
+   * Says yes or no to a step that asks for approval. `hash` is that of the input that was looked at, as {@link question}
+   * has it; an answer to any other input is refused. `note` (up to 500 characters) stands in the log. Throws NotAsked,
+   * InputInvalid, TaskNotFound.
+   */
+  async answer(
+    step: string,
+    answer: Answering['answer'],
+    { hash, note = '' }: { hash: string; note?: string },
+  ): Promise<void> {
+    await this.update(ANSWER_UPDATE, { step, answer, hash, note });
+  }
+
+  /** Throws what the workflow refused it as. */
+  private async update(name: string, message: Answering | Resolving): Promise<void> {
     try {
-      const args: [Resolving] = [{ step, how, note }];
       await this.client.workflow
         .getHandle(this.id)
-        .executeUpdate<Resolving, [Resolving]>(RESOLVE_UPDATE, { args });
+        .executeUpdate<unknown, [Answering | Resolving]>(name, { args: [message] });
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
-        const { type, message } = failureInfo(error.cause);
-        throw isFailureType(type) ? new CadreError(type, message, { cause: error }) : error;
+        const { type, message: reason } = failureInfo(error.cause);
+        throw isFailureType(type) ? new CadreError(type, reason, { cause: error }) : error;
       }
       throw this.translate(error);
     }

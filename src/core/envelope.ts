@@ -1,9 +1,9 @@
 import { LEADER_WORK, type LeaderWork } from './names';
 
-/** What an activity is for: an agent's action, undoing one, the leader's work, or leading itself. */
-export type EnvelopeKind = 'act' | 'undo' | 'lead' | LeaderWork;
+/** What an activity is for: an agent's action, undoing one, the leader's work, leading itself, or claiming a lock. */
+export type EnvelopeKind = 'act' | 'undo' | 'lead' | 'lock' | LeaderWork;
 
-const KINDS: readonly EnvelopeKind[] = ['act', 'undo', 'lead', ...LEADER_WORK];
+const KINDS: readonly EnvelopeKind[] = ['act', 'undo', 'lead', 'lock', ...LEADER_WORK];
 
 /**
  * The first argument of every activity. The log is projected from it, so its shape is as

@@ -15,11 +15,17 @@ import { jsonBytes } from './json';
  */
 export function failureInfo(error: unknown): FailureInfo {
   const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure) return { type: cause.type ?? 'Error', message: cause.message };
+  if (cause instanceof ApplicationFailure) {
+    const { type, message, nonRetryable } = cause;
+    return { type: type ?? 'Error', message, ...(nonRetryable ? { final: true } : {}) };
+  }
   if (cause instanceof TimeoutFailure)
     return { type: 'TimedOut', message: `Timed out: ${cause.timeoutType}` };
   if (cause instanceof CancelledFailure) return { type: 'Cancelled', message: 'Cancelled' };
-  if (isCadreError(cause)) return { type: cause.type, message: cause.message };
+  if (isCadreError(cause)) {
+    const { type, message, retryable } = cause;
+    return { type, message, ...(retryable ? {} : { final: true }) };
+  }
   if (cause instanceof Error) return { type: cause.name, message: messageOf(cause) };
   return { type: 'Error', message: textOf(cause) };
 }

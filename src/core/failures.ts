@@ -33,6 +33,22 @@ export const FAILURES = {
     retryable: true,
     fix: 'Let every worker and client of the cadre use the same artifact store (CADRE_ARTIFACTS).',
   },
+  EffectInvalid: {
+    retryable: false,
+    fix: 'Give each effect of a step a name of its own, of 1 to 100 characters, and a function that has it.',
+  },
+  OutcomeUnknown: {
+    retryable: false,
+    fix: 'See whether it happened, then say so with `cadre saga resolve ID STEP retry|skip`; with a `reconcile` the agent finds out itself.',
+  },
+  ActionUndone: {
+    retryable: false,
+    fix: 'Nothing: the attempt came late, and the step it belongs to was undone.',
+  },
+  LedgerUnavailable: {
+    retryable: true,
+    fix: 'Let the workers of the machine write to the file of the ledger (CADRE_LEDGER), on a disk of its own.',
+  },
   DocumentsUnreadable: {
     retryable: false,
     fix: 'Give --docs a readable folder with Markdown, text or HTML files.',
@@ -52,6 +68,34 @@ export const FAILURES = {
   NotParked: {
     retryable: false,
     fix: 'See with `cadre show ID` what waits for a person, if anything.',
+  },
+  ApprovalRefused: {
+    retryable: false,
+    fix: 'Nothing was done of the step; see who refused and why with `cadre show ID --events`.',
+  },
+  ApprovalTimedOut: {
+    retryable: false,
+    fix: 'Start again, and answer in time with `cadre answer ID STEP yes|no`.',
+  },
+  NotAsked: {
+    retryable: false,
+    fix: 'See with `cadre show ID` which step waits for an answer, and for which input.',
+  },
+  TimeLimitReached: {
+    retryable: false,
+    fix: 'What was done is undone; start again with a longer time limit.',
+  },
+  TerminatedBefore: {
+    retryable: false,
+    fix: 'Nothing: what a terminated execution had done was undone, as asked.',
+  },
+  NothingToResume: {
+    retryable: false,
+    fix: 'See with `cadre saga show ID` how it ended and what was undone.',
+  },
+  LockHeld: {
+    retryable: false,
+    fix: 'Wait until its holder has ended; one that was terminated gives it back after `cadre saga resume HOLDER`.',
   },
   TaskExists: { retryable: false, fix: 'Choose another id, or leave it out and get a fresh one.' },
   TaskNotFound: { retryable: false, fix: 'List the tasks there are with `cadre list`.' },
@@ -81,6 +125,8 @@ export interface FailureInfo {
   /** A key of {@link FAILURES}, or what user code threw (`Error`, `TypeError`, an ApplicationFailure's type). */
   readonly type: string;
   readonly message: string;
+  /** Present where whoever threw it said that no retry can mend it: a refusal, and not a mishap. */
+  readonly final?: true;
 }
 
 /** An error of Cadre's own. `message` says what is wrong; `fix` (from the table) what to do about it. */

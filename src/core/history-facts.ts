@@ -45,6 +45,8 @@ export type HistoryFact = FactBase &
     | { readonly kind: 'timerFired'; readonly startedEventId: number }
     | { readonly kind: 'signalled'; readonly name: string; readonly input: readonly unknown[] }
     | { readonly kind: 'updateAccepted'; readonly name: string; readonly input: readonly unknown[] }
+    /** What the workflow changed of its memo. */
+    | { readonly kind: 'memoUpserted'; readonly memo: Readonly<Record<string, unknown>> }
     | { readonly kind: 'cancelRequested' }
     | { readonly kind: 'workflowCompleted' }
     | { readonly kind: 'workflowFailed'; readonly failure: FailureInfo }

@@ -48,3 +48,8 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export function assertNever(value: never): never {
   throw new TypeError(`Unexpected member of a union: ${JSON.stringify(value)}`);
 }
+
+/** What stands in `value` at a path such as `retry.maximumAttempts`; undefined where there is nothing. */
+export function valueAt(value: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((of, key) => (isRecord(of) ? of[key] : undefined), value);
+}

@@ -1,3 +1,4 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { CadreError } from './failures';
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
@@ -14,12 +15,22 @@ export const MAIN = 'main';
 /** The workflow type of a task. */
 export const TASK_WORKFLOW = 'task';
 
+/** The workflow type of a saga that was declared, and of whatever goes on with one that was terminated. */
+export const SAGA_WORKFLOW = 'saga';
+
 /** The workflow type of a cadre's election. */
 export const ELECTION_WORKFLOW = 'election';
+
+/** The workflow type of a lock, and the activity by which a saga claims one. */
+export const LOCK_WORKFLOW = 'lock';
+export const LOCK_ACTIVITY = 'lock';
 
 /** What a task has its leader do: activities on the leader's queue, each an {@link EnvelopeKind} too. */
 export const LEADER_WORK = ['plan', 'assign', 'arbitrate', 'aggregate'] as const;
 export type LeaderWork = (typeof LEADER_WORK)[number];
+
+/** The local activity by which a saga learns its agents' policies. */
+export const PIN_ACTIVITY = 'pin';
 
 /** The activity whose holder is the leader. */
 export const LEAD_ACTIVITY = 'lead';
@@ -28,14 +39,32 @@ export const LEAD_ACTIVITY = 'lead';
 export const ANNOUNCE_SIGNAL = 'announce';
 export const RESIGN_UPDATE = 'resign';
 
-/** By which a person says what is to become of a compensation that failed. */
+/** By which a person says yes or no to a step that asks for approval. */
+export const ANSWER_UPDATE = 'answer';
+
+/** By which a saga gives back a key. */
+export const RELEASE_SIGNAL = 'release';
+
+/** The memo of a lock: who holds it. */
+export const HOLDER = 'holder';
+
+/** By which a person says what is to become of a compensation or step that failed for good. */
 export const RESOLVE_UPDATE = 'resolve';
 
-/** The memo of a task that waits for a person: the step whose compensation failed for good. */
+/** The memo of a task that waits for a person: the step that it is about. */
 export const NEEDS_ATTENTION = 'needsAttention';
 
+/** The search attribute of tasks: `no`, `needsAttention` or `awaitingApproval`. Used where a server has it. */
+export const NEEDS_ATTENTION_ATTRIBUTE = defineSearchAttributeKey('CadreNeedsAttention', 'KEYWORD');
+
 /** Activity names that no agent may take; `default` is the SDK's name for whatever is not registered. */
-export const RESERVED_ACTIVITIES: readonly string[] = [...LEADER_WORK, LEAD_ACTIVITY, 'default'];
+export const RESERVED_ACTIVITIES: readonly string[] = [
+  ...LEADER_WORK,
+  LEAD_ACTIVITY,
+  PIN_ACTIVITY,
+  LOCK_ACTIVITY,
+  'default',
+];
 
 /** The steps that stand for planning and for making the result in envelopes, events and keys. */
 export const PLAN_STEP = 'plan';
@@ -85,6 +114,19 @@ export function candidatesQueue(cadre: string): string {
 /** The workflow id of the cadre's election. */
 export function electionId(cadre: string): string {
   return `${cadre}.election`;
+}
+
+/** The workflow id of what goes on with a workflow that was terminated. */
+export function resumeId(id: string): string {
+  return `${id}.resume`;
+}
+
+/**
+ * The workflow id of the lock of `key`. Keys that differ have ids that differ. Only ASCII is percent-encoded: 200
+ * characters of any script stay under Temporal's 1,000 bytes, and can be read.
+ */
+export function lockId(cadre: string, key: string): string {
+  return `${cadre}.lock.${key.replace(/\p{ASCII}/gu, encodeURIComponent)}`;
 }
 
 /** The task queue on which `agent` runs. */

@@ -1,5 +1,8 @@
 import { CadreError } from './failures';
-import { isDeeperThan, isRecord, jsonBytes } from './json';
+import { approvalProblems, type Approval } from './approval';
+import { isDeeperThan, isRecord, jsonBytes, valueAt } from './json';
+import { type ResolvedPolicy, type StepPolicy, stepPolicyProblems } from './policy';
+import { STEP_KINDS, type StepKind, orderProblem } from './saga';
 import { INLINE_MAXIMUM_BYTES } from './stored';
 import { type Vote, voteProblems } from './vote';
 
@@ -15,12 +18,34 @@ export interface AgentStep extends StepBase {
   /** Name of an agent of the roster. */
   readonly agent: string;
   readonly vote?: undefined;
+  /** What may become of the step once it was done; see {@link StepKind}. */
+  readonly kind?: StepKind;
+  /** Who undoes it. Default: its agent's own `compensate`, where it has one; false: nobody. */
+  readonly compensate?: false | CompensatingAgent;
+  /** Ask a person before it starts. */
+  readonly approval?: Approval;
+  /** What this step changes of its agent's policy. */
+  readonly policy?: StepPolicy;
+}
+
+/** Another agent, whose `act` undoes a step. */
+export interface CompensatingAgent {
+  readonly agent: string;
+  /**
+   * Its input, with references as in {@link StepBase.input}, also to the undone step itself; null stands for an output
+   * that there is not. Left out, the input is `{ input, outcome, output?, reason }`, as `compensate` gets it.
+   */
+  readonly input?: unknown;
 }
 
 /** Several agents answer the same question; its output is a `VoteOutcome`. */
 export interface VoteStep extends StepBase {
   readonly vote: Vote;
   readonly agent?: undefined;
+  readonly kind?: undefined;
+  readonly compensate?: undefined;
+  readonly approval?: undefined;
+  readonly policy?: undefined;
 }
 
 interface StepBase {
@@ -60,9 +85,12 @@ export interface PlanProblem {
     | 'DuplicateStep'
     | 'UnknownAgent'
     | 'UnknownNeed'
-    | 'CyclicNeeds';
+    | 'CyclicNeeds'
+    | 'PivotMisplaced';
   /** The step it is about, where it is about one. */
   readonly step?: string;
+  /** Where in the plan it is, such as `['steps', 2, 'needs']`; absent where it is the whole. */
+  readonly path?: readonly (string | number)[];
   /** What is wrong, with what was expected, and what to do. */
   readonly message: string;
 }
@@ -75,6 +103,10 @@ const STEP_FIELDS: readonly string[] = [
   'instruction',
   'needs',
   'input',
+  'kind',
+  'compensate',
+  'approval',
+  'policy',
 ] satisfies (keyof AgentStep)[];
 const INSTRUCTION_MAXIMUM_LENGTH = 2000;
 /** What all outputs, and again all decisions, of a task may take inline in its state. */
@@ -132,23 +164,26 @@ function excessOf(candidate: Record<string, unknown>): string | undefined {
 }
 
 function shapeProblems(step: unknown, index: number): PlanProblem[] {
-  if (!isRecord(step)) return [{ code: 'StepInvalid', message: `Expected steps[${index}] to be an object` }];
+  const path = ['steps', index] as const;
+  if (!isRecord(step)) {
+    return [{ code: 'StepInvalid', path, message: `Expected steps[${index}] to be an object` }];
+  }
   const problems: PlanProblem[] = [];
   const at = typeof step['id'] === 'string' ? { step: step['id'] } : {};
   const expect = (holds: boolean, field: string, expected: string): void => {
     if (holds) return;
-    const got = JSON.stringify(step[field])?.slice(0, 80) ?? 'nothing';
+    const got = JSON.stringify(valueAt(step, field))?.slice(0, 80) ?? 'nothing';
     const message = `Expected steps[${index}].${field} to be ${expected}, got ${got}`;
-    problems.push({ code: 'StepInvalid', ...at, message });
+    problems.push({ code: 'StepInvalid', ...at, path: [...path, ...field.split('.')], message });
   };
   const { id, agent, vote, instruction, needs } = step;
   expect(typeof id === 'string' && STEP_ID.test(id), 'id', 'up to 63 letters, digits, ".", "_" or "-"');
   if (vote === undefined) expect(typeof agent === 'string', 'agent', "an agent's name (or give `vote`)");
   else {
-    expect(agent === undefined, 'agent', 'left out beside `vote`');
+    for (const field of NOT_OF_A_VOTE) expect(step[field] === undefined, field, 'left out beside `vote`');
     for (const [field, expected] of voteProblems(vote)) {
       const message = `Expected steps[${index}].${field} to be ${expected}`;
-      problems.push({ code: 'StepInvalid', ...at, message });
+      problems.push({ code: 'StepInvalid', ...at, path: [...path, 'vote'], message });
     }
   }
   expect(
@@ -161,6 +196,7 @@ function shapeProblems(step: unknown, index: number): PlanProblem[] {
     'needs',
     'a list of step ids',
   );
+  for (const [field, expected] of sagaProblems(step)) expect(false, field, expected);
   // A misspelt `needs` would start the step too early.
   for (const field of Object.keys(step)) {
     expect(
@@ -172,20 +208,95 @@ function shapeProblems(step: unknown, index: number): PlanProblem[] {
   return problems;
 }
 
+const NOT_OF_A_VOTE = ['agent', 'kind', 'compensate', 'approval', 'policy'] satisfies (keyof AgentStep)[];
+
+/** What is wrong with what a step says of its undoing: pairs of a field and what was expected. */
+function sagaProblems(step: Record<string, unknown>): [field: string, expected: string][] {
+  const { kind, compensate, approval, policy } = step;
+  const problems: [string, string][] = [];
+  if (kind !== undefined && !STEP_KINDS.some((one) => one === kind)) {
+    problems.push(['kind', STEP_KINDS.join(', ')]);
+  }
+  if (compensate !== undefined && compensate !== false) {
+    const expected = 'false or { "agent": "<name>", "input"?: ... }';
+    const known = isRecord(compensate) && Object.keys(compensate).every((key) => /^(agent|input)$/.test(key));
+    if (!known || typeof compensate['agent'] !== 'string') problems.push(['compensate', expected]);
+    else if (kind !== undefined && kind !== 'compensable') {
+      problems.push([
+        'compensate',
+        `left out of a step of the kind ${JSON.stringify(kind)}, which is never undone`,
+      ]);
+    }
+  } else if (compensate === false && kind === 'compensable') {
+    problems.push(['compensate', 'left out, or an agent, of a step of the kind compensable']);
+  }
+  if (approval !== undefined) problems.push(...nested('approval', approvalProblems(approval)));
+  if (policy !== undefined) problems.push(...nested('policy', stepPolicyProblems(policy)));
+  return problems;
+}
+
+function nested(field: string, problems: readonly [string, string][]): [string, string][] {
+  return problems.map(([inner, expected]) => [inner === '' ? field : `${field}.${inner}`, expected]);
+}
+
 function graphProblems(steps: readonly Step[], agents: ReadonlySet<string> | undefined): PlanProblem[] {
   const problems: PlanProblem[] = [];
-  const known = new Set<string>();
-  for (const step of steps) {
-    if (known.has(step.id)) {
-      problems.push({
-        code: 'DuplicateStep',
-        step: step.id,
-        message: `Two steps have the id "${step.id}": give each its own`,
-      });
-    }
-    known.add(step.id);
+  const indexOf = new Map<string, number>();
+  const add = (code: PlanProblem['code'], step: string, field: string, message: string): void => {
+    problems.push({ code, step, path: ['steps', indexOf.get(step) ?? 0, field], message });
+  };
+  for (const [index, { id }] of steps.entries()) {
+    if (indexOf.has(id)) {
+      const message = `Two steps have the id "${id}": give each its own`;
+      problems.push({ code: 'DuplicateStep', step: id, path: ['steps', index, 'id'], message });
+    } else indexOf.set(id, index);
   }
   const needs = new Map(steps.map((step) => [step.id, stepNeeds(step)]));
+  problems.push(...sizeProblems(steps));
+  for (const step of steps) {
+    for (const agent of agents === undefined ? [] : agentsOf(step)) {
+      if (agents?.has(agent)) continue;
+      const message = `Step "${step.id}" names the agent "${agent}", which is not in the roster (${[...(agents ?? [])].join(', ')})`;
+      add('UnknownAgent', step.id, stepAgents(step).includes(agent) ? 'agent' : 'compensate', message);
+    }
+    for (const need of needs.get(step.id) ?? []) {
+      if (indexOf.has(need)) continue;
+      const message = `Step "${step.id}" needs "${need}", which is not a step of the plan: add it or drop the need`;
+      add('UnknownNeed', step.id, step.needs?.includes(need) ? 'needs' : 'input', message);
+    }
+    for (const need of undoNeeds(step)) {
+      if (indexOf.has(need) && (need === step.id || needs.get(step.id)?.includes(need))) continue;
+      const message = `What undoes the step "${step.id}" refers to "${need}": it may refer to its own step and to what that needs`;
+      add('UnknownNeed', step.id, 'compensate', message);
+    }
+  }
+  const cycle = findCycle(needs);
+  if (cycle !== undefined) {
+    const message = `Steps need each other in a circle (${cycle.join(' → ')}): remove one of these needs`;
+    add('CyclicNeeds', cycle[0] ?? '', 'needs', message);
+  } else {
+    const misplaced = orderProblem(steps, needs);
+    if (misplaced !== undefined) add('PivotMisplaced', misplaced.step, 'kind', misplaced.message);
+  }
+  return problems;
+}
+
+/** What is wrong with a plan whose agents' policies are known: a step is to be undone, and nobody can. */
+export function kindProblem(
+  plan: Plan | undefined,
+  policies: Readonly<Record<string, ResolvedPolicy>>,
+): PlanProblem | undefined {
+  for (const [index, step] of (plan?.steps ?? []).entries()) {
+    const { id, agent, kind, compensate } = step;
+    if (kind !== 'compensable' || compensate || policies[agent ?? '']?.compensation !== undefined) continue;
+    const message = `Step "${id}" is compensable, but its agent "${agent}" has no \`compensate\`: give it one, or let the step name who undoes it`;
+    return { code: 'StepInvalid', step: id, path: ['steps', index, 'kind'], message };
+  }
+  return undefined;
+}
+
+function sizeProblems(steps: readonly Step[]): PlanProblem[] {
+  const problems: PlanProblem[] = [];
   const total = steps.reduce((sum, step) => sum + usesOf(step), 0);
   if (total > PLAN_MAXIMUM_NEEDS) {
     const message = `Expected at most ${PLAN_MAXIMUM_NEEDS} needs over all steps, got ${total}: gather results in steps between`;
@@ -200,23 +311,6 @@ function graphProblems(steps: readonly Step[], agents: ReadonlySet<string> | und
   if (voters > PLAN_MAXIMUM_VOTERS) {
     const message = `Expected at most ${PLAN_MAXIMUM_VOTERS} voters over all votes, got ${voters}: split the work into several tasks`;
     problems.push({ code: 'TooManyVoters', message });
-  }
-  for (const step of steps) {
-    for (const agent of agents === undefined ? [] : stepAgents(step)) {
-      if (agents?.has(agent)) continue;
-      const message = `Step "${step.id}" names the agent "${agent}", which is not in the roster (${[...(agents ?? [])].join(', ')})`;
-      problems.push({ code: 'UnknownAgent', step: step.id, message });
-    }
-    for (const need of needs.get(step.id) ?? []) {
-      if (known.has(need)) continue;
-      const message = `Step "${step.id}" needs "${need}", which is not a step of the plan: add it or drop the need`;
-      problems.push({ code: 'UnknownNeed', step: step.id, message });
-    }
-  }
-  const cycle = findCycle(needs);
-  if (cycle !== undefined) {
-    const message = `Steps need each other in a circle (${cycle.join(' → ')}): remove one of these needs`;
-    problems.push({ code: 'CyclicNeeds', step: cycle[0] ?? '', message });
   }
   return problems;
 }
@@ -249,6 +343,19 @@ function findCycle(needs: ReadonlyMap<string, readonly string[]>): string[] | un
 /** The agents that the plan has for `step`: one, or those that vote. */
 export function stepAgents(step: Step): readonly string[] {
   return step.vote === undefined ? [step.agent] : step.vote.agents;
+}
+
+/** Whom the plan has do or undo `step`. */
+export function agentsOf(step: Step): readonly string[] {
+  const { compensate } = step;
+  return compensate ? [...stepAgents(step), compensate.agent] : stepAgents(step);
+}
+
+/** The steps whose outputs are referred to by what undoes `step`. */
+function undoNeeds({ compensate }: Step): string[] {
+  const needs = new Set<string>();
+  if (compensate) collectOutputReferences(compensate.input, needs);
+  return [...needs];
 }
 
 /** Who does `step`, in a word or few. */

@@ -1,3 +1,5 @@
+import { isRecord } from './json';
+
 /**
  * How Temporal is to run an agent. All times in milliseconds. It travels as data with the plan, so
  * that a task runs by the policy that was in force when it was planned, whatever is deployed later.
@@ -32,6 +34,60 @@ export interface ResolvedRetry {
   readonly initialInterval: number;
   readonly backoffCoefficient: number;
   readonly maximumInterval: number;
+}
+
+const SECOND = 1000;
+const DAY = 24 * 60 * 60 * SECOND;
+
+/** What a duration or number of a policy may be: the least and the most, durations in milliseconds. */
+export const POLICY_RANGES = {
+  startToClose: [1, 30 * DAY],
+  heartbeatTimeout: [500, DAY / 24],
+  scheduleToClose: [1, 3650 * DAY],
+  scheduleToStart: [1, 30 * DAY],
+  'retry.maximumAttempts': [1, 1000],
+  'retry.initialInterval': [1, DAY],
+  'retry.backoffCoefficient': [1, 10],
+  'retry.maximumInterval': [1, 30 * DAY],
+} as const satisfies Record<string, readonly [number, number]>;
+
+/** What a step may change of its agent's policy. Times in milliseconds, within {@link POLICY_RANGES}. */
+export interface StepPolicy {
+  readonly startToClose?: number;
+  readonly heartbeatTimeout?: number;
+  readonly scheduleToClose?: number;
+  readonly scheduleToStart?: number;
+  /** `maximumAttempts` may be 0 too: without end. */
+  readonly retry?: Partial<ResolvedRetry>;
+}
+
+/** What is wrong with `candidate` as a step's policy: pairs of a field, such as `retry.maximumAttempts`, and what was expected. */
+export function stepPolicyProblems(candidate: unknown): [field: string, expected: string][] {
+  if (!isRecord(candidate)) return [['', 'an object']];
+  const { retry = {}, ...limits } = candidate;
+  if (!isRecord(retry)) return [['retry', 'an object']];
+  const given = Object.entries(limits).concat(
+    Object.entries(retry).map(([field, value]) => [`retry.${field}`, value]),
+  );
+  return given.flatMap(([field, value]): [string, string][] => {
+    const range = Object.hasOwn(POLICY_RANGES, field)
+      ? POLICY_RANGES[field as keyof typeof POLICY_RANGES]
+      : undefined;
+    if (range === undefined)
+      return [[field, `left out (the fields are ${Object.keys(POLICY_RANGES).join(', ')})`]];
+    const [least, most] = range;
+    const endless = field === 'retry.maximumAttempts' && value === 0;
+    const whole = field !== 'retry.maximumAttempts' || Number.isInteger(value);
+    if (endless || (typeof value === 'number' && value >= least && value <= most && whole)) return [];
+    return [[field, `a number from ${least} to ${most}`]];
+  });
+}
+
+/** The policy that a step runs by. */
+export function policyOfStep(policy: ResolvedPolicy, changes: StepPolicy | undefined): ResolvedPolicy {
+  if (changes === undefined) return policy;
+  const { retry, ...limits } = changes;
+  return { ...policy, ...limits, retry: { ...policy.retry, ...retry } };
 }
 
 /** One agent as the leader sees it when it plans. */

@@ -10,8 +10,11 @@ export interface Resume<State> {
 }
 
 /** Where a resumed execution comes from. */
-export interface ResumeOrigin {
-  readonly kind: 'continuedAsNew';
+export type ResumeOrigin = {
   readonly workflowId: string;
   readonly runId: string;
-}
+} & (
+  | { readonly kind: 'continuedAsNew' }
+  /** Ended from outside at `at` (ms since 1970), without a chance to run code. */
+  | { readonly kind: 'terminated'; readonly at: number }
+);

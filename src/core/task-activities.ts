@@ -3,7 +3,9 @@ import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
 import { isRecord } from './json';
 import { oneLine } from './one-line';
-import type { StepOutcome } from './saga';
+import type { AgentStep } from './plan';
+import type { ResolvedPolicy } from './policy';
+import type { SagaOptions, StepOutcome } from './saga';
 import type { Stored } from './stored';
 import type { TaskEvent } from './task-events';
 
@@ -23,8 +25,29 @@ export interface ActRequest extends StepInputs {
   readonly inlineMaximum: number;
   /** Present for a ballot: the output is taken as one, and must be among the choices where there are some. */
   readonly ballot?: { readonly choices?: readonly unknown[] };
+  /** Present where a step is undone by this agent's `act`. */
+  readonly undoes?: Undoes;
+  /** Present where the step may be undone: none of its attempts may begin after that. */
+  readonly undoable?: true;
+  /** Present for a step that no plan has: what its saga says of its undoing. */
+  readonly added?: Pick<AgentStep, 'kind' | 'compensate' | 'approval' | 'policy'>;
   /** What earlier attempts left, where a worker that stopped handed the step back. */
   readonly handedBack?: HandedBack;
+  /** How often a person said `retry` of this step. Default 0. */
+  readonly resolutions?: number;
+}
+
+/** What an agent that undoes another's step is told of it. */
+export interface Undoes {
+  /** Who did the step. */
+  readonly agent: string;
+  /** The step's input as the plan has it. */
+  readonly input?: unknown;
+  readonly outcome: StepOutcome;
+  /** Present where the outcome is `completed`. */
+  readonly output?: Stored;
+  /** Why it is undone. */
+  readonly reason: FailureInfo;
 }
 
 /** Second argument of the activity that undoes a step. */
@@ -34,6 +57,8 @@ export interface CompensateRequest extends StepInputs {
   readonly output?: Stored;
   /** Why the task is undone. */
   readonly reason: FailureInfo;
+  /** How often a person said `retry` of this compensation. Default 0. */
+  readonly resolutions?: number;
 }
 
 /**
@@ -58,6 +83,23 @@ export interface ActOutcome {
   readonly output: Stored;
   /** Left out where the agent made none. */
   readonly decisions?: Stored<readonly Decision[]>;
+}
+
+/** Argument of the local activity `pin`; without `agents` all of the roster. */
+export interface PinRequest extends Pinned {
+  readonly agents?: readonly string[];
+}
+
+/** What a saga in workflow code says of itself: history keeps what `pin` returns, not what it was given. */
+export interface Pinned {
+  readonly options?: SagaOptions;
+  /** See the task's state. */
+  readonly deadline?: number;
+}
+
+/** What the local activity `pin` returns. */
+export interface PinOutcome extends Pinned {
+  readonly policies: Readonly<Record<string, ResolvedPolicy>>;
 }
 
 /** The events that a step's success leaves, in order; the same for the workflow and the log. */

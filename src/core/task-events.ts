@@ -8,17 +8,20 @@
  * 3. `stepStarted` and `stepRetried` exist only in the log: history keeps of all attempts only what the last
  *    one left, so they never change the state.
  */
+import type { Answering } from './approval';
 import type { Decision } from './decision';
-import type { FailureInfo } from './failures';
+import type { FailureInfo, FailureType } from './failures';
 import { assertNever } from './json';
 import type { LeaderWork } from './names';
-import { type Plan, type Step, finalSteps, stepActor } from './plan';
+import { type AgentStep, type Plan, type Step, finalSteps, stepActor } from './plan';
 import type { ResolvedPolicy } from './policy';
 import type { ResumeOrigin } from './resume';
 import {
   type Compensation,
   type Resolution,
+  type SagaOptions,
   type StackEntry,
+  type StackedEntry,
   type StepOutcome,
   dropEntry,
   neverBegan,
@@ -27,11 +30,19 @@ import {
   withCompensation,
 } from './saga';
 import type { Stored } from './stored';
+import type { PinOutcome } from './task-activities';
 import type { CastBallot, Undecided, VoteOutcome } from './vote';
 
 export type TaskEvent =
-  /** `root`: see the envelope. */
-  | { readonly type: 'taskStarted'; readonly root: string; readonly goal: string; readonly docs?: string }
+  /** `root`: see the envelope. `deadline`: of its time limit, in milliseconds since 1970. */
+  | {
+      readonly type: 'taskStarted';
+      readonly root: string;
+      readonly goal: string;
+      readonly docs?: string;
+      readonly options?: SagaOptions;
+      readonly deadline?: number;
+    }
   /** First event of a run that goes on from an earlier one. */
   | { readonly type: 'taskResumed'; readonly origin: ResumeOrigin; readonly snapshot: TaskState }
   | { readonly type: 'planRequested'; readonly term: number }
@@ -46,6 +57,19 @@ export type TaskEvent =
       readonly decisions?: Stored<readonly Decision[]>;
     }
   | { readonly type: 'planFailed'; readonly failure: FailureInfo }
+  /** Of a saga, which has no leader: the policies that its steps run by, by agent name; and what its code says of it. */
+  | ({ readonly type: 'pinned' } & PinOutcome)
+  /** Of a saga in workflow code, whose steps become known as they start. */
+  | { readonly type: 'stepAdded'; readonly step: AgentStep }
+  | { readonly type: 'lockRequested'; readonly key: string }
+  | { readonly type: 'lockAcquired'; readonly key: string }
+  | { readonly type: 'lockRefused'; readonly key: string; readonly failure: FailureInfo }
+  /** A person is asked whether the step may run on the input of that hash. */
+  | { readonly type: 'approvalRequested'; readonly step: string; readonly hash: string }
+  | ({ readonly type: 'approvalAnswered' } & Answering)
+  | { readonly type: 'approvalTimedOut'; readonly step: string }
+  /** Nobody has to answer any more. */
+  | { readonly type: 'approvalWithdrawn'; readonly step: string }
   /**
    * What the leader was to do comes back undone, and is asked for again without counting: the leader was told to stop,
    * was killed, paused or cut off, or led in a lower term than the task has seen.
@@ -81,6 +105,10 @@ export type TaskEvent =
     }
   | { readonly type: 'stepCompleted'; readonly step: string; readonly output: Stored }
   | { readonly type: 'stepFailed'; readonly step: string; readonly failure: FailureInfo }
+  /** It failed for good and must neither fail the task nor be undone: a person is to say what now. */
+  | { readonly type: 'stepParked'; readonly step: string; readonly failure: FailureInfo }
+  /** `skip`: it counts as done, with the output null. `fail`: it had no effect, and fails. */
+  | { readonly type: 'stepResolved'; readonly step: string; readonly how: Resolution; readonly note: string }
   | { readonly type: 'stepCancelled'; readonly step: string }
   /** A worker that was told to stop gave it back unfinished; it is scheduled again. */
   | { readonly type: 'stepHandedBack'; readonly step: string }
@@ -129,6 +157,12 @@ export type TaskEvent =
   | { readonly type: 'aggregateFailed'; readonly failure: FailureInfo }
   /** The undoing of a step; `outcome` is what is known of the step. */
   | ({ readonly type: 'compensationScheduled'; readonly outcome: StepOutcome } & StackEntry)
+  /** In the log only, like `stepStarted`. */
+  | ({
+      readonly type: 'compensationStarted';
+      readonly attempt: number;
+      readonly worker: string;
+    } & StackEntry)
   | ({ readonly type: 'compensated' } & StackEntry)
   /** All its attempts failed: the task waits for a person to say what now. */
   | ({ readonly type: 'compensationFailed'; readonly failure: FailureInfo } & StackEntry)
@@ -139,6 +173,7 @@ export type TaskEvent =
       readonly note: string;
     }
   | { readonly type: 'cancelRequested' }
+  | { readonly type: 'timeLimitReached' }
   | { readonly type: 'continuedAsNew' }
   | { readonly type: 'taskCompleted' }
   | { readonly type: 'taskFailed'; readonly failure: FailureInfo }
@@ -159,7 +194,9 @@ export type TaskPhase =
   | { readonly kind: 'cancelling' }
   /** What was done is being undone, in reverse. */
   | { readonly kind: 'compensating' }
-  /** A compensation failed for good, and a person is to say what now. */
+  /** A person is to say whether a step may run. */
+  | { readonly kind: 'awaitingApproval'; readonly step: string }
+  /** A compensation, or a step that is not undone, failed for good, and a person is to say what now. */
   | { readonly kind: 'needsAttention'; readonly step: string; readonly failure: FailureInfo }
   | { readonly kind: 'completed' }
   | { readonly kind: 'failed'; readonly failure: FailureInfo }
@@ -171,6 +208,8 @@ export type TaskPhase =
 /** Where a step stands. */
 export type StepState =
   | { readonly kind: 'waiting' }
+  /** A person is asked; `hash`: of the input that would run. */
+  | { readonly kind: 'awaitingApproval'; readonly hash: string }
   | { readonly kind: 'scheduled'; readonly decisions?: Stored<readonly Decision[]> }
   | {
       readonly kind: 'voting';
@@ -186,8 +225,16 @@ export type StepState =
       /** Present while the leader has failed to decide. */
       readonly failure?: FailureInfo;
     }
-  | { readonly kind: 'completed'; readonly output: Stored; readonly decisions?: Stored<readonly Decision[]> }
+  | {
+      readonly kind: 'completed';
+      readonly output: Stored;
+      readonly decisions?: Stored<readonly Decision[]>;
+      /** Why a person said to go on without it; its output is null then. */
+      readonly skipped?: string;
+    }
   | { readonly kind: 'failed'; readonly failure: FailureInfo }
+  /** Failed for good, and a person is to say what now. */
+  | { readonly kind: 'parked'; readonly failure: FailureInfo }
   | { readonly kind: 'cancelled' };
 
 /** A task at one point of its history. At most 1 MiB of JSON, by the plan's limits. */
@@ -196,6 +243,11 @@ export interface TaskState {
   readonly root: string;
   readonly goal: string;
   readonly docs?: string;
+  readonly options?: SagaOptions;
+  /** When it is to be undone by its time limit, in ms since 1970; absent where it has none. */
+  readonly deadline?: number;
+  /** Present once it holds the lock of its options. */
+  readonly locked?: true;
   readonly phase: TaskPhase;
   /** The highest term seen. */
   readonly term: number;
@@ -207,8 +259,10 @@ export interface TaskState {
   readonly steps: Readonly<Record<string, StepState>>;
   /** By step id: those that the leader gave to another agent than the plan did. */
   readonly assignments?: Readonly<Record<string, Assignment>>;
-  /** Steps to undo should the task fail, in the order of their starts. */
-  readonly stack?: readonly StackEntry[];
+  /** By step id, or {@link undoStep}: how often a person said to try it again. */
+  readonly resolutions?: Readonly<Record<string, number>>;
+  /** Steps to undo should the task fail, in the order of their starts. Empty once a pivot is done. */
+  readonly stack?: readonly StackedEntry[];
   /** What became of the undoing, in the order in which it was begun. */
   readonly compensations?: readonly Compensation[];
   /** Present once the result is made. */
@@ -236,14 +290,29 @@ export const INITIAL_TASK_STATE: TaskState = {
 export function evolve(state: TaskState, event: TaskEvent): TaskState {
   switch (event.type) {
     case 'taskStarted':
-      return {
-        ...INITIAL_TASK_STATE,
-        root: event.root,
-        goal: event.goal,
-        ...(event.docs === undefined ? {} : { docs: event.docs }),
-      };
+      return started(event);
     case 'taskResumed':
-      return event.snapshot;
+      return event.origin.kind === 'terminated' ? afterTerminate(event.snapshot) : event.snapshot;
+    case 'pinned':
+      // What was pinned first stays so.
+      return pinned(state, event);
+    case 'stepAdded':
+      return added(state, event.step);
+    case 'lockAcquired':
+      return { ...state, locked: true };
+    case 'approvalRequested': {
+      const { step, hash } = event;
+      return attended(withStep(state, step, { kind: 'awaitingApproval', hash }));
+    }
+    case 'approvalAnswered':
+    case 'approvalWithdrawn':
+      return attended(withStep(state, event.step, { kind: 'waiting' }));
+    case 'stepParked': {
+      const { step, failure } = event;
+      return attended(withStep(state, step, { kind: 'parked', failure }));
+    }
+    case 'stepResolved':
+      return stepResolved(state, event);
     case 'planned':
       return {
         ...withTerm(state, event.term),
@@ -260,7 +329,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     case 'stepCompleted': {
       const before = stepState(state, event.step);
       const decisions = before.kind === 'scheduled' ? before.decisions : undefined;
-      return withStep(state, event.step, {
+      return completed(state, event.step, {
         kind: 'completed',
         output: event.output,
         ...(decisions === undefined ? {} : { decisions }),
@@ -307,15 +376,13 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
       });
     case 'compensationScheduled': {
       const { step, agent, outcome } = event;
-      const next = undoing(state, { step, agent, outcome, kind: 'running' });
-      return { ...next, phase: { kind: 'compensating' } };
+      return attended(undoing(state, { step, agent, outcome, kind: 'running' }));
     }
     case 'compensated':
       return undoing(state, { ...compensationOf(state, event), kind: 'undone' });
     case 'compensationFailed': {
-      const { step, failure } = event;
-      const next = undoing(state, { ...compensationOf(state, event), kind: 'failed', failure });
-      return { ...next, phase: { kind: 'needsAttention', step, failure } };
+      const { failure } = event;
+      return attended(undoing(state, { ...compensationOf(state, event), kind: 'failed', failure }));
     }
     case 'compensationResolved':
       return resolved(state, event);
@@ -324,9 +391,8 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     case 'stepCancelled':
       return withStep(state, event.step, { kind: 'cancelled' });
     case 'cancelRequested':
-      return MAY_BE_CANCELLED.includes(state.phase.kind)
-        ? { ...state, phase: { kind: 'cancelling' } }
-        : state;
+    case 'timeLimitReached':
+      return mayBeCancelled(state) ? { ...state, phase: { kind: 'cancelling' } } : state;
     case 'taskCompleted':
       return { ...state, phase: { kind: 'completed' } };
     case 'taskFailed':
@@ -340,6 +406,10 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
       return { ...state, phase: { kind: 'terminated', how: event.how } };
     case 'planRequested':
     case 'planFailed':
+    case 'lockRequested':
+    case 'lockRefused':
+    case 'compensationStarted':
+    case 'approvalTimedOut':
     case 'leaderWorkReturned':
     case 'assignRequested':
     case 'notAssigned':
@@ -386,6 +456,7 @@ export function isOpen(phase: TaskPhase): boolean {
     phase.kind === 'planning' ||
     phase.kind === 'running' ||
     phase.kind === 'aggregating' ||
+    phase.kind === 'awaitingApproval' ||
     phase.kind === 'cancelling' ||
     phase.kind === 'compensating' ||
     phase.kind === 'needsAttention'
@@ -431,12 +502,172 @@ export function finalOutputs(state: TaskState): Record<string, Stored> {
   return outputs;
 }
 
-/** What is being undone goes on to its end. */
-const MAY_BE_CANCELLED: readonly TaskPhase['kind'][] = ['planning', 'running', 'aggregating', 'cancelling'];
+function started(event: TaskEvent & { type: 'taskStarted' }): TaskState {
+  const { type: _type, ...facts } = event;
+  return { ...INITIAL_TASK_STATE, ...facts };
+}
+
+function pinned(state: TaskState, { policies, options, deadline }: PinOutcome): TaskState {
+  return {
+    ...state,
+    policies: { ...policies, ...state.policies },
+    ...(options === undefined ? {} : { options }),
+    ...(deadline === undefined ? {} : { deadline }),
+  };
+}
+
+function added(state: TaskState, step: AgentStep): TaskState {
+  const steps = [...(state.plan?.steps ?? []), step];
+  return withStep({ ...state, phase: { kind: 'running' }, plan: { steps } }, step.id, { kind: 'waiting' });
+}
+
+/** True once a pivot is done: nothing is undone any more. */
+export function pivotPassed(state: TaskState): boolean {
+  return (
+    state.plan?.steps.some(({ id, kind }) => kind === 'pivot' && stepState(state, id).kind === 'completed') ??
+    false
+  );
+}
+
+/** True while what was done is being undone. */
+export function isUnwinding(state: TaskState): boolean {
+  return state.compensations !== undefined;
+}
+
+/** What is being undone, and what has passed its pivot or may have, goes on to its end. */
+export function mayBeCancelled(state: TaskState): boolean {
+  const parked = state.plan?.steps.some(
+    ({ id, kind }) => kind === 'pivot' && stepState(state, id).kind === 'parked',
+  );
+  return isOpen(state.phase) && !isUnwinding(state) && !pivotPassed(state) && parked !== true;
+}
+
+/** The phase that follows from what waits for a person, where something does. */
+function attended(state: TaskState): TaskState {
+  const failed = state.compensations?.find(({ kind }) => kind === 'failed');
+  if (failed?.kind === 'failed') {
+    const { step, failure } = failed;
+    return { ...state, phase: { kind: 'needsAttention', step, failure } };
+  }
+  if (isUnwinding(state)) return { ...state, phase: { kind: 'compensating' } };
+  let phase: TaskPhase = state.phase.kind === 'cancelling' ? state.phase : { kind: 'running' };
+  for (const [step, { kind, ...rest }] of Object.entries(state.steps)) {
+    if (kind === 'parked' && 'failure' in rest && rest.failure !== undefined) {
+      return { ...state, phase: { kind: 'needsAttention', step, failure: rest.failure } };
+    }
+    if (kind === 'awaitingApproval' && phase.kind === 'running') phase = { kind: 'awaitingApproval', step };
+  }
+  return { ...state, phase };
+}
+
+/** A pivot that is done leaves nothing to undo, and a cancel that came while it ran comes to nothing. */
+function completed(state: TaskState, step: string, end: StepState & { kind: 'completed' }): TaskState {
+  const next = withStep(state, step, end);
+  if (planStep(state, step)?.kind !== 'pivot') return next;
+  const phase: TaskPhase = next.phase.kind === 'cancelling' ? { kind: 'running' } : next.phase;
+  return withStack({ ...next, phase }, []);
+}
+
+function stepResolved(state: TaskState, event: TaskEvent & { type: 'stepResolved' }): TaskState {
+  const { step, how, note } = event;
+  if (stepState(state, step).kind !== 'parked') return state;
+  const parked = stepState(state, step);
+  if (how === 'fail' && parked.kind === 'parked') {
+    return attended(withStep(state, step, { kind: 'failed', failure: parked.failure }));
+  }
+  if (how === 'skip') {
+    return attended(completed(state, step, { kind: 'completed', output: { value: null }, skipped: note }));
+  }
+  return attended(withStep(resolvedOnceMore(state, step), step, { kind: 'waiting' }));
+}
+
+function resolvedOnceMore(state: TaskState, step: string): TaskState {
+  return { ...state, resolutions: { ...state.resolutions, [step]: (state.resolutions?.[step] ?? 0) + 1 } };
+}
+
+/** By which the undoing of a step is known beside it: in its activity's id and among the resolutions. */
+export function undoStep(step: string): string {
+  return `${step}/undo`;
+}
+
+/** What a failure of `step` leaves: it fails, or is parked where it must not; the same for the workflow and the log. */
+export function failureEvent(state: TaskState, step: string, failure: FailureInfo): TaskEvent {
+  return { type: mustPark(state, step, failure) ? 'stepParked' : 'stepFailed', step, failure };
+}
+
+/**
+ * A step that is retryable never fails the task. A pivot does where it surely had no effect; else neither direction is
+ * safe. Nor is it for any step whose effect is neither recorded nor to be found out.
+ */
+function mustPark(state: TaskState, step: string, failure: FailureInfo): boolean {
+  if (failure.type === ('OutcomeUnknown' satisfies FailureType)) return true;
+  if (REFUSALS.some((type) => type === failure.type)) return pivotPassed(state);
+  const kind = pivotPassed(state) ? 'retryable' : planStep(state, step)?.kind;
+  if (kind === 'retryable') return true;
+  return kind === 'pivot' && failure.final !== true && !neverBegan(failure);
+}
+
+/** A step that a person did not allow. */
+const REFUSALS: readonly FailureType[] = ['ApprovalRefused', 'ApprovalTimedOut'];
+
+/**
+ * Where a terminated execution is gone on with. What was in flight may have happened: it is undone as unknown; after
+ * the pivot it is done again; a pivot itself is for a person to say. A compensation that had not ended is done again.
+ */
+function afterTerminate(state: TaskState): TaskState {
+  const forward = goesForward(state);
+  const steps = Object.entries(state.steps).map(([id, step]): [string, StepState] => {
+    if (!IN_FLIGHT.includes(step.kind)) return [id, step];
+    if (planStep(state, id)?.kind === 'pivot' && step.kind !== 'awaitingApproval') {
+      return [id, step.kind === 'parked' ? step : { kind: 'parked', failure: CUT_OFF }];
+    }
+    const again = forward || step.kind === 'awaitingApproval';
+    return [id, again ? { kind: 'waiting' } : { kind: 'cancelled' }];
+  });
+  const compensations = state.compensations?.map((one): Compensation => {
+    const { step, agent, outcome } = one;
+    return one.kind === 'running' || one.kind === 'failed' ? { step, agent, outcome, kind: 'retry' } : one;
+  });
+  const { deadline: _over, ...kept } = state;
+  const next: TaskState = {
+    ...kept,
+    phase: { kind: forward ? 'running' : 'compensating' },
+    steps: Object.fromEntries(steps),
+    ...(compensations === undefined ? {} : { compensations }),
+  };
+  return forward ? attended(next) : next;
+}
+
+const IN_FLIGHT: readonly StepState['kind'][] = [
+  'scheduled',
+  'voting',
+  'arbitrating',
+  'awaitingApproval',
+  'parked',
+];
+const CUT_OFF: FailureInfo = { type: 'Terminated', message: 'It was running when the task was terminated' };
+
+/** True where a terminated execution cannot be undone: its pivot is done, or may be. */
+export function goesForward(state: TaskState): boolean {
+  if (isUnwinding(state)) return false;
+  const pivot = state.plan?.steps.find(({ kind }) => kind === 'pivot');
+  if (pivot === undefined) return false;
+  const { kind } = stepState(state, pivot.id);
+  return kind === 'completed' || kind === 'scheduled' || kind === 'parked';
+}
+
+/** Whether a step that `agent` starts could be undone. */
+export function isUndoable(state: TaskState, { step, agent }: StackEntry): boolean {
+  const planned = planStep(state, step);
+  if (planned?.kind === 'pivot' || planned?.kind === 'retryable') return false;
+  if (planned?.compensate === false || pivotPassed(state)) return false;
+  return planned?.compensate !== undefined || state.policies[agent]?.compensation !== undefined;
+}
 
 function onStack(state: TaskState, { step, agent }: StackEntry): TaskState {
-  if (state.policies[agent]?.compensation === undefined) return state;
-  return withStack(state, pushEntry(state.stack ?? [], { step, agent }));
+  if (!isUndoable(state, { step, agent })) return state;
+  const inFlight = (other: string): boolean => stepState(state, other).kind === 'scheduled';
+  return withStack(state, pushEntry(state.stack ?? [], { step, agent }, inFlight));
 }
 
 /** Without the entry of who has the step now. */
@@ -446,7 +677,7 @@ function offStack(state: TaskState, step: string): TaskState {
   return agent === undefined ? state : withStack(state, dropEntry(state.stack ?? [], { step, agent }));
 }
 
-function withStack(state: TaskState, stack: readonly StackEntry[]): TaskState {
+function withStack(state: TaskState, stack: readonly StackedEntry[]): TaskState {
   const { stack: _before, ...rest } = state;
   return stack.length === 0 ? rest : { ...rest, stack };
 }
@@ -467,8 +698,10 @@ function resolved(state: TaskState, event: TaskEvent & { type: 'compensationReso
   const failed = state.compensations?.find((one) => one.step === step && one.kind === 'failed');
   if (failed?.kind !== 'failed') return state;
   const { agent, outcome, failure } = failed;
-  const next: TaskState = { ...state, phase: { kind: 'compensating' } };
-  return how === 'retry' ? next : undoing(next, { step, agent, outcome, kind: 'skipped', failure, note });
+  if (how !== 'retry') {
+    return attended(undoing(state, { step, agent, outcome, kind: 'skipped', failure, note }));
+  }
+  return attended(undoing(resolvedOnceMore(state, undoStep(step)), { step, agent, outcome, kind: 'retry' }));
 }
 
 function withTerm(state: TaskState, term: number): TaskState {

@@ -1,9 +1,10 @@
 import { CadreError, inputInvalid } from './failures';
-import { isRecord, jsonBytes, utf8Bytes } from './json';
+import { isRecord, jsonBytes, utf8Bytes, valueAt } from './json';
 import { type Plan, validatePlan } from './plan';
+import { type SagaOptions, sagaOptionProblems } from './saga';
 
 /** What starts a task. Everything but the goal is optional. */
-export interface TaskInput {
+export interface TaskInput extends SagaOptions {
   /** What the team is to find out or do. 1 byte to 8 KiB; documents travel by path. */
   readonly goal: string;
   /** Folder of documents to work on: an absolute path, or relative to the worker's working directory. */
@@ -15,7 +16,7 @@ export interface TaskInput {
 /** No task input is larger: Temporal refuses 2 MB, and every replay reads it again. */
 export const INPUT_MAXIMUM_BYTES = 1024 * 1024;
 const GOAL_MAXIMUM_BYTES = 8 * 1024;
-const FIELDS = ['goal', 'docs', 'plan'];
+const FIELDS = ['goal', 'docs', 'plan', 'unwinding', 'timeLimit', 'lock'] satisfies (keyof TaskInput)[];
 
 /**
  * Returns `candidate` as a task's input.
@@ -31,7 +32,7 @@ export function parseTaskInput(candidate: unknown): TaskInput {
   }
   if (!isRecord(candidate)) throw inputInvalid('the input', 'an object such as { "goal": "..." }', candidate);
   for (const field of Object.keys(candidate)) {
-    if (!FIELDS.includes(field))
+    if (!(FIELDS as string[]).includes(field))
       throw inputInvalid(`\`${field}\``, `left out (the fields are ${FIELDS.join(', ')})`, candidate[field]);
   }
   const { goal, docs, plan } = candidate;
@@ -46,18 +47,26 @@ export function parseTaskInput(candidate: unknown): TaskInput {
   }
   if (docs !== undefined && (typeof docs !== 'string' || docs === ''))
     throw inputInvalid('`docs`', "a folder's path", docs);
+  const [problem] = sagaOptionProblems(candidate);
+  if (problem !== undefined)
+    throw inputInvalid(`\`${problem[0]}\``, problem[1], valueAt(candidate, problem[0]));
+  const { unwinding, timeLimit, lock } = candidate as SagaOptions;
   return {
     goal,
+    ...(unwinding === undefined ? {} : { unwinding }),
+    ...(timeLimit === undefined ? {} : { timeLimit }),
+    ...(lock === undefined ? {} : { lock }),
     ...(docs === undefined ? {} : { docs }),
     ...(plan === undefined ? {} : { plan: validatePlan(plan, undefined) }),
   };
 }
 
-function inputBytes(candidate: unknown): number {
+/** The length of `candidate` as JSON. Throws InputInvalid where it is none. */
+export function inputBytes(candidate: unknown): number {
   try {
     return jsonBytes(candidate);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CadreError('InputInvalid', `The task's input is not JSON: ${reason}`, { cause });
+    throw new CadreError('InputInvalid', `The input is not JSON: ${reason}`, { cause });
   }
 }

@@ -10,8 +10,17 @@ import { type Envelope, isEnvelope } from './envelope';
 import { type FailureInfo, isHandedBack } from './failures';
 import type { HistoryFact } from './history-facts';
 import { assertNever, isRecord } from './json';
-import { LEADER_WORK, type LeaderWork, RESOLVE_UPDATE, compensatingAgent } from './names';
-import { stepNeeds } from './plan';
+import {
+  ANSWER_UPDATE,
+  LEADER_WORK,
+  type LeaderWork,
+  PIN_ACTIVITY,
+  RESOLVE_UPDATE,
+  compensatingAgent,
+} from './names';
+import { type AgentStep, stepNeeds } from './plan';
+import { type SagaOptions, sagaOptionProblems } from './saga';
+import { type SagaInput, sagaPlan, sagaProblems } from './saga-input';
 import {
   type AggregateOutcome,
   type ArbitrateOutcome,
@@ -26,18 +35,33 @@ import {
   quorumEvents,
   returnReason,
 } from './leader-work';
-import { type ActOutcome, type CompensateRequest, actEvents, stepOfSummary } from './task-activities';
+import {
+  type ActOutcome,
+  type ActRequest,
+  type CompensateRequest,
+  type PinOutcome,
+  actEvents,
+  stepOfSummary,
+} from './task-activities';
 import {
   INITIAL_TASK_STATE,
   type TaskEvent,
   type TaskState,
   evolve,
+  failureEvent,
   planStep,
-  stepState,
 } from './task-events';
-import { resolvingOf } from './task-resolving';
-import { readResume } from './task-resume';
-import { readBallotStep, voteOfTimer } from './vote';
+import {
+  ASKED,
+  answerEvents,
+  answeringOf,
+  askedEvents,
+  resolvedEvent,
+  resolvingOf,
+  timerEvents,
+} from './task-resolving';
+import { findResume } from './task-resume';
+import { readBallotStep } from './vote';
 
 /** An event as it stands in the log. */
 export type LoggedTaskEvent = LogEntry & TaskEvent;
@@ -88,8 +112,8 @@ export class TaskProjection {
   private readonly open = new Map<number, ScheduledActivity>();
   private readonly completedBy = new Map<string, number>();
   private readonly assignedBy = new Map<string, number>();
-  /** By id of the event that started it: the step whose time limit it is. */
-  private readonly voteTimers = new Map<number, string>();
+  /** By id of the event that started it: what the timer is for. */
+  private readonly timers = new Map<number, string>();
 
   /** The fold of all events so far. */
   get state(): TaskState {
@@ -148,6 +172,9 @@ export class TaskProjection {
       case 'updateAccepted':
         yield* this.readUpdate(fact);
         return;
+      case 'memoUpserted':
+        yield* this.readMemo(fact);
+        return;
       case 'signalled':
         return;
       case 'cancelRequested':
@@ -160,10 +187,11 @@ export class TaskProjection {
 
   private *readStart(fact: HistoryFact & { kind: 'workflowStarted' }): Generator<Reading> {
     this.open.clear();
-    this.voteTimers.clear();
-    const event = startEvent(fact.input, taskRoot(fact.workflowId, fact.firstRunId));
-    if (event.type === 'taskResumed') yield { event, actor: 'task', cause: this.lastOutcome };
-    else yield { event, actor: 'caller' };
+    this.timers.clear();
+    for (const event of startEvents(fact.input, taskRoot(fact.workflowId, fact.firstRunId), fact.time)) {
+      if (event.type === 'taskResumed') yield { event, actor: 'task', cause: this.lastOutcome };
+      else yield { event, actor: 'caller', cause: this.begun };
+    }
   }
 
   private *readScheduled(fact: HistoryFact & { kind: 'activityScheduled' }): Generator<Reading> {
@@ -172,6 +200,10 @@ export class TaskProjection {
     const request: unknown = fact.input[1];
     const event = requestedEvent(envelope, fact.activityType, request);
     if (event === undefined) return;
+    if (event.type === 'stepScheduled' && planStep(this.current, event.step) === undefined) {
+      const step = addedStep(event.step, event.agent, request as ActRequest);
+      yield { event: { type: 'stepAdded', step }, actor: 'task', cause: this.lastOutcome ?? this.begun };
+    }
     const agent = actorOf(envelope, fact.activityType, request);
     this.open.set(fact.eventId, { envelope, agent, number: this.count + 1 });
     yield { event, actor: 'task', cause: this.causeOf(envelope) };
@@ -179,9 +211,15 @@ export class TaskProjection {
 
   private *readStarted(fact: HistoryFact & { kind: 'activityStarted' }): Generator<Reading> {
     const activity = this.open.get(fact.scheduledEventId);
-    if (activity?.envelope.kind !== 'act') return;
-    const { step } = activity.envelope;
+    if (activity === undefined) return;
+    const { step, kind } = activity.envelope;
     const by = { actor: activity.agent, cause: activity.number };
+    if (kind === 'undo') {
+      const { attempt, identity } = fact;
+      const { agent } = activity;
+      yield { event: { type: 'compensationStarted', step, agent, attempt, worker: identity }, ...by };
+    }
+    if (kind !== 'act') return;
     if (fact.attempt > 1) {
       const failure = fact.lastFailure === undefined ? {} : { failure: fact.lastFailure };
       yield { event: { type: 'stepRetried', step, attempts: fact.attempt - 1, ...failure }, ...by };
@@ -200,6 +238,10 @@ export class TaskProjection {
     if (envelope.kind === 'undo') {
       yield { event: { type: 'compensated', step: envelope.step, agent }, actor: agent, cause: number };
     }
+    if (envelope.kind === 'lock') {
+      const key = this.current.options?.lock ?? '';
+      yield { event: { type: 'lockAcquired', key }, actor: agent, cause: number };
+    }
     if (!isRecord(fact.result) || typeof fact.result['term'] !== 'number') return;
     const by = typeof fact.result['by'] === 'string' ? fact.result['by'] : agent;
     for (const event of this.leaderEvents(envelope, fact.result)) yield { event, actor: by, cause: number };
@@ -217,6 +259,7 @@ export class TaskProjection {
         return aggregateEvents(result as AggregateOutcome, this.current);
       case 'act':
       case 'undo':
+      case 'lock':
       case 'lead':
         return [];
       default:
@@ -259,7 +302,7 @@ export class TaskProjection {
     const event: TaskEvent | undefined =
       why !== undefined && isLeaderWork(envelope.kind)
         ? { type: 'leaderWorkReturned', work: envelope.kind, why }
-        : leaderFailedEvent(envelope, failure);
+        : failedEvent(envelope, failure, this.current);
     if (event !== undefined) yield { event, actor: agent, cause: number };
   }
 
@@ -273,7 +316,7 @@ export class TaskProjection {
     if (isHandedBack(failure)) {
       if (ballot === undefined) yield { event: { type: 'stepHandedBack', step }, actor: agent, cause };
     } else if (ballot === undefined) {
-      yield { event: { type: 'stepFailed', step, failure }, actor: agent, cause };
+      yield { event: failureEvent(this.current, step, failure), actor: agent, cause };
     } else {
       yield { event: { type: 'ballotSpoiled', ...ballot, agent, failure }, actor: agent, cause };
       yield* this.readQuorum(ballot.step);
@@ -289,31 +332,44 @@ export class TaskProjection {
   }
 
   private *readUpdate({ name, input }: HistoryFact & { kind: 'updateAccepted' }): Generator<Reading> {
-    if (name !== RESOLVE_UPDATE) return;
-    const resolving = resolvingOf(input[0]);
-    if (resolving === undefined) return;
-    yield {
-      event: { type: 'compensationResolved', ...resolving },
-      actor: 'caller',
-      cause: this.lastOutcome,
-    };
+    const by = { actor: 'caller', cause: this.lastOutcome ?? this.begun };
+    if (name === RESOLVE_UPDATE) {
+      const resolving = resolvingOf(input[0]);
+      if (resolving !== undefined) yield { event: resolvedEvent(this.current, resolving), ...by };
+    } else if (name === ANSWER_UPDATE) {
+      const answering = answeringOf(input[0]);
+      for (const event of answering === undefined ? [] : answerEvents(this.current, answering)) {
+        yield { event, ...by };
+      }
+    }
+  }
+
+  /** Whom the workflow asks is in its memo. */
+  private *readMemo({ memo }: HistoryFact & { kind: 'memoUpserted' }): Generator<Reading> {
+    if (!(ASKED in memo)) return;
+    const cause = this.lastOutcome ?? this.begun;
+    for (const event of askedEvents(this.current, memo[ASKED])) yield { event, actor: 'task', cause };
   }
 
   private *readTimer(fact: HistoryFact & { kind: 'timerStarted' | 'timerFired' }): Generator<Reading> {
     if (fact.kind === 'timerStarted') {
-      const step = voteOfTimer(fact.summary);
-      if (step !== undefined) this.voteTimers.set(fact.eventId, step);
+      this.timers.set(fact.eventId, fact.summary);
       return;
     }
-    const step = this.voteTimers.get(fact.startedEventId);
-    if (step === undefined || stepState(this.current, step).kind !== 'voting') return;
-    yield { event: { type: 'voteTimedOut', step }, actor: 'task', cause: this.begun };
+    const summary = this.timers.get(fact.startedEventId) ?? '';
+    for (const event of timerEvents(this.current, summary)) yield { event, actor: 'task', cause: this.begun };
   }
 
   /** History has no event for the schedule of a local activity: both are read from the marker of its end. */
   private *readLocal(
     fact: HistoryFact & { kind: 'localActivityCompleted' | 'localActivityFailed' },
   ): Generator<Reading> {
+    if (fact.activityType === PIN_ACTIVITY) {
+      if (fact.kind === 'localActivityFailed' || !isRecord(fact.result)) return;
+      const pinned = fact.result as unknown as PinOutcome;
+      yield { event: { type: 'pinned', ...pinned }, actor: 'task', cause: this.begun };
+      return;
+    }
     const step = stepOfSummary(fact.summary);
     if (step === undefined) return;
     const agent = fact.activityType;
@@ -396,22 +452,56 @@ export class TaskProjection {
       case 'compensated':
       case 'compensationFailed':
       case 'compensationResolved':
+      case 'lockAcquired':
+      case 'approvalAnswered':
+      case 'stepParked':
+      case 'stepResolved':
+      case 'timeLimitReached':
         this.lastOutcome = number;
     }
   }
 }
 
-/** A run's first event, the same for the workflow and the log; of an input that is about to be refused, what can be read. */
-export function startEvent(input: unknown, root: string): TaskEvent {
-  const resume = readResume(input);
-  if (resume !== undefined) return { type: 'taskResumed', origin: resume.origin, snapshot: resume.snapshot };
-  const { goal, docs } = isRecord(input) ? input : {};
-  return {
+/**
+ * A run's first events, the same for the workflow and the log; of an input that is about to be refused, what can be
+ * read. `at`: when the run started, in ms since 1970.
+ */
+export function startEvents(input: unknown, root: string, at: number): TaskEvent[] {
+  const resume = findResume(input);
+  if (resume !== undefined)
+    return [{ type: 'taskResumed', origin: resume.origin, snapshot: resume.snapshot }];
+  const given = isRecord(input) ? input : {};
+  const { goal, name, docs } = given;
+  const options = optionsOf(given);
+  const title = goal ?? name;
+  const begun: TaskEvent = {
     type: 'taskStarted',
     root,
-    goal: typeof goal === 'string' ? goal : '',
+    goal: typeof title === 'string' ? title : '',
     ...(typeof docs === 'string' ? { docs } : {}),
+    ...(options === undefined ? {} : { options }),
+    ...(options?.timeLimit === undefined ? {} : { deadline: at + options.timeLimit }),
   };
+  if (!Array.isArray(given['steps']) || sagaProblems(given).length > 0) return [begun];
+  const plan = sagaPlan(given as unknown as SagaInput);
+  return [begun, { type: 'planned', plan, policies: {}, by: 'caller', term: 0 }];
+}
+
+function optionsOf(input: Record<string, unknown>): SagaOptions | undefined {
+  if (sagaOptionProblems(input).length > 0) return undefined;
+  const { unwinding, timeLimit, lock } = input as SagaOptions;
+  if (unwinding === undefined && timeLimit === undefined && lock === undefined) return undefined;
+  return {
+    ...(unwinding === undefined ? {} : { unwinding }),
+    ...(timeLimit === undefined ? {} : { timeLimit }),
+    ...(lock === undefined ? {} : { lock }),
+  };
+}
+
+/** The step of a saga in workflow code, as its request says. */
+export function addedStep(id: string, agent: string, request: ActRequest): AgentStep {
+  const { instruction, input, added = {} } = request;
+  return { id, agent, instruction, ...(input === undefined ? {} : { input }), ...added };
 }
 
 /** The `root` of a task's envelopes: readable, and unique also where an id is used again. */
@@ -443,8 +533,17 @@ function requestedEvent(
         : { type: 'ballotRequested', ...ballot, agent, term };
     }
     case 'undo': {
-      const outcome = (request as Partial<CompensateRequest> | undefined)?.outcome ?? 'unknown';
-      return { type: 'compensationScheduled', step, agent: compensatingAgent(agent), outcome };
+      const { outcome, undoes } = (request ?? {}) as Partial<CompensateRequest & ActRequest>;
+      return {
+        type: 'compensationScheduled',
+        step,
+        agent: undoneAgent(agent, request),
+        outcome: outcome ?? undoes?.outcome ?? 'unknown',
+      };
+    }
+    case 'lock': {
+      const { key } = (request ?? {}) as { key?: string };
+      return { type: 'lockRequested', key: key ?? '' };
     }
     case 'lead':
       return undefined;
@@ -453,8 +552,12 @@ function requestedEvent(
   }
 }
 
-/** The event of the leader's work failing for good or for now. */
-function leaderFailedEvent({ kind, step }: Envelope, failure: FailureInfo): TaskEvent | undefined {
+/** The event of the leader's work, or of a claim, failing for good or for now. */
+function failedEvent(
+  { kind, step }: Envelope,
+  failure: FailureInfo,
+  { options }: TaskState,
+): TaskEvent | undefined {
   switch (kind) {
     case 'plan':
       return { type: 'planFailed', failure };
@@ -464,6 +567,8 @@ function leaderFailedEvent({ kind, step }: Envelope, failure: FailureInfo): Task
       return { type: 'arbitrationFailed', step, failure };
     case 'aggregate':
       return { type: 'aggregateFailed', failure };
+    case 'lock':
+      return { type: 'lockRefused', key: options?.lock ?? '', failure };
     case 'act':
     case 'undo':
     case 'lead':
@@ -471,6 +576,12 @@ function leaderFailedEvent({ kind, step }: Envelope, failure: FailureInfo): Task
     default:
       return assertNever(kind);
   }
+}
+
+/** Who did the step that an activity undoes. */
+function undoneAgent(activityType: string, request: unknown): string {
+  const { undoes } = (request ?? {}) as Partial<ActRequest>;
+  return undoes?.agent ?? compensatingAgent(activityType);
 }
 
 /** An agent's part was cut off, or the leader's decision of a vote. */
@@ -483,7 +594,8 @@ function cancelledReading({ kind, step }: Envelope, agent: string, cause: number
 
 function actorOf({ kind }: Envelope, activityType: string, request: unknown): string {
   if (kind === 'act') return activityType;
-  if (kind === 'undo') return compensatingAgent(activityType);
+  if (kind === 'undo') return undoneAgent(activityType, request);
+  if (kind === 'lock') return 'task';
   const given = kind === 'plan' && isRecord(request) && request['plan'] !== undefined;
   return given ? 'caller' : kind === 'plan' ? 'planner' : 'leader';
 }

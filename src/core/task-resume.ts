@@ -1,12 +1,13 @@
 import { isRecord } from './json';
 import { planProblems } from './plan';
 import type { Resume } from './resume';
-import type { TaskPhase, TaskState } from './task-events';
+import type { StepState, TaskPhase, TaskState } from './task-events';
 
 const PHASES: readonly TaskPhase['kind'][] = [
   'planning',
   'running',
   'aggregating',
+  'awaitingApproval',
   'cancelling',
   'compensating',
   'needsAttention',
@@ -16,12 +17,33 @@ const PHASES: readonly TaskPhase['kind'][] = [
   'cancelled',
   'terminated',
 ];
-const STEP_KINDS = ['waiting', 'scheduled', 'voting', 'arbitrating', 'completed', 'failed', 'cancelled'];
+const STEP_KINDS: readonly StepState['kind'][] = [
+  'waiting',
+  'awaitingApproval',
+  'scheduled',
+  'voting',
+  'arbitrating',
+  'completed',
+  'failed',
+  'parked',
+  'cancelled',
+];
 
 /** `value` as a task's resume; undefined where it is none, or its snapshot is no state of a task. */
 export function readResume(value: unknown): Resume<TaskState> | undefined {
   if (!isRecord(value) || !isRecord(value['origin']) || !isRecord(value['overrides'])) return undefined;
   return isTaskState(value['snapshot']) ? (value as unknown as Resume<TaskState>) : undefined;
+}
+
+/** A task's resume: `value` itself, or one of its fields; undefined where there is none. */
+export function findResume(value: unknown): Resume<TaskState> | undefined {
+  const whole = readResume(value);
+  if (whole !== undefined || !isRecord(value)) return whole;
+  for (const field of Object.values(value)) {
+    const resume = readResume(field);
+    if (resume !== undefined) return resume;
+  }
+  return undefined;
 }
 
 function isTaskState(value: unknown): value is TaskState {
@@ -35,7 +57,9 @@ function isTaskState(value: unknown): value is TaskState {
     typeof term === 'number' &&
     isRecord(policies) &&
     isRecord(steps) &&
-    Object.values(steps).every((step) => isRecord(step) && STEP_KINDS.includes(String(step['kind']))) &&
+    Object.values(steps).every(
+      (step) => isRecord(step) && STEP_KINDS.some((kind) => kind === step['kind']),
+    ) &&
     (plan === undefined || planProblems(plan, undefined).length === 0)
   );
 }

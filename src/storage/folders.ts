@@ -25,6 +25,12 @@ export function artifactsFolder(environment: Environment = process.env): string 
   return own ? resolve(own) : join(dataFolder(environment), 'artifacts');
 }
 
+/** The file in which the effects of agents are recorded: `CADRE_LEDGER`, else `ledger.db` in the data folder. */
+export function ledgerFile(environment: Environment = process.env): string {
+  const own = environment['CADRE_LEDGER'];
+  return own ? resolve(own) : join(dataFolder(environment), 'ledger.db');
+}
+
 function folder(environment: Environment, own: string, xdg: string, inHome: string): string {
   const [ownPath, xdgPath] = [environment[own], environment[xdg]];
   if (ownPath) return resolve(ownPath);

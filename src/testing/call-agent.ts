@@ -2,15 +2,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { agentActivity } from '../activities/agent-activity';
+import { type AgentStores, agentActivity, compensateActivity } from '../activities/agent-activity';
 import type { AgentContext } from '../activities/agent-context';
-import type { Agent, AnyAgent } from '../activities/define-agent';
+import type { Agent, AnyAgent, Undo } from '../activities/define-agent';
 import type { Decision } from '../core/decision';
 import type { Envelope } from '../core/envelope';
-import type { ActOutcome, ActRequest } from '../core/task-activities';
+import { CadreError, type FailureInfo } from '../core/failures';
+import type { ActOutcome, ActRequest, CompensateRequest, StepInputs } from '../core/task-activities';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
+import type { EffectLedger } from '../storage/effect-ledger';
+import { MemoryLedger } from '../storage/memory-ledger';
 
-/** What {@link callAgent} lets the agent see. All fields are optional. */
+/** What {@link callAgent} and {@link compensateAgent} let the agent see. All fields are optional. */
 export interface CallOptions {
   readonly goal?: string;
   readonly instruction?: string;
@@ -23,6 +26,13 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Default: files in a folder for temporary files. */
   readonly artifacts?: ArtifactStore;
+  /**
+   * What the calls of one test share: with the same ledger they are attempts of the same step, and its undoing. Default:
+   * one of the call's own, in memory.
+   */
+  readonly ledger?: EffectLedger;
+  /** How often a person said `retry` of the step. Default 0. */
+  readonly resolutions?: number;
 }
 
 export interface CallResult<Output> {
@@ -41,44 +51,88 @@ export async function callAgent<Input, Output>(
   input: Input,
   options: CallOptions = {},
 ): Promise<CallResult<Output>> {
-  const artifacts = options.artifacts ?? new FileArtifactStore(join(tmpdir(), 'cadre-test-artifacts'));
-  const { attempt = 1, lastCheckpoint, goal = 'a goal', instruction = 'an instruction' } = options;
-  const details = lastCheckpoint === undefined ? undefined : { checkpoint: lastCheckpoint };
-  const environment = new MockActivityEnvironment(
-    { attempt, heartbeatDetails: details, heartbeatTimeoutMs: 5000 },
-    // A failure that the test expects needs no line in its output.
-    { logger: new DefaultLogger('ERROR') },
-  );
   const checkpoints: unknown[] = [];
   const watched: AnyAgent = {
     ...agent,
     act: (checked: Input, context) =>
       agent.act(checked, { ...context, checkpoint: keep(context, checkpoints) }),
   };
-  const cancel = (): void => environment.cancel('CANCELLED');
-  if (options.signal?.aborted) cancel();
-  options.signal?.addEventListener('abort', cancel, { once: true });
-  const envelope: Envelope = {
-    root: 'test/run',
-    step: 'step',
-    kind: 'act',
-    term: options.term ?? 1,
-    version: 1,
-  };
   // The whole output stays inline: a test reads it from the outcome.
-  const request: ActRequest = {
-    goal,
-    instruction,
-    input: { $output: 'input' },
-    outputs: { input: { value: input } },
-    inlineMaximum: Infinity,
-  };
-  const outcome: ActOutcome = await environment.run(agentActivity(watched, artifacts), envelope, request);
+  const request: ActRequest = { ...inputsOf(input, options), inlineMaximum: Infinity };
+  const outcome: ActOutcome = await attempt(
+    agentActivity(watched, storesOf(options)),
+    'act',
+    request,
+    options,
+  );
   return {
     output: (outcome.output as { value: Output }).value,
     decisions: (outcome.decisions as { value: readonly Decision[] } | undefined)?.value ?? [],
     checkpoints,
   };
+}
+
+/** What is undone; `reason` may be left out. */
+export type UndoneCall<Input, Output> = Omit<Undo<Input, Output>, 'reason' | 'action'> & {
+  readonly reason?: FailureInfo;
+};
+
+/**
+ * Runs one attempt of an agent's `compensate` as a worker would, without a server. With the `ledger` of a `callAgent` it
+ * undoes that step: whatever calls the agent for it afterwards comes late. Rejects with what the activity would fail with.
+ */
+export async function compensateAgent<Input, Output>(
+  agent: Agent<Input, Output>,
+  { input, outcome, output, reason = { type: 'Error', message: 'a reason' } }: UndoneCall<Input, Output>,
+  options: CallOptions = {},
+): Promise<void> {
+  if (agent.compensate === undefined) {
+    throw new CadreError('ConfigInvalid', `Expected agent "${agent.name}" to have \`compensate\``);
+  }
+  const request: CompensateRequest = {
+    ...inputsOf(input, options),
+    outcome,
+    ...(output === undefined ? {} : { output: { value: output } }),
+    reason,
+  };
+  await attempt(compensateActivity(agent, storesOf(options)), 'undo', request, options);
+}
+
+function storesOf({ artifacts, ledger }: CallOptions): AgentStores {
+  return {
+    artifacts: artifacts ?? new FileArtifactStore(join(tmpdir(), 'cadre-test-artifacts')),
+    ledger: ledger ?? new MemoryLedger(),
+  };
+}
+
+function inputsOf(input: unknown, options: CallOptions): StepInputs & { readonly resolutions?: number } {
+  const { goal = 'a goal', instruction = 'an instruction', resolutions } = options;
+  return {
+    goal,
+    instruction,
+    input: { $output: 'input' },
+    outputs: { input: { value: input } },
+    ...(resolutions === undefined ? {} : { resolutions }),
+  };
+}
+
+async function attempt<Request, Result>(
+  activity: (envelope: Envelope, request: Request) => Promise<Result>,
+  kind: 'act' | 'undo',
+  request: Request,
+  { attempt: number = 1, lastCheckpoint, term = 1, signal }: CallOptions,
+): Promise<Result> {
+  const details = lastCheckpoint === undefined ? undefined : { checkpoint: lastCheckpoint };
+  const environment = new MockActivityEnvironment(
+    { attempt: number, heartbeatDetails: details, heartbeatTimeoutMs: 5000 },
+    // A failure that the test expects needs no line in its output.
+    { logger: new DefaultLogger('ERROR') },
+  );
+  const cancel = (): void => environment.cancel('CANCELLED');
+  if (signal?.aborted) cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  const envelope: Envelope = { root: 'test/run', step: 'step', kind, term, version: 1 };
+  return environment.run(activity, envelope, request);
 }
 
 function keep(context: AgentContext, checkpoints: unknown[]): AgentContext['checkpoint'] {

@@ -9,6 +9,7 @@ import type { TaskHandle } from '../client/task-handle';
 import type { TaskInput } from '../core/task-input';
 import { FileArtifactStore } from '../storage/artifact-store';
 import { cacheFolder } from '../storage/folders';
+import { MemoryLedger } from '../storage/memory-ledger';
 import { CadreWorker } from '../workers/cadre-worker';
 import { installRuntime } from '../workers/runtime';
 import { fetchTestServerBinary } from '../workers/server';
@@ -46,6 +47,7 @@ export class TestCadre {
       cadre,
       agents,
       artifacts,
+      ledger: new MemoryLedger(),
       shutdownGrace: 1000,
       // An election would hold the clock: it skips no wait while an activity runs, and leading is one.
       term: 1,

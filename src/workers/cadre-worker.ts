@@ -8,15 +8,20 @@ import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities';
 import type { AnyAgent } from '../activities/define-agent';
+import { TemporalLocks } from '../client/locks';
 import { CadreError } from '../core/failures';
 import { DEFAULT_CADRE, MAIN, poolQueue, taskQueue, validName } from '../core/names';
 import type { ArtifactStore } from '../storage/artifact-store';
+import { ledgerFile } from '../storage/folders';
+import type { EffectLedger } from '../storage/effect-ledger';
+import { FileLedger } from '../storage/file-ledger';
 import { ROLES, type Role } from '../core/roles';
 import { PREBUILT_BUNDLE, workerIdentity } from './build-id';
 import { Candidate } from './leadership/candidate';
 import { LeaderWorker } from './leadership/leader-worker';
 import { queueStatus } from './queue-status';
 import { stopWorker } from './stop-worker';
+import { StartingSweep } from './sweep';
 
 export interface CadreWorkerOptions {
   readonly connection: NativeConnection;
@@ -27,6 +32,12 @@ export interface CadreWorkerOptions {
   /** All agents of the cadre; every worker registers the same. */
   readonly agents: readonly AnyAgent[];
   readonly artifacts: ArtifactStore;
+  /**
+   * Where the agents' effects and what was undone are recorded; all workers of a cadre must reach the same. Default: a
+   * file that the machine's workers share, `CADRE_LEDGER`, else in the data folder. Workers on several machines need one
+   * of your own.
+   */
+  readonly ledger?: EffectLedger;
   /** What to do: stand for leader, run workflows, run agents. Default: all three. */
   readonly roles?: readonly Role[];
   /**
@@ -51,7 +62,7 @@ export interface CadreWorkerOptions {
   readonly shutdownGrace?: number;
 }
 
-/** What runs until it is told to stop: a worker of Temporal's, or a candidacy. */
+/** What runs until it is told to stop or has nothing more to do: a worker of Temporal's, a candidacy, the first sweep. */
 interface Member {
   run(): Promise<void>;
   shutdown(): void;
@@ -76,6 +87,10 @@ export class CadreWorker {
     const members: Member[] = [];
     for (const server of servers) members.push(stoppable(await Worker.create(server)));
     if (roles.includes('leader')) members.unshift(...(await leadership({ ...options, cadre, identity })));
+    if (roles.includes('workflows')) {
+      const { connection, namespace = 'default' } = options;
+      members.push(new StartingSweep(new Client({ connection, namespace }), cadre));
+    }
     return new CadreWorker(
       members,
       servers.map(({ taskQueue: queue }) => queue),
@@ -166,10 +181,11 @@ export function servedPools(agents: readonly AnyAgent[], wanted?: readonly strin
 
 /** A server a queue. Workflows and the agents without a pool share one queue, so that eager dispatch works. */
 function serverOptions(options: Settled & { readonly roles: readonly Role[] }): Server[] {
-  const { agents, artifacts, cadre, roles } = options;
-  const activities = createActivities({ agents, artifacts });
+  const { agents, artifacts, cadre, roles, ledger = new FileLedger(ledgerFile()) } = options;
   const servers: Server[] = [];
   const serve = roles.includes('agents') ? servedPools(agents, options.serve) : [];
+  const locks = serve.includes(MAIN) ? locksOf(options) : undefined;
+  const activities = createActivities({ agents, artifacts, ledger, locks });
   const workflows = roles.includes('workflows');
   if (workflows || serve.includes(MAIN)) {
     servers.push({
@@ -184,6 +200,11 @@ function serverOptions(options: Settled & { readonly roles: readonly Role[] }): 
     if (pool !== MAIN) servers.push({ ...commonOptions(options, poolQueue(cadre, pool)), activities });
   }
   return servers;
+}
+
+/** Over the worker's own connection. */
+function locksOf({ connection, namespace = 'default', cadre }: Settled): TemporalLocks {
+  return new TemporalLocks(new Client({ connection, namespace }), cadre);
 }
 
 function commonOptions(options: Settled, queue: string): Server {
@@ -206,6 +227,9 @@ function workflowOptions({ workflowsPath }: CadreWorkerOptions): Partial<WorkerO
     ...(prebuilt
       ? { workflowBundle: { codePath: PREBUILT_BUNDLE } }
       : { workflowsPath: workflowsPath ?? join(__dirname, '..', 'workflows', 'index') }),
+    ...(prebuilt
+      ? {}
+      : { interceptors: { workflowModules: [join(__dirname, '..', 'workflows', 'interceptors')] } }),
     // After a worker's death its cached workflows wait for it so long; the default of 10 s is most of a failover.
     stickyQueueScheduleToStartTimeout: 1000,
     // Each poll of a frozen process swallows a workflow task for its whole timeout: one sticky poll and one other.

@@ -4,4 +4,12 @@ export { MAIN } from '../core/names';
 export { type LoadedConfig, loadConfig } from './config';
 export { embeddedAgents } from '../activities/agents';
 export { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
-export { artifactsFolder } from '../storage/folders';
+export { artifactsFolder, ledgerFile } from '../storage/folders';
+export type {
+  Effect,
+  EffectLedger,
+  EffectStanding,
+  Intent,
+  Settlement,
+} from '../storage/effect-ledger';
+export { FileLedger } from '../storage/file-ledger';

@@ -1,7 +1,16 @@
 /** Every signal, query and update that a Cadre workflow takes. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Answering } from '../core/approval';
 import type { Announcement, ElectionState, Resignation } from '../core/election';
-import { ANNOUNCE_SIGNAL, RESIGN_UPDATE, RESOLVE_UPDATE } from '../core/names';
+import type { LockRelease, LockState } from '../core/lock';
+import {
+  ANNOUNCE_SIGNAL,
+  ANSWER_UPDATE,
+  HOLDER,
+  RELEASE_SIGNAL,
+  RESIGN_UPDATE,
+  RESOLVE_UPDATE,
+} from '../core/names';
 import type { TaskState } from '../core/task-events';
 import type { Resolving } from '../core/task-resolving';
 
@@ -15,8 +24,17 @@ export interface TaskReport {
 /** Asks a `task` where it stands. */
 export const stateQuery = defineQuery<TaskReport>('state');
 
-/** Says what is to become of a compensation that failed. Refused as `NotParked` where none of the step waits. */
+/** Says yes or no to a step that asks for approval. Refused as `NotAsked` where it does not ask, or for other input. */
+export const answerUpdate = defineUpdate<Answering, [Answering]>(ANSWER_UPDATE);
+
+/** Says what is to become of what failed for good. Refused as `NotParked` where nothing of the step waits. */
 export const resolveUpdate = defineUpdate<Resolving, [Resolving]>(RESOLVE_UPDATE);
+
+/** Tells a `lock` that its holder has ended. Any other's is ignored. */
+export const releaseSignal = defineSignal<[LockRelease]>(RELEASE_SIGNAL);
+
+/** Asks a `lock` who holds it, and since when. */
+export const holderQuery = defineQuery<LockState>(HOLDER);
 
 /** Asks an `election` who leads, in which term, and how earlier terms ended. */
 export const leaderQuery = defineQuery<ElectionState>('leader');

@@ -1,30 +1,25 @@
 /**
- * One run of a task. Owns the order of things: plan, then each step when its needs are done, then the result.
- * What a step does is the activities'; what an event means is `task-events.ts`'s.
+ * One run of a task or of a saga. Owns the order of things: plan, then each step when its needs are done, then the
+ * result. What a step does is the activities'; what an event means is `task-events.ts`'s.
  *
  * 1. Every change of state is an event, recorded where history gets the same fact.
  * 2. No step starts while {@link STEPS_IN_FLIGHT} activities are out, so that what one workflow task sends stays
  *    under Temporal's 4 MB.
  * 3. After a failure, a cancel or the suggestion to continue as new no step starts; those in flight are
  *    waited for (cancelled first, in the former two cases).
- * 4. Who plans, assigns, decides votes and makes the result is the leader; see `on-leader.ts`.
+ * 4. Once a pivot is done neither a failure nor a cancel stops it.
+ * 5. Who plans, assigns, decides votes and makes a task's result is the leader; see `on-leader.ts`. A saga has none.
  */
 import {
-  ActivityCancellationType,
-  type ActivityOptions,
-  type LocalActivityOptions,
   CancellationScope,
   condition,
   continueAsNew,
   isCancellation,
-  proxyActivities,
-  proxyLocalActivities,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Envelope } from '../core/envelope';
-import { crossingFailure, failureDetails, failureInfo } from '../core/failure-info';
-import { CadreError, type FailureInfo, isCadreError, isHandedBack } from '../core/failures';
-import { isRecord } from '../core/json';
+import { failureInfo } from '../core/failure-info';
+import { CadreError, type FailureInfo } from '../core/failures';
 import { Frontier } from '../core/frontier';
 import {
   type AggregateOutcome,
@@ -37,66 +32,63 @@ import {
   assignEvents,
   planEvents,
 } from '../core/leader-work';
-import { AGGREGATE_STEP, PLAN_STEP, agentQueue } from '../core/names';
+import { AGGREGATE_STEP, PLAN_STEP } from '../core/names';
 import {
   type AgentStep,
   type Plan,
   type Step,
+  agentsOf,
   inlineMaximumBytes,
+  kindProblem,
   stepAgents,
-  stepNeeds,
 } from '../core/plan';
-import type { ResolvedPolicy } from '../core/policy';
 import type { Resume } from '../core/resume';
-import type { Stored } from '../core/stored';
-import {
-  type ActOutcome,
-  type ActRequest,
-  type HandedBack,
-  type StepInputs,
-  actEvents,
-  readHandedBack,
-  stepSummary,
-} from '../core/task-activities';
+import { parseSagaInput } from '../core/saga-input';
+import { quietAt } from '../core/saga-resume';
+import { stepInputs } from '../core/step-inputs';
 import {
   type TaskResult,
   type TaskState,
-  agentOf,
+  actorOf,
   assignmentOf,
   finalOutputs,
+  goesForward,
+  pivotPassed,
   resultOf,
   stepState,
 } from '../core/task-events';
 import { parseTaskInput } from '../core/task-input';
-import { startEvent, taskRoot } from '../core/task-projection';
+import { startEvents, taskRoot } from '../core/task-projection';
+import { readResume } from '../core/task-resume';
 import { ballotStep } from '../core/vote';
+import { callAgent } from './agent-call';
+import { Attendance } from './attendance';
+import { claimLock, giveLockBack } from './claim';
+import { endOf, timeLimitReached } from './ending';
 import { onLeader } from './on-leader';
-import { retryPolicy } from './retry-policy';
+import { pinPolicies } from './pin';
+import { StepRun } from './step-run';
 import { TaskRecord } from './task-record';
-import { Unwinding } from './unwinding';
+import { startTimeLimit } from './time-limit';
+import { unwind } from './unwinding';
 import { VoteRun } from './vote-run';
 
 const STEPS_IN_FLIGHT = 100;
 /** How often a step that failed for good may be given to yet another agent. */
 const ASSIGNMENTS_MAXIMUM = 2;
 
-type AgentActivities = Record<string, (envelope: Envelope, request: ActRequest) => Promise<ActOutcome>>;
-
-/** One agent's part in a step: the whole of it, or a ballot. */
-interface Part {
-  readonly agent: string;
-  /** The envelope's step. */
-  readonly id: string;
-  readonly ballot?: { readonly choices?: readonly unknown[] };
-  readonly handedBack?: HandedBack | undefined;
-}
-
 export class TaskRun {
   private readonly task = new TaskRecord();
-  /** Undoes what was done; waits for a person where it cannot. */
-  readonly unwinding = new Unwinding(this.task, (step) => this.inputsOf(step));
+  /** Asks persons, and hears them. */
+  readonly attendance = new Attendance(this.task);
+  /** What leads to the result; undoing is outside of it. */
+  private readonly forward = new CancellationScope();
   private inFlight = 0;
   private failed: { step: Step; failure: FailureInfo } | undefined;
+  private overdue = false;
+
+  /** `led`: by a leader, who plans and makes the result; else the input has all steps. */
+  constructor(private readonly led: boolean) {}
 
   get state(): TaskState {
     return this.task.state;
@@ -104,16 +96,21 @@ export class TaskRun {
 
   /** Carries the task to its end. Returns its result, continues as new, or throws what ends the workflow. */
   async execute(start: unknown): Promise<TaskResult> {
+    let stopTimer: (() => void) | undefined;
     try {
       const given = this.begin(start);
-      if (this.state.plan === undefined) await this.makePlan(given);
-      if (this.state.plan !== undefined) await this.runSteps(this.state.plan);
-      if (!this.unfinished()) await this.aggregate();
+      stopTimer = startTimeLimit(this.task, () => this.timeIsOver());
+      await this.forward.run(() => this.goForward(start, given));
     } catch (error) {
-      await this.unwinding.execute(failureInfo(error));
-      throw this.end(error);
+      const reason = this.overdue && isCancellation(error) ? timeLimitReached() : error;
+      await unwind(this.task, this.attendance, failureInfo(reason));
+      await giveLockBack(this.task);
+      throw endOf(this.task, reason);
+    } finally {
+      stopTimer?.();
     }
     if (this.unfinished()) return this.continueAsNew();
+    await giveLockBack(this.task);
     this.task.record({ type: 'taskCompleted' });
     return resultOf(this.state);
   }
@@ -121,10 +118,49 @@ export class TaskRun {
   /** Returns the caller's own plan where there is one. */
   private begin(start: unknown): Plan | undefined {
     CancellationScope.current().cancelRequested.catch(() => this.task.record({ type: 'cancelRequested' }));
-    const { workflowId, firstExecutionRunId } = workflowInfo();
-    const event = startEvent(start, taskRoot(workflowId, firstExecutionRunId));
-    this.task.record(event);
-    return event.type === 'taskResumed' ? undefined : parseTaskInput(start).plan;
+    const { workflowId, firstExecutionRunId, startTime } = workflowInfo();
+    const root = taskRoot(workflowId, firstExecutionRunId);
+    for (const event of startEvents(start, root, startTime.getTime())) this.task.record(event);
+    if (readResume(start) !== undefined) return undefined;
+    if (this.led) return parseTaskInput(start).plan;
+    parseSagaInput(start);
+    return undefined;
+  }
+
+  private async goForward(start: unknown, given: Plan | undefined): Promise<void> {
+    const resume = readResume(start);
+    if (resume?.origin.kind === 'terminated') await this.afterTerminate(resume);
+    await claimLock(this.task);
+    if (!this.led) await this.pin();
+    else if (this.state.plan === undefined) await this.makePlan(given);
+    if (this.state.plan !== undefined) await this.runSteps(this.state.plan);
+    if (this.led && !this.unfinished()) await this.unlessForward(() => this.aggregate());
+  }
+
+  /** Waits until nothing of the terminated execution can be running. Throws where what it did is to be undone. */
+  private async afterTerminate(resume: Resume<TaskState>): Promise<void> {
+    const wait = quietAt(resume) - Date.now();
+    const summary = 'time limit of what was running at the terminate';
+    if (wait > 0) await CancellationScope.nonCancellable(() => sleep(wait, { summary }));
+    if (goesForward(resume.snapshot)) return;
+    const { workflowId } = resume.origin;
+    throw new CadreError('TerminatedBefore', `${workflowId} was terminated; what it had done is undone`);
+  }
+
+  /** Learns the policies of a saga's agents. */
+  private async pin(): Promise<void> {
+    const { plan, policies } = this.state;
+    const names = new Set((plan?.steps ?? []).flatMap(agentsOf));
+    const agents = [...names].filter((agent) => policies[agent] === undefined);
+    if (agents.length > 0) await pinPolicies(this.task, { agents });
+    const problem = kindProblem(plan, this.state.policies);
+    if (problem !== undefined) throw new CadreError('PlanInvalid', problem.message, { details: [problem] });
+  }
+
+  private timeIsOver(): void {
+    if (this.state.phase.kind !== 'cancelling') return;
+    this.overdue = true;
+    this.forward.cancel();
   }
 
   private async makePlan(given: Plan | undefined): Promise<void> {
@@ -160,7 +196,21 @@ export class TaskRun {
     });
   }
 
+  /** What comes after a pivot is carried to its end, whatever is cancelled. */
   private async runSteps(plan: Plan): Promise<void> {
+    try {
+      await this.runFrontier(plan);
+    } catch (error) {
+      if (!isCancellation(error) || !pivotPassed(this.state)) throw error;
+      await CancellationScope.nonCancellable(() => this.runFrontier(plan));
+    }
+  }
+
+  private unlessForward<Result>(work: () => Promise<Result>): Promise<Result> {
+    return pivotPassed(this.state) ? CancellationScope.nonCancellable(work) : work();
+  }
+
+  private async runFrontier(plan: Plan): Promise<void> {
     const frontier = new Frontier(plan, this.state);
     const steps = new Map(plan.steps.map((step) => [step.id, step]));
     const inlineMaximum = inlineMaximumBytes(plan);
@@ -207,12 +257,25 @@ export class TaskRun {
   private async runStep(step: Step, inlineMaximum: number, completed: () => void): Promise<void> {
     try {
       if (step.vote !== undefined) {
-        const { choices } = step.vote;
-        const ballot = choices === undefined ? {} : { choices };
-        const vote = new VoteRun(this.task, step, (agent, voter, handedBack) =>
-          this.act(step, inlineMaximum, { agent, id: ballotStep(step.id, voter), ballot, handedBack }),
+        const vote = new VoteRun(this.task, step, (agent, voter, handedBack) => {
+          const id = ballotStep(step.id, voter);
+          const { choices } = step.vote;
+          return callAgent(this.state, step, {
+            agent,
+            envelope: this.task.envelope(id, 'act'),
+            activityId: id,
+            instruction: step.instruction,
+            request: {
+              ...stepInputs(this.state, step),
+              inlineMaximum,
+              ballot: choices === undefined ? {} : { choices },
+              ...(handedBack === undefined ? {} : { handedBack }),
+            },
+          });
+        });
+        await this.unlessForward(() =>
+          vote.execute(completed, (failure) => void (this.failed ??= { step, failure })),
         );
-        await vote.execute(completed, (failure) => void (this.failed ??= { step, failure }));
       } else {
         await this.runAgent(step, inlineMaximum);
         if (stepState(this.state, step.id).kind === 'completed') completed();
@@ -224,43 +287,14 @@ export class TaskRun {
 
   /** Has agents try the step until one succeeds, it is cancelled, or the leader names no other. */
   private async runAgent(step: AgentStep, inlineMaximum: number): Promise<void> {
+    const run = new StepRun(this.task, this.attendance, step, inlineMaximum);
     for (;;) {
-      const failure = await this.attempt(step, inlineMaximum);
+      const failure = await run.execute();
       if (failure === undefined) return;
-      if (await this.assignAnew(step, failure)) continue;
+      if (this.led && !isRefusal(failure) && (await this.assignAnew(step, failure))) continue;
       this.failed ??= { step, failure };
       return;
     }
-  }
-
-  /** Returns what the step failed with for good; undefined where it was completed or cancelled. */
-  private async attempt(
-    step: AgentStep,
-    inlineMaximum: number,
-    handedBack?: HandedBack,
-  ): Promise<FailureInfo | undefined> {
-    const before = this.state;
-    const agent = agentOf(this.state, step) ?? step.agent;
-    this.task.record({ type: 'stepScheduled', step: step.id, agent, term: this.state.term });
-    const { historyLength } = workflowInfo();
-    try {
-      const outcome = await this.act(step, inlineMaximum, { agent, id: step.id, handedBack });
-      for (const event of actEvents(step.id, outcome)) this.task.record(event);
-    } catch (error) {
-      const failure = failureInfo(error);
-      if (isHandedBack(failure)) {
-        this.task.record({ type: 'stepHandedBack', step: step.id });
-        return this.attempt(step, inlineMaximum, readHandedBack(failureDetails(error)));
-      }
-      if (!isCancellation(error)) {
-        this.task.record({ type: 'stepFailed', step: step.id, failure });
-        return failure;
-      }
-      // Cancelled in the workflow task that scheduled it: Temporal never heard of it, so neither does the state.
-      if (workflowInfo().historyLength === historyLength) this.task.restore(step.id, before);
-      else this.task.record({ type: 'stepCancelled', step: step.id });
-    }
-    return undefined;
   }
 
   /** True where the leader gave the step to another agent. */
@@ -290,44 +324,11 @@ export class TaskRun {
     return this.failed === undefined && stepState(this.state, id).kind === 'waiting';
   }
 
-  private act(step: Step, inlineMaximum: number, part: Part): Promise<ActOutcome> {
-    const { agent, id, ballot, handedBack } = part;
-    const policy = this.state.policies[agent];
-    if (policy === undefined) throw new CadreError('AgentUnknown', `No policy for the agent "${agent}"`);
-    const summary = stepSummary({ id, instruction: step.instruction });
-    const attemptsUsed = handedBack?.attemptsUsed ?? 0;
-    const agents = policy.local
-      ? proxyLocalActivities<AgentActivities>({ ...localOptions(policy, attemptsUsed), summary })
-      : proxyActivities<AgentActivities>({
-          ...activityOptions(policy, attemptsUsed),
-          activityId: id,
-          summary,
-        });
-    const request: ActRequest = {
-      ...this.inputsOf(step),
-      inlineMaximum,
-      ...(ballot === undefined ? {} : { ballot }),
-      ...(handedBack === undefined ? {} : { handedBack }),
-    };
-    return (agents[agent] as AgentActivities[string])(this.task.envelope(id, 'act'), request);
-  }
-
-  /** What a step's agent is sent, to do it or to undo it. */
-  private inputsOf(step: Step): StepInputs {
-    const { instruction, input } = step;
-    const outputs: Record<string, Stored> = {};
-    for (const need of stepNeeds(step)) {
-      const state = stepState(this.state, need);
-      if (state.kind === 'completed') outputs[need] = state.output;
-    }
-    return { goal: this.state.goal, instruction, ...(input === undefined ? {} : { input }), outputs };
-  }
-
   private stepFailure({ step, failure }: { step: Step; failure: FailureInfo }): CadreError {
     const steps = this.state.plan?.steps ?? [];
     const ids = (kind: string) =>
       steps.filter(({ id }) => stepState(this.state, id).kind === kind).map(({ id }) => id);
-    const actor = agentOf(this.state, step) ?? 'vote';
+    const actor = step.vote === undefined ? actorOf(this.state, step) : 'vote';
     return new CadreError('StepFailed', `Step "${step.id}" (${actor}) failed: ${failure.message}`, {
       details: {
         failed: { step: step.id, agent: actor, failure },
@@ -335,27 +336,6 @@ export class TaskRun {
         cancelled: ids('cancelled'),
         notStarted: ids('waiting'),
       },
-    });
-  }
-
-  /** Records how the task ends, and returns what to throw for it. */
-  private end(error: unknown): unknown {
-    if (isCancellation(error)) {
-      this.task.record({ type: 'taskCancelled' });
-      return error;
-    }
-    const thrown = crossingFailure(this.withCompensations(error));
-    this.task.record({ type: 'taskFailed', failure: failureInfo(thrown) });
-    return thrown;
-  }
-
-  /** The failure that ends the task, with what became of each compensation. */
-  private withCompensations(error: unknown): unknown {
-    const { compensations } = this.state;
-    if (compensations === undefined || !isCadreError(error)) return error;
-    const { type, message, details } = error;
-    return new CadreError(type, message, {
-      details: { ...(isRecord(details) ? details : {}), compensations },
     });
   }
 
@@ -375,20 +355,7 @@ export class TaskRun {
   }
 }
 
-function activityOptions(policy: ResolvedPolicy, attemptsUsed: number): ActivityOptions {
-  return {
-    ...(policy.pool === undefined ? {} : { taskQueue: agentQueue(workflowInfo().taskQueue, policy) }),
-    ...localOptions(policy, attemptsUsed),
-    heartbeatTimeout: policy.heartbeatTimeout,
-    ...(policy.scheduleToStart === undefined ? {} : { scheduleToStartTimeout: policy.scheduleToStart }),
-  };
-}
-
-function localOptions(policy: ResolvedPolicy, attemptsUsed: number): LocalActivityOptions {
-  return {
-    startToCloseTimeout: policy.startToClose,
-    ...(policy.scheduleToClose === undefined ? {} : { scheduleToCloseTimeout: policy.scheduleToClose }),
-    retry: retryPolicy(policy.retry, attemptsUsed),
-    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  };
+/** A person's no is none of the agent's failures. */
+function isRefusal({ type }: FailureInfo): boolean {
+  return type === 'ApprovalRefused' || type === 'ApprovalTimedOut';
 }

@@ -5,111 +5,136 @@
 import {
   ActivityCancellationType,
   CancellationScope,
-  condition,
   proxyActivities,
-  upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Envelope } from '../core/envelope';
-import { crossingFailure, failureInfo } from '../core/failure-info';
-import { CadreError, type FailureInfo, isHandedBack } from '../core/failures';
-import { NEEDS_ATTENTION, agentQueue, compensateActivityName } from '../core/names';
-import type { Step } from '../core/plan';
+import { failureInfo } from '../core/failure-info';
+import { type FailureInfo, isHandedBack } from '../core/failures';
+import { agentQueue, compensateActivityName } from '../core/names';
+import type { CompensatingAgent, Step } from '../core/plan';
 import { type StackEntry, type StepOutcome, nextToUndo } from '../core/saga';
-import type { Stored } from '../core/stored';
-import { type CompensateRequest, type StepInputs, stepSummary } from '../core/task-activities';
-import { type TaskState, agentOf, planStep, stepState } from '../core/task-events';
-import { type Resolving, readResolving } from '../core/task-resolving';
+import { stepInputs } from '../core/step-inputs';
+import { INLINE_MAXIMUM_BYTES, type Stored } from '../core/stored';
+import { type CompensateRequest, type Undoes, stepSummary } from '../core/task-activities';
+import { type TaskState, agentOf, planStep, stepState, undoStep } from '../core/task-events';
+import { callAgent } from './agent-call';
+import type { Attendance } from './attendance';
 import { retryPolicy } from './retry-policy';
 import type { TaskRecord } from './task-record';
 
 type CompensateActivities = Record<string, (envelope: Envelope, request: CompensateRequest) => Promise<void>>;
 
-export class Unwinding {
-  private resolution: Resolving | undefined;
+/** The input of whoever undoes a step in another agent's place, where workflow code has one. */
+export type InputOfUndoing = (step: Step, undoes: Undoes) => unknown;
 
-  /** `inputsOf`: what a step's `act` was sent. */
-  constructor(
-    private readonly task: TaskRecord,
-    private readonly inputsOf: (step: Step) => StepInputs,
-  ) {}
+/** So many compensations at once, so that what one workflow task sends stays under Temporal's 4 MB. */
+const AT_ONCE = 100;
 
-  /** Resolves when all is undone, or skipped. */
-  async execute(reason: FailureInfo): Promise<void> {
-    await CancellationScope.nonCancellable(async () => {
-      for (;;) {
-        const { stack = [], compensations = [] } = this.task.state;
-        const entry = nextToUndo(stack, compensations);
-        if (entry === undefined) return;
-        await this.undo(entry, reason);
-      }
-    });
-  }
-
-  /** Throws InputInvalid unless `candidate` is a resolution, NotParked unless its step waits for one. */
-  check(candidate: unknown): Resolving {
-    try {
-      const resolving = readResolving(candidate);
-      const { phase } = this.task.state;
-      if (phase.kind === 'needsAttention' && phase.step === resolving.step && this.resolution === undefined) {
-        return resolving;
-      }
-      throw new CadreError(
-        'NotParked',
-        `The step "${resolving.step}" does not wait for a person: ${phase.kind}`,
-      );
-    } catch (error) {
-      throw crossingFailure(error);
+/** Undoes all that is on the stack; resolves when it is undone, or skipped. */
+export async function unwind(
+  task: TaskRecord,
+  attendance: Attendance,
+  reason: FailureInfo,
+  inputOf?: InputOfUndoing,
+): Promise<void> {
+  await CancellationScope.nonCancellable(async () => {
+    for (;;) {
+      const { stack = [], compensations = [], options = {} } = task.state;
+      const next = nextToUndo(stack, compensations, options.unwinding);
+      const failed = compensations.filter(({ kind }) => kind === 'failed');
+      if (next.length > 0) {
+        await Promise.all(next.slice(0, AT_ONCE).map((entry) => undo(task, entry, reason, inputOf)));
+      } else if (failed.length > 0) {
+        await Promise.race(failed.map(({ step }) => attendance.resolution(step)));
+      } else return;
     }
-  }
+  });
+}
 
-  /** Says what is to become of the compensation that failed. */
-  resolve(candidate: unknown): Resolving {
-    this.resolution = this.check(candidate);
-    this.task.record({ type: 'compensationResolved', ...this.resolution });
-    return this.resolution;
+/** Never rejects. */
+async function undo(
+  task: TaskRecord,
+  { step, agent }: StackEntry,
+  reason: FailureInfo,
+  inputOf: InputOfUndoing | undefined,
+): Promise<void> {
+  const planned = planStep(task.state, step) ?? { id: step, agent, instruction: '' };
+  const undoes: Undoes = {
+    agent,
+    ...(planned.input === undefined ? {} : { input: planned.input }),
+    ...outcomeOf(task.state, planned, agent),
+    reason,
+  };
+  task.record({ type: 'compensationScheduled', step, agent, outcome: undoes.outcome });
+  try {
+    if (planned.compensate) await byAnother(task, planned, planned.compensate, undoes, inputOf);
+    else await byItself(task, planned, undoes);
+    task.record({ type: 'compensated', step, agent });
+  } catch (error) {
+    const failure = failureInfo(error);
+    if (!isHandedBack(failure)) task.record({ type: 'compensationFailed', step, agent, failure });
   }
+}
 
-  private async undo({ step, agent }: StackEntry, reason: FailureInfo): Promise<void> {
-    const planned = planStep(this.task.state, step) ?? { id: step, agent, instruction: '' };
-    const { outcome, output } = outcomeOf(this.task.state, planned, agent);
-    this.task.record({ type: 'compensationScheduled', step, agent, outcome });
-    const request: CompensateRequest = {
-      ...this.inputsOf(planned),
-      outcome,
-      ...(output === undefined ? {} : { output }),
-      reason,
-    };
-    try {
-      await this.schedule({ step, agent }, request);
-      this.task.record({ type: 'compensated', step, agent });
-    } catch (error) {
-      const failure = failureInfo(error);
-      if (isHandedBack(failure)) return;
-      this.task.record({ type: 'compensationFailed', step, agent, failure });
-      upsertMemo({ [NEEDS_ATTENTION]: step });
-      await condition(() => this.resolution !== undefined);
-      upsertMemo({ [NEEDS_ATTENTION]: null });
-      this.resolution = undefined;
-    }
-  }
+/** The agent that did the step undoes it. */
+async function byItself(task: TaskRecord, step: Step, { agent, ...undoes }: Undoes): Promise<void> {
+  const policy = task.state.policies[agent];
+  if (policy?.compensation === undefined) return;
+  const { startToClose, heartbeatTimeout, retry } = policy.compensation;
+  const name = compensateActivityName(agent);
+  const activities = proxyActivities<CompensateActivities>({
+    taskQueue: agentQueue(workflowInfo().taskQueue, policy),
+    activityId: undoStep(step.id),
+    startToCloseTimeout: startToClose,
+    heartbeatTimeout,
+    retry: retryPolicy(retry),
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: stepSummary({ id: step.id, instruction: undoing(step) }),
+  });
+  const request: CompensateRequest = {
+    ...stepInputs(task.state, step),
+    ...undoes,
+    ...resolutionsOf(task.state, step),
+  };
+  await (activities[name] as CompensateActivities[string])(task.envelope(step.id, 'undo'), request);
+}
 
-  private schedule({ step, agent }: StackEntry, request: CompensateRequest): Promise<void> {
-    const policy = this.task.state.policies[agent];
-    if (policy?.compensation === undefined) return Promise.resolve();
-    const { startToClose, heartbeatTimeout, retry } = policy.compensation;
-    const name = compensateActivityName(agent);
-    const activities = proxyActivities<CompensateActivities>({
-      taskQueue: agentQueue(workflowInfo().taskQueue, policy),
-      activityId: `${step}/undo`,
-      startToCloseTimeout: startToClose,
-      heartbeatTimeout,
-      retry: retryPolicy(retry),
-      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      summary: stepSummary({ id: step, instruction: `undo ${request.instruction}` }),
-    });
-    return (activities[name] as CompensateActivities[string])(this.task.envelope(step, 'undo'), request);
-  }
+/** Another agent acts so that the step is undone. */
+async function byAnother(
+  task: TaskRecord,
+  step: Step,
+  compensate: CompensatingAgent,
+  undoes: Undoes,
+  inputOf: InputOfUndoing | undefined,
+): Promise<void> {
+  const { goal, outputs } = stepInputs(task.state, step);
+  const input = inputOf?.(step, undoes) ?? compensate.input;
+  await callAgent(task.state, step, {
+    agent: compensate.agent,
+    envelope: task.envelope(step.id, 'undo'),
+    activityId: undoStep(step.id),
+    instruction: undoing(step),
+    request: {
+      goal,
+      instruction: undoing(step),
+      ...(input === undefined ? {} : { input }),
+      outputs: undoes.output === undefined ? outputs : { ...outputs, [step.id]: undoes.output },
+      inlineMaximum: INLINE_MAXIMUM_BYTES,
+      undoes,
+      ...resolutionsOf(task.state, step),
+    },
+  });
+}
+
+/** How often a person said to try undoing the step again. */
+function resolutionsOf({ resolutions }: TaskState, { id }: Step): { resolutions?: number } {
+  const said = resolutions?.[undoStep(id)];
+  return said === undefined ? {} : { resolutions: said };
+}
+
+function undoing({ instruction }: Step): string {
+  return `undo ${instruction}`.trim();
 }
 
 /** An agent that put out the step's output did it; of any other nobody knows. */

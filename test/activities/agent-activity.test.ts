@@ -4,19 +4,20 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { z } from 'zod';
-import { agentActivity } from '../../src/activities/agent-activity';
+import { agentActivity, compensateActivity } from '../../src/activities/agent-activity';
 import type { AgentContext } from '../../src/activities/agent-context';
 import { type AnyAgent, defineAgent } from '../../src/activities/define-agent';
 import type { Envelope } from '../../src/core/envelope';
-import type { ActRequest } from '../../src/core/task-activities';
+import type { ActRequest, CompensateRequest } from '../../src/core/task-activities';
 import { FileArtifactStore } from '../../src/storage/artifact-store';
-import { callAgent } from '../../src/testing';
+import { MemoryLedger, callAgent, compensateAgent } from '../../src/testing';
 import { agent } from '../support/agents';
 import { TemporaryFolder } from '../support/temporary-folder';
 
 const ENVELOPE: Envelope = { root: 'task-1/run-1', step: 'a', kind: 'act', term: 3, version: 1 };
 const folder = new TemporaryFolder();
 const artifacts = new FileArtifactStore(folder.path);
+const stores = { artifacts, ledger: new MemoryLedger() };
 
 afterAll(() => folder.remove());
 
@@ -31,9 +32,7 @@ const request = (more: Partial<ActRequest> = {}): ActRequest => ({
 /** What the activity ends with: its outcome, or what it throws. */
 async function end(of: AnyAgent, more: Partial<ActRequest> = {}): Promise<unknown> {
   const environment = new MockActivityEnvironment();
-  return environment
-    .run(agentActivity(of, artifacts), ENVELOPE, request(more))
-    .catch((error: unknown) => error);
+  return environment.run(agentActivity(of, stores), ENVELOPE, request(more)).catch((error: unknown) => error);
 }
 
 async function failureOf(of: AnyAgent, more: Partial<ActRequest> = {}): Promise<ApplicationFailure> {
@@ -311,7 +310,7 @@ test('the context tells who asks for what', async () => {
   const spy = agent('spy', (_input, context) => {
     seen = context;
   });
-  await environment.run(agentActivity(spy, artifacts), ENVELOPE, request());
+  await environment.run(agentActivity(spy, stores), ENVELOPE, request());
   expect(seen).toMatchObject({
     goal: 'a goal',
     instruction: 'an instruction',
@@ -328,7 +327,7 @@ test('the idempotency key is the same in every attempt', async () => {
   const keys = new Set<string>();
   const spy = agent('spy', (_input, { idempotencyKey }) => void keys.add(idempotencyKey));
   for (const attempt of [1, 2, 7]) {
-    await new MockActivityEnvironment({ attempt }).run(agentActivity(spy, artifacts), ENVELOPE, request());
+    await new MockActivityEnvironment({ attempt }).run(agentActivity(spy, stores), ENVELOPE, request());
   }
   expect([...keys]).toEqual(['task-1/run-1/a/act']);
 });
@@ -348,7 +347,7 @@ describe('checkpoints', () => {
       beats.push(JSON.parse(JSON.stringify(details ?? null))),
     );
     const spy = agent('spy', (_input, context) => act(context));
-    await environment.run(agentActivity(spy, artifacts), ENVELOPE, request());
+    await environment.run(agentActivity(spy, stores), ENVELOPE, request());
     const after = beats.length;
     await delay(60);
     expect(beats).toHaveLength(after);
@@ -425,9 +424,9 @@ describe('cancellation', () => {
       environment.cancel();
       await delay(10_000, undefined, { signal });
     });
-    await expect(
-      environment.run(agentActivity(waits, artifacts), ENVELOPE, request()),
-    ).rejects.toBeInstanceOf(CancelledFailure);
+    await expect(environment.run(agentActivity(waits, stores), ENVELOPE, request())).rejects.toBeInstanceOf(
+      CancelledFailure,
+    );
   });
 
   test('reaches callAgent by its signal, also by one that was aborted before', async () => {
@@ -440,4 +439,203 @@ describe('cancellation', () => {
       CancelledFailure,
     );
   });
+});
+
+describe('effects', () => {
+  test('happen once over the attempts of a step, by its key and its agent', async () => {
+    let charged = 0;
+    const act = (_input: unknown, { once }: AgentContext) => once('charge', () => (charged += 1));
+    for (const one of [agent('one', act), agent('one', act), agent('other', act)]) await end(one);
+    expect(charged).toBe(2);
+  });
+
+  test('begun by an attempt that died wait for a person, who may say to try again', async () => {
+    const ledger = new MemoryLedger();
+    const lost = agent('payer', (_input, { once }) =>
+      once('charge', () => Promise.reject(new Error('lost'))),
+    );
+    const payer = agent('payer', (_input, { once }) => once('charge', () => 'receipt'));
+    await expect(callAgent(lost, undefined, { ledger })).rejects.toMatchObject({ type: 'Error' });
+    await expect(callAgent(payer, undefined, { ledger, attempt: 2 })).rejects.toMatchObject({
+      type: 'OutcomeUnknown',
+      nonRetryable: true,
+      details: [{ effect: 'charge', attemptAt: expect.any(String) as string }],
+    });
+    const { output } = await callAgent(payer, undefined, { ledger, resolutions: 1 });
+    expect(output).toBe('receipt');
+  });
+
+  test('of a voter are those of its ballot', async () => {
+    const voter = agent('voter', (_input, { once }) => once('look', () => 'yes'));
+    expect(await end(voter, { ballot: { choices: ['yes', 'no'] } })).toEqual({
+      output: { value: { choice: 'yes' } },
+    });
+  });
+});
+
+describe('undoing', () => {
+  const undo: Envelope = { ...ENVELOPE, kind: 'undo' };
+  const undoRequest: CompensateRequest = {
+    goal: 'a goal',
+    instruction: 'an instruction',
+    input: 7,
+    outputs: {},
+    outcome: 'unknown',
+    reason: { type: 'Error', message: 'no' },
+  };
+  const run = (activity: (...given: never[]) => unknown, ...given: [Envelope, unknown]): Promise<unknown> =>
+    new MockActivityEnvironment().run(activity as (...given: unknown[]) => Promise<unknown>, ...given);
+
+  test('leaves a tombstone before it begins, in every attempt', async () => {
+    const seen: boolean[] = [];
+    for (const ledger of [new MemoryLedger(), new MemoryLedger()]) {
+      const failing = agent('booker', () => null, {
+        compensate: async () => {
+          seen.push(await ledger.isTombstoned('task-1/run-1/a/act'));
+          throw new Error('not now');
+        },
+      });
+      await expect(
+        run(compensateActivity(failing, { artifacts, ledger }), undo, undoRequest),
+      ).rejects.toThrow('not now');
+    }
+    expect(seen).toEqual([true, true]);
+  });
+
+  test('leaves it also where the act of another agent undoes the step', async () => {
+    const ledger = new MemoryLedger();
+    const other = agent('releaser', () => null);
+    await run(agentActivity(other, { artifacts, ledger }), undo, request());
+    expect(await ledger.isTombstoned('task-1/run-1/a/act')).toBe(true);
+  });
+
+  test('by another agent gives it what compensate would get', async () => {
+    const reason = { type: 'Error', message: 'no' };
+    const undoes = { agent: 'booker', input: { room: { $output: 'search' } }, reason };
+    const outputs = { search: { value: 12 }, a: await artifacts.put(Buffer.from('"booked"')) };
+    const output = outputs.a;
+    const echo = agentActivity(
+      agent('releaser', (input) => input),
+      stores,
+    );
+    const action = 'task-1/run-1/a/act';
+    const completed = { outputs, undoes: { ...undoes, outcome: 'completed' as const, output } };
+    expect(await run(echo, undo, request(completed))).toEqual({
+      output: { value: { input: { room: 12 }, outcome: 'completed', output: 'booked', reason, action } },
+    });
+    const unknown = {
+      outputs: { search: { value: 12 } },
+      undoes: { ...undoes, outcome: 'unknown' as const },
+    };
+    expect(await run(echo, undo, request(unknown))).toEqual({
+      output: { value: { input: { room: 12 }, outcome: 'unknown', reason, action } },
+    });
+  });
+
+  test('by another agent gives it what the plan says, null for an output that there is not', async () => {
+    const undoes = { agent: 'booker', outcome: 'unknown' as const, reason: { type: 'Error', message: 'no' } };
+    const input = { room: { $output: 'search' }, booking: { $output: 'a' } };
+    const echo = agentActivity(
+      agent('releaser', (given) => given),
+      stores,
+    );
+    const outputs = { search: { value: 12 } };
+    expect(await run(echo, undo, request({ input, outputs, undoes }))).toEqual({
+      output: { value: { room: 12, booking: null } },
+    });
+    const done = { ...outputs, a: { value: 'booked' } };
+    expect(await run(echo, undo, request({ input, outputs: done, undoes }))).toEqual({
+      output: { value: { room: 12, booking: 'booked' } },
+    });
+  });
+
+  test('keeps a late attempt from beginning also where another agent does it', async () => {
+    const ledger = new MemoryLedger();
+    await ledger.tombstone('task-1/run-1/a/act');
+    const act = jest.fn();
+    const booker = agentActivity(agent('booker', act), { artifacts, ledger });
+    await expect(run(booker, ENVELOPE, request({ undoable: true }))).rejects.toMatchObject({
+      type: 'ActionUndone',
+    });
+    expect(act).not.toHaveBeenCalled();
+  });
+
+  test('does not begin where it cannot leave it', async () => {
+    const ledger = new MemoryLedger();
+    ledger.tombstone = () => Promise.reject(new Error('the disk is full'));
+    const compensate = jest.fn();
+    const booker = agent('booker', () => null, { compensate });
+    await expect(run(compensateActivity(booker, { artifacts, ledger }), undo, undoRequest)).rejects.toThrow(
+      'the disk is full',
+    );
+    expect(compensate).not.toHaveBeenCalled();
+  });
+
+  test('keeps a late attempt of what it undid from beginning', async () => {
+    const ledger = new MemoryLedger();
+    const act = jest.fn(() => 'booked');
+    const booker = agent('booker', act, { compensate: () => undefined });
+    expect((await callAgent(booker, 7, { ledger })).output).toBe('booked');
+    await compensateAgent(booker, { input: 7, outcome: 'completed', output: 'booked' }, { ledger });
+    await expect(callAgent(booker, 7, { ledger, attempt: 2 })).rejects.toMatchObject({
+      type: 'ActionUndone',
+      nonRetryable: true,
+    });
+    expect(act).toHaveBeenCalledTimes(1);
+  });
+
+  test('has effects of its own, once', async () => {
+    const ledger = new MemoryLedger();
+    let released = 0;
+    const booker = agent('booker', (_input, { once }) => once('book', () => 'booked'), {
+      compensate: async (_undo, { once }) => void (await once('book', () => (released += 1))),
+    });
+    await callAgent(booker, 7, { ledger });
+    for (const attempt of [1, 2]) {
+      await compensateAgent(booker, { input: 7, outcome: 'unknown' }, { ledger, attempt });
+    }
+    expect(released).toBe(1);
+  });
+
+  test('gets what callers of compensateAgent say, checked as a worker would', async () => {
+    const seen: unknown[] = [];
+    const booker = defineAgent({
+      ...weather,
+      compensate: (undone, { idempotencyKey, attempt }) => void seen.push(undone, idempotencyKey, attempt),
+    });
+    await compensateAgent(
+      booker,
+      { input: { city: 'Rome', days: 1 }, outcome: 'completed', output: { degrees: [20] } },
+      { attempt: 3 },
+    );
+    expect(seen).toEqual([
+      {
+        input: { city: 'Rome', days: 1 },
+        outcome: 'completed',
+        output: { degrees: [20] },
+        reason: { type: 'Error', message: 'a reason' },
+        action: 'test/run/step/act',
+      },
+      'test/run/step/undo',
+      3,
+    ]);
+    const bad = compensateAgent(booker, { input: { city: 'Rome', days: 8 }, outcome: 'unknown' });
+    await expect(bad).rejects.toMatchObject({ type: 'AgentInputInvalid' });
+    await expect(
+      compensateAgent(weather, { input: { city: 'Rome', days: 1 }, outcome: 'unknown' }),
+    ).rejects.toMatchObject({ type: 'ConfigInvalid', message: expect.stringContaining('weather') as string });
+  });
+});
+
+test('an agent without effects and without undoing asks nothing of the ledger', async () => {
+  const touched: PropertyKey[] = [];
+  const ledger = new Proxy(new MemoryLedger(), {
+    get: (_target, operation) => void touched.push(operation),
+  });
+  await new MockActivityEnvironment().run(
+    agentActivity(weather, { artifacts, ledger }),
+    ENVELOPE,
+    request({ input: { city: 'Rome' } }),
+  );
+  expect(touched).toEqual([]);
 });

@@ -3,6 +3,7 @@ import { type AgentDefinition, type AgentPolicy, defineAgent } from '../../src/a
 import { createActivities } from '../../src/activities/create-activities';
 import { CadreError } from '../../src/core/failures';
 import { FileArtifactStore } from '../../src/storage/artifact-store';
+import { MemoryLedger } from '../../src/storage/memory-ledger';
 import { RESERVED_ACTIVITIES } from '../../src/core/names';
 import { agent } from '../support/agents';
 
@@ -127,13 +128,13 @@ test.each<[Record<string, unknown>, string, RegExp]>([
 });
 
 test('two agents of one name are refused', () => {
-  const artifacts = new FileArtifactStore('/nowhere');
+  const stores = { artifacts: new FileArtifactStore('/nowhere'), ledger: new MemoryLedger() };
   const twice = [agent('echo', () => 1), agent('echo', () => 2)];
-  expect(() => createActivities({ artifacts, agents: twice })).toThrow('Two agents are named "echo"');
+  expect(() => createActivities({ ...stores, agents: twice })).toThrow('Two agents are named "echo"');
 });
 
 test('agents may be named after what every object has', () => {
-  const artifacts = new FileArtifactStore('/nowhere');
+  const stores = { artifacts: new FileArtifactStore('/nowhere'), ledger: new MemoryLedger() };
   const agents = [agent('constructor', () => 1), agent('then', () => 2)];
-  expect(Object.keys(createActivities({ artifacts, agents }))).toEqual(['default', 'constructor', 'then']);
+  expect(Object.keys(createActivities({ ...stores, agents }))).toEqual(['default', 'pin', 'constructor', 'then']);
 });

@@ -1,35 +1,20 @@
 // What `cadre doctor` finds, against a real server.
 import { join } from 'node:path';
 import { step } from '../support/agents';
-import { Cli, type CliProcess, json, sane, until } from '../support/cli';
+import { json, sane } from '../support/cli';
+import { CliStage } from '../support/cli-stage';
 import { CliTeam } from '../support/cli-team';
-import { type DevServer, startDevServer } from '../support/dev-server';
-import { TemporaryFolder } from '../support/temporary-folder';
 
-let server: DevServer;
-let folder: TemporaryFolder;
+let cli: CliStage;
 let team: CliTeam;
-let cli: Cli;
-let worker: CliProcess;
 
 beforeAll(async () => {
-  server = await startDevServer();
-  folder = new TemporaryFolder();
-  team = new CliTeam(folder);
-  cli = Cli.at(server, folder);
-  worker = cli.start(['worker', '--json']);
-  await until(() => worker.stdout.includes('\n'));
+  cli = await CliStage.start();
+  team = new CliTeam(cli.folder);
+  await cli.worker('--json');
 }, 60_000);
 
-afterAll(async () => {
-  await cli.stop();
-  await server.stop();
-  folder.remove();
-});
-
-function plan(name: string, ...steps: unknown[]): string {
-  return team.plan(`${name}.json`, steps);
-}
+afterAll(() => cli.close());
 
 describe('cadre doctor', () => {
   test('finds all well where a worker runs', async () => {
@@ -67,7 +52,7 @@ describe('cadre doctor', () => {
     ],
     ['the profile is unknown', ['--profile', 'nowhere'], /✗ connection +.*nowhere/, 3],
   ])('says that %s', async (_what, args, message, code) => {
-    folder.write('broken.js', 'module.exports = {');
+    cli.folder.write('broken.js', 'module.exports = {');
     const ended = await cli.run(['doctor', ...args]);
     sane(ended);
     expect(ended.stdout).toMatch(message);
@@ -76,7 +61,7 @@ describe('cadre doctor', () => {
   });
 
   test('says that the artifacts cannot be written', async () => {
-    const file = folder.write('a-file', '');
+    const file = cli.folder.write('a-file', '');
     const ended = await cli.run(['doctor'], { CADRE_ARTIFACTS: join(file, 'artifacts') });
     sane(ended);
     expect(ended.stdout).toMatch(/✗ artifacts +cannot write to/);
@@ -92,7 +77,7 @@ test('a namespace that is not there is named, with what to do', async () => {
     '--namespace',
     'nowhere',
     '--plan',
-    plan('j', step('a', 'echo')),
+    team.plan('j', step('a', 'echo')),
   ]);
   expect(ended.code).not.toBe(0);
   expect(json(ended)).toMatchObject({ error: { message: expect.stringContaining('nowhere') as string } });

@@ -2,38 +2,24 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { step } from '../support/agents';
-import { Cli, type CliProcess, TRACE, jsonLines, until } from '../support/cli';
+import { type CliProcess, TRACE, jsonLines, until } from '../support/cli';
+import { CliStage } from '../support/cli-stage';
 import { CliTeam } from '../support/cli-team';
-import { type DevServer, startDevServer } from '../support/dev-server';
-import { TemporaryFolder } from '../support/temporary-folder';
 
-let server: DevServer;
-let folder: TemporaryFolder;
+let cli: CliStage;
 let team: CliTeam;
-let cli: Cli;
 
 beforeAll(async () => {
-  server = await startDevServer();
-  folder = new TemporaryFolder();
-  team = new CliTeam(folder);
-  cli = Cli.at(server, folder);
+  cli = await CliStage.start();
+  team = new CliTeam(cli.folder);
 }, 60_000);
 
 afterEach(() => cli.stop());
-afterAll(async () => {
-  await server.stop();
-  folder.remove();
-});
-
-async function startWorker(cadre: string, ...more: string[]): Promise<CliProcess> {
-  const worker = cli.start(['worker', '--cadre', cadre, ...more]);
-  await worker.says(/worker ready/);
-  return worker;
-}
+afterAll(() => cli.close());
 
 /** Starts `cadre run` of one step of the agent `agent`, and waits until it acts. */
 async function startRun(cadre: string, agent: string, ...more: string[]): Promise<CliProcess> {
-  const plan = team.plan(`${cadre}.json`, [step(cadre, agent)]);
+  const plan = team.plan(cadre, step(cadre, agent));
   const run = cli.start(['run', 'a goal', '--plan', plan, '--cadre', cadre, '--id', cadre, ...more]);
   await until(() => team.has('began', cadre) || run.child.exitCode !== null);
   return run;
@@ -81,7 +67,7 @@ test('Ctrl-C twice ends a run at once, whatever its agents do', async () => {
 });
 
 test('Ctrl-C before a worker is ready ends a run with 130', async () => {
-  const run = cli.start(['run', 'a goal', '--plan', team.plan('early.json', [step('early', 'echo')])]);
+  const run = cli.start(['run', 'a goal', '--plan', team.plan('early', step('early', 'echo'))]);
   await run.says(/Temporal .* at/);
   run.kill('SIGINT');
   const { code, stdout, stderr } = await run.ended;
@@ -93,7 +79,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
   '%s ends a worker with 0 once its agents are done',
   async (signal) => {
     const id = `worker-${signal.toLowerCase()}`;
-    const worker = await startWorker(id);
+    const worker = await cli.worker('--cadre', id);
     const run = await startRun(id, 'gate', '--no-worker');
     worker.kill(signal);
     await worker.says(/Stopping: takes no new work/);
@@ -108,18 +94,18 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
 );
 
 test('a worker whose grace is over aborts its agents, and another takes what they had', async () => {
-  const worker = await startWorker('grace', '--grace', '0');
+  const worker = await cli.worker('--cadre', 'grace', '--grace', '0');
   const run = await startRun('grace', 'gate', '--no-worker');
   worker.kill('SIGINT');
   expect((await worker.ended).code).toBe(0);
   expect(team.has('aborted', 'grace')).toBe(true);
   team.open('grace');
-  await startWorker('grace');
+  await cli.worker('--cadre', 'grace');
   expect((await run.ended).code).toBe(0);
 });
 
 test('Ctrl-C twice ends a worker at once with 130', async () => {
-  const worker = await startWorker('worker-twice');
+  const worker = await cli.worker('--cadre', 'worker-twice');
   const run = await startRun('worker-twice', 'stubborn', '--no-worker');
   worker.kill('SIGINT');
   await worker.says(/Stopping/);
@@ -131,7 +117,7 @@ test('Ctrl-C twice ends a worker at once with 130', async () => {
 test('a run goes on after the run whose worker it used has ended', async () => {
   const cadre = 'together';
   const plan = (id: string): string =>
-    team.plan(`${id}.json`, [step(`${id}-gate`, 'gate'), step(id, 'echo', { needs: [`${id}-gate`] })]);
+    team.plan(id, step(`${id}-gate`, 'gate'), step(id, 'echo', { needs: [`${id}-gate`] }));
   const start = (id: string): CliProcess =>
     cli.start(['run', 'a goal', '--plan', plan(id), '--cadre', cadre, '--id', id]);
   const first = start('first');
@@ -149,7 +135,7 @@ test('two runs started at once both end', async () => {
   const ids = ['at-once-1', 'at-once-2'];
   for (const id of ids) team.open(id);
   const runs = ids.map((id) => {
-    const plan = team.plan(`${id}.json`, [step(id, 'gate'), step(`${id}-last`, 'echo', { needs: [id] })]);
+    const plan = team.plan(id, step(id, 'gate'), step(`${id}-last`, 'echo', { needs: [id] }));
     return cli.start(['run', 'a goal', '--plan', plan, '--cadre', 'at-once', '--id', id]);
   });
   await until(() => runs.every(({ child }) => child.exitCode !== null), 20_000);
@@ -158,8 +144,8 @@ test('two runs started at once both end', async () => {
 
 test('a reader that stops early ends the command without a trace', async () => {
   const plan = team.plan(
-    'many.json',
-    Array.from({ length: 50 }, (_, index) => step(`m${index}`, 'echo', { input: 'x'.repeat(4000) })),
+    'many',
+    ...Array.from({ length: 50 }, (_, index) => step(`m${index}`, 'echo', { input: 'x'.repeat(4000) })),
   );
   await cli.run(['run', 'a goal', '--plan', plan, '--id', 'many', '--json']);
   const listed = await cli.shell('$CADRE show many --events --json | head -1');
@@ -169,7 +155,7 @@ test('a reader that stops early ends the command without a trace', async () => {
     `$CADRE run 'a goal' --plan ${plan} --id many-2 --follow --json 2>err.txt | head -1`,
   );
   expect(jsonLines(run.stdout)).toMatchObject([{ type: 'taskStarted' }]);
-  expect(existsSync(join(folder.path, 'err.txt'))).toBe(true);
+  expect(existsSync(join(cli.folder.path, 'err.txt'))).toBe(true);
   const closed = await cli.shell('$CADRE show many --step m0 >&-');
   expect(closed.stderr).not.toMatch(TRACE);
 });

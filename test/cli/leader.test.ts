@@ -1,40 +1,22 @@
 // cadre leader and cadre worker --role as a user types them, against a real server with real processes.
 import type { ElectionState } from '../../src/core/election';
-import { CadreClient } from '../../src/client/cadre-client';
-import { connect } from '../../src/client/connection';
+import type { CadreClient } from '../../src/client/cadre-client';
 import { step } from '../support/agents';
-import { Cli, type CliProcess, type Ended, json, jsonLines, sane, until } from '../support/cli';
+import { type Ended, json, jsonLines, sane, until } from '../support/cli';
+import { CliStage } from '../support/cli-stage';
 import { CliTeam } from '../support/cli-team';
-import { type DevServer, startDevServer } from '../support/dev-server';
-import { TemporaryFolder } from '../support/temporary-folder';
 
-let server: DevServer;
-let folder: TemporaryFolder;
+let cli: CliStage;
 let team: CliTeam;
-let cli: Cli;
 let client: CadreClient;
 
 beforeAll(async () => {
-  server = await startDevServer();
-  folder = new TemporaryFolder();
-  team = new CliTeam(folder);
-  cli = Cli.at(server, folder);
-  const { address, namespace } = server;
-  client = new CadreClient(await connect({ address, namespace, configured: true }));
+  cli = await CliStage.start();
+  team = new CliTeam(cli.folder);
+  client = await cli.client();
 }, 60_000);
 
-afterAll(async () => {
-  await cli.stop();
-  await client.close();
-  await server.stop();
-  folder.remove();
-});
-
-async function worker(...args: string[]): Promise<CliProcess> {
-  const started = cli.start(['worker', '--json', ...args]);
-  await until(() => started.stdout.includes('\n'));
-  return started;
-}
+afterAll(() => cli.close());
 
 const leads = async (): Promise<number | undefined> => {
   const { leader } = await client.leader();
@@ -46,7 +28,7 @@ test('before anybody stands, nobody leads, and it says how to change that', asyn
   sane(ended);
   expect(ended.code).toBe(0);
   expect(ended.stdout).toMatch(/Nobody leads cadre, and nobody stands: .*cadre worker/);
-  expect(json(await cli.run(['leader', '--json']))).toMatchObject({
+  expect(await cli.json(['leader'])).toMatchObject({
     status: 'none',
     term: 0,
     candidates: [],
@@ -58,9 +40,9 @@ test('before anybody stands, nobody leads, and it says how to change that', asyn
 });
 
 test('a task waits for a leader, says so, and goes on when one comes', async () => {
-  const helper = await worker('--role', 'workflows', '--role', 'agents');
+  const helper = await cli.worker('--json', '--role', 'workflows', '--role', 'agents');
   expect(jsonLines(helper.stdout)[0]).toMatchObject({ roles: ['workflows', 'agents'], queues: ['cadre'] });
-  const file = team.plan('waits.json', [step('a', 'echo', { input: 1 })]);
+  const file = team.plan('waits', step('a', 'echo', { input: 1 }));
   const run = cli.start(['run', 'a goal', '--id', 'waits', '--plan', file]);
   await run.says(/Nobody stands for leader of cadre/);
   await until(
@@ -76,14 +58,14 @@ test('a task waits for a leader, says so, and goes on when one comes', async () 
   const shown = await cli.run(['show', 'waits']);
   sane(shown);
   expect(shown.stdout).toMatch(/plan: waits for a leader/);
-  const leader = await worker('--role', 'leader');
+  const leader = await cli.worker('--json', '--role', 'leader');
   expect(jsonLines(leader.stdout)[0]).toMatchObject({ roles: ['leader'], queues: [] });
   expect((await run.ended).code).toBe(0);
   expect(await leads()).toBe(leader.pid);
 }, 60_000);
 
 test('who leads, since when, who stands, in lines, in JSON and by query', async () => {
-  const other = await worker('--role', 'leader');
+  const other = await cli.worker('--role', 'leader');
   const now = Date.now();
   const ended = await cli.run(['leader']);
   sane(ended);
@@ -92,7 +74,7 @@ test('who leads, since when, who stands, in lines, in JSON and by query', async 
   expect(ended.stdout).toMatch(new RegExp(`${holder}@\\S+ +leads, renewed its lease `));
   expect(ended.stdout).toMatch(new RegExp(`${other.pid}@\\S+ +stands, asked for a term `));
   expect(ended.stdout).toMatch(/Web UI +http.*\/workflows\/cadre\.election/);
-  const report = json(await cli.run(['leader', '--json'])) as unknown as { leader: { since: number } };
+  const report = (await cli.json(['leader'])) as unknown as { leader: { since: number } };
   expect(report).toMatchObject({
     status: 'running',
     term,
@@ -143,7 +125,7 @@ test('a leader that is stopped steps down, one that is killed loses its heartbea
 }, 30_000);
 
 test('a leader that resigns alone leads again, and is said to; in JSON too', async () => {
-  const only = await worker('--role', 'leader');
+  const only = await cli.worker('--role', 'leader');
   await until(async () => (await leads()) === only.pid);
   const { term } = await client.leader();
   const watching = cli.start(['leader', '--watch', '--json']);

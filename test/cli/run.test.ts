@@ -2,35 +2,21 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { step } from '../support/agents';
-import { Cli, type CliProcess, json, jsonLines, sane, until } from '../support/cli';
+import { type CliProcess, json, jsonLines, sane } from '../support/cli';
+import { CliStage } from '../support/cli-stage';
 import { CliTeam } from '../support/cli-team';
-import { type DevServer, startDevServer } from '../support/dev-server';
-import { TemporaryFolder } from '../support/temporary-folder';
 
-let server: DevServer;
-let folder: TemporaryFolder;
+let cli: CliStage;
 let team: CliTeam;
-let cli: Cli;
 let worker: CliProcess;
 
 beforeAll(async () => {
-  server = await startDevServer();
-  folder = new TemporaryFolder();
-  team = new CliTeam(folder);
-  cli = Cli.at(server, folder);
-  worker = cli.start(['worker', '--json']);
-  await until(() => worker.stdout.includes('\n'));
+  cli = await CliStage.start();
+  team = new CliTeam(cli.folder);
+  worker = await cli.worker('--json');
 }, 60_000);
 
-afterAll(async () => {
-  await cli.stop();
-  await server.stop();
-  folder.remove();
-});
-
-function plan(name: string, ...steps: unknown[]): string {
-  return team.plan(`${name}.json`, steps);
-}
+afterAll(() => cli.close());
 
 describe('cadre worker', () => {
   test('says in JSON that it is ready, where and with whom', () => {
@@ -48,13 +34,13 @@ describe('cadre worker', () => {
 
 describe('cadre run', () => {
   test('answers the example question, writes the report, and prints its path and its first lines', async () => {
-    const embedded = folder.write('embedded.config.js', 'module.exports = {};');
+    const embedded = cli.folder.write('embedded.config.js', 'module.exports = {};');
     const args = ['--cadre', 'embedded', '--config', embedded, '--reports', 'out', '--id', 'main-job'];
     const ended = await cli.run(['run', ...args]);
     sane(ended);
     expect(ended.stderr).toBe('');
     expect(ended.code).toBe(0);
-    const report = readFileSync(join(folder.path, 'out', 'main-job.md'), 'utf8');
+    const report = readFileSync(join(cli.folder.path, 'out', 'main-job.md'), 'utf8');
     expect(ended.stdout).toMatch(/✓ Temporal [\d.]+ at 127\.0\.0\.1/);
     expect(ended.stdout).toMatch(/Web UI {2}http:\S+\/namespaces\/default\/workflows\/main-job/);
     expect(ended.stdout).toMatch(/✓ done in .*: out\/main-job\.md/);
@@ -69,7 +55,7 @@ describe('cadre run', () => {
       '--id',
       'run-json',
       '--plan',
-      plan('a', step('a', 'echo', { input: { text: 'é"\n' } })),
+      team.plan('a', step('a', 'echo', { input: { text: 'é"\n' } })),
     ]);
     expect(ended.code).toBe(0);
     expect(json(ended)).toMatchObject({
@@ -87,7 +73,7 @@ describe('cadre run', () => {
       '--json',
       '--follow',
       '--plan',
-      plan('b', step('a', 'echo', { input: 1 })),
+      team.plan('b', step('a', 'echo', { input: 1 })),
     ]);
     expect(ended.code).toBe(0);
     const lines = jsonLines(ended.stdout);
@@ -116,14 +102,14 @@ describe('cadre run', () => {
       'detached',
       '--no-worker',
       '--plan',
-      plan('c', step('a', 'echo', { input: 1 })),
+      team.plan('c', step('a', 'echo', { input: 1 })),
     ]);
     expect(ended.code).toBe(0);
     expect(json(ended)).toMatchObject({ task: 'detached' });
   });
 
   test('fails with 1, the reason and what to do', async () => {
-    const file = plan('d', step('a', 'echo', { input: 'kept' }), step('b', 'broken', { needs: ['a'] }));
+    const file = team.plan('d', step('a', 'echo', { input: 'kept' }), step('b', 'broken', { needs: ['a'] }));
     const ended = await cli.run(['run', 'a goal', '--id', 'failing', '--plan', file]);
     sane(ended);
     expect(ended.code).toBe(1);
@@ -143,7 +129,7 @@ describe('cadre run', () => {
       '--id',
       'taken',
       '--plan',
-      plan('e', step('a', 'echo', { input: 1 })),
+      team.plan('e', step('a', 'echo', { input: 1 })),
     ];
     expect((await cli.run(args)).code).toBe(0);
     const ended = await cli.run(args);

@@ -1,13 +1,10 @@
 // cadre saga as a user types it, against a real server: a task that fails, and a compensation that fails for good.
 import { join } from 'node:path';
 import { step } from '../support/agents';
-import { Cli, ROOT, json, jsonLines, sane, until } from '../support/cli';
-import { type DevServer, startDevServer } from '../support/dev-server';
-import { TemporaryFolder } from '../support/temporary-folder';
+import { ROOT, json, jsonLines, sane, until } from '../support/cli';
+import { CliStage } from '../support/cli-stage';
 
-let server: DevServer;
-let folder: TemporaryFolder;
-let cli: Cli;
+let cli: CliStage;
 
 const SOURCE = `
 const { existsSync } = require('node:fs');
@@ -30,25 +27,18 @@ module.exports = defineConfig({
 `;
 
 beforeAll(async () => {
-  server = await startDevServer();
-  folder = new TemporaryFolder();
-  folder.write('cadre.config.js', SOURCE);
-  cli = Cli.at(server, folder);
-  const worker = cli.start(['worker', '--json']);
-  await until(() => worker.stdout.includes('\n'));
+  cli = await CliStage.start();
+  cli.folder.write('cadre.config.js', SOURCE);
+  await cli.worker();
   const steps = [
     step('train', 'booker'),
     step('hotel', 'booker', { needs: ['train'] }),
     step('flight', 'broken', { needs: ['hotel'] }),
   ];
-  folder.write('trip.json', JSON.stringify({ steps }));
+  cli.folder.write('trip.json', JSON.stringify({ steps }));
 }, 60_000);
 
-afterAll(async () => {
-  await cli.stop();
-  await server.stop();
-  folder.remove();
-});
+afterAll(() => cli.close());
 
 test('what cannot be undone waits, is found, shown and resolved', async () => {
   const run = cli.start(['run', 'a trip', '--plan', 'trip.json', '--id', 'trip']);
@@ -56,8 +46,8 @@ test('what cannot be undone waits, is found, shown and resolved', async () => {
   const shown = await cli.run(['saga', 'show', 'trip']);
   sane(shown);
   expect(shown.stdout).toMatch(/^trip {2}needs attention: cannot undo hotel/);
-  expect(shown.stdout).toMatch(/↑ train +booker +completed +trip\/\S+\/train\/act/);
-  expect(shown.stdout).toMatch(/↓ hotel +booker +failed: the hotel does not answer +trip\/\S+\/hotel\/undo/);
+  expect(shown.stdout).toMatch(/↑ train +booker +- +completed +1 +[\d.]+ m?s +trip\/\S+\/train\/act/);
+  expect(shown.stdout).toMatch(/↓ hotel +booker +- +failed: the hotel does not answer +1 +[\d.]+ m?s +trip\/\S+\/hotel\/undo/);
   expect(shown.stdout).toMatch(/cadre saga resolve trip hotel retry\|skip/);
   await until(async () => (await cli.run(['list', '--needs-attention'])).stdout.includes('waits: hotel'));
   const wrong = await cli.run(['saga', 'resolve', 'trip', 'train', 'retry']);
@@ -68,7 +58,7 @@ test('what cannot be undone waits, is found, shown and resolved', async () => {
   ]);
   expect((await cli.run(['saga', 'resolve', 'trip', 'hotel', 'skip'])).stdout).toMatch(/--note to say why/);
   expect((await cli.run(['saga', 'resolve', 'trip', 'hotel', 'maybe'])).code).toBe(2);
-  folder.write('open', '');
+  cli.folder.write('open', '');
   const resolved = await cli.run([
     'saga',
     'resolve',
@@ -84,7 +74,7 @@ test('what cannot be undone waits, is found, shown and resolved', async () => {
   sane(ended);
   expect(ended.code).toBe(1);
   expect(ended.stdout).toMatch(/train +undone/);
-  expect(json(await cli.run(['saga', 'show', 'trip', '--json']))).toMatchObject({
+  expect(await cli.json(['saga', 'show', 'trip'])).toMatchObject({
     phase: { kind: 'compensated' },
     compensations: [
       { step: 'hotel', outcome: 'completed', kind: 'undone' },

@@ -1,38 +1,24 @@
 // list, show and cancel as a user types them, against a real server.
 import { step } from '../support/agents';
-import { Cli, type CliProcess, type Ended, json, jsonLines, sane, until } from '../support/cli';
+import { type CliProcess, type Ended, json, jsonLines, sane, until } from '../support/cli';
+import { CliStage } from '../support/cli-stage';
 import { CliTeam } from '../support/cli-team';
-import { type DevServer, startDevServer } from '../support/dev-server';
-import { TemporaryFolder } from '../support/temporary-folder';
 
-let server: DevServer;
-let folder: TemporaryFolder;
+let cli: CliStage;
 let team: CliTeam;
-let cli: Cli;
 let worker: CliProcess;
 
 beforeAll(async () => {
-  server = await startDevServer();
-  folder = new TemporaryFolder();
-  team = new CliTeam(folder);
-  cli = Cli.at(server, folder);
-  worker = cli.start(['worker', '--json']);
-  await until(() => worker.stdout.includes('\n'));
+  cli = await CliStage.start();
+  team = new CliTeam(cli.folder);
+  worker = await cli.worker('--json');
 }, 60_000);
 
-afterAll(async () => {
-  await cli.stop();
-  await server.stop();
-  folder.remove();
-});
-
-function plan(name: string, ...steps: unknown[]): string {
-  return team.plan(`${name}.json`, steps);
-}
+afterAll(() => cli.close());
 
 describe('cadre list, show and cancel', () => {
   test('list tells of tasks, the latest first, for a person and in JSON', async () => {
-    const one = plan('list', step('a', 'echo', { input: 1 }));
+    const one = team.plan('list', step('a', 'echo', { input: 1 }));
     await cli.run(['run', 'the older one', '--id', 'list-1', '--cadre', 'lists', '--plan', one]);
     await cli.run(['run', 'the newer one', '--id', 'list-2', '--cadre', 'lists', '--plan', one]);
     let ended: Ended | undefined;
@@ -51,7 +37,7 @@ describe('cadre list, show and cancel', () => {
   }, 30_000);
 
   test('show tells what a running task waits for, and cancel stops it', async () => {
-    const file = plan('g', step('gated', 'gate'), step('after', 'echo', { needs: ['gated'] }));
+    const file = team.plan('g', step('gated', 'gate'), step('after', 'echo', { needs: ['gated'] }));
     const run = cli.start(['run', 'a goal', '--id', 'shown', '--plan', file]);
     await until(() => team.has('began', 'gated'));
     const shown = await cli.run(['show', 'shown']);
@@ -72,7 +58,7 @@ describe('cadre list, show and cancel', () => {
   }, 30_000);
 
   test('show tells of a task that waits for a worker', async () => {
-    const file = plan('h', step('a', 'echo', { input: 1 }));
+    const file = team.plan('h', step('a', 'echo', { input: 1 }));
     await cli.run([
       'run',
       'a goal',
@@ -93,7 +79,7 @@ describe('cadre list, show and cancel', () => {
   });
 
   test('show tells why a task failed, and what its finished steps put out', async () => {
-    const file = plan(
+    const file = team.plan(
       'i',
       step('a', 'echo', { input: { kept: true } }),
       step('b', 'broken', { needs: ['a'] }),
@@ -109,7 +95,7 @@ describe('cadre list, show and cancel', () => {
     expect(shown.stdout).toMatch(/✗ Step "b" \(broken\) failed: no such city\n {2}→ /);
     const output = await cli.run(['show', 'why', '--step', 'a']);
     expect(JSON.parse(output.stdout)).toEqual({ kept: true });
-    expect(json(await cli.run(['show', 'why', '--step', 'a', '--json']))).toEqual({
+    expect(await cli.json(['show', 'why', '--step', 'a'])).toEqual({
       step: 'a',
       output: { kept: true },
     });
@@ -118,7 +104,7 @@ describe('cadre list, show and cancel', () => {
     const lines = await cli.run(['show', 'why', '--events']);
     sane(lines);
     expect(lines.stdout.trim().split('\n')).toHaveLength(events.length);
-    expect(json(await cli.run(['show', 'why', '--json']))).toMatchObject({
+    expect(await cli.json(['show', 'why'])).toMatchObject({
       id: 'why',
       state: { phase: { kind: 'failed' } },
     });
@@ -145,7 +131,7 @@ describe('cadre list, show and cancel', () => {
       '--id',
       'one-step',
       '--plan',
-      plan('f', step('a', 'echo', { input: 1 })),
+      team.plan('f', step('a', 'echo', { input: 1 })),
     ]);
     const ended = await cli.run(['show', 'one-step', '--step', 'b']);
     expect(ended.stdout).toMatch(/Step "b" of one-step has no output \(finished steps: a\)/);

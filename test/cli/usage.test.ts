@@ -20,10 +20,6 @@ afterAll(async () => {
   folder.remove();
 });
 
-function plan(name: string, ...steps: unknown[]): string {
-  return team.plan(`${name}.json`, steps);
-}
-
 describe('what is wrong is said with 2 before anything starts:', () => {
   test.each<[string, string[], RegExp]>([
     ['an unknown command', ['rum'], /unknown command 'rum'/],
@@ -49,8 +45,8 @@ describe('what is wrong is said with 2 before anything starts:', () => {
     ['a pool for no agents', ['worker', '--role', 'leader', '--pool', 'main'], /add --role agents/],
     ['an unknown profile', ['list', '--profile', 'nowhere'], /nowhere/],
   ])('%s', async (_what, args, message) => {
-    plan('empty');
-    plan('good', step('a', 'echo', { input: 1 }));
+    team.plan('empty');
+    team.plan('good', step('a', 'echo', { input: 1 }));
     const ended = await cli.run(args);
     expect(`${ended.stdout}${ended.stderr}`).toMatch(message);
     sane(ended);

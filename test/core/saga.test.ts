@@ -66,7 +66,7 @@ test('what may have happened is undone once, in the reverse order of the starts,
           .map(({ id }) => id);
         const order: string[] = [];
         for (;;) {
-          const entry = nextToUndo(state.stack ?? [], state.compensations ?? []);
+          const [entry] = nextToUndo(state.stack ?? [], state.compensations ?? []);
           if (entry === undefined) break;
           const end = ends.next().value as 'undone' | 'retry' | 'skip';
           state = evolve(state, { type: 'compensationScheduled', ...entry, outcome: 'unknown' });
@@ -110,10 +110,10 @@ test('a step that two agents tried is undone by both, the later one first', () =
     planned(['undoable']),
   );
   expect(state.stack).toEqual([
-    { step: 's0', agent: 'undoable' },
-    { step: 's0', agent: 'another' },
+    { step: 's0', agent: 'undoable', group: 1 },
+    { step: 's0', agent: 'another', group: 2 },
   ]);
-  expect(nextToUndo(state.stack ?? [], [])).toEqual({ step: 's0', agent: 'another' });
+  expect(nextToUndo(state.stack ?? [], [])).toEqual([{ step: 's0', agent: 'another' }]);
 });
 
 test('a step that Temporal never heard of leaves the stack as it was', () => {

@@ -1,43 +1,26 @@
 // Real processes on a real server, ended by SIGKILL. What really ran is read from a ledger outside Temporal.
 import { join } from 'node:path';
-import { CadreClient } from '../../src/client/cadre-client';
+import type { CadreClient } from '../../src/client/cadre-client';
 import type { TaskHandle } from '../../src/client/task-handle';
-import { FileArtifactStore } from '../../src/storage/artifact-store';
 import { step } from '../support/agents';
-import { Cli, type CliProcess, ROOT, until } from '../support/cli';
+import { type CliProcess, ROOT, until } from '../support/cli';
+import { CliStage } from '../support/cli-stage';
 import { CliTeam } from '../support/cli-team';
-import { type DevServer, startDevServer } from '../support/dev-server';
-import { TemporaryFolder } from '../support/temporary-folder';
 
-let server: DevServer;
-let folder: TemporaryFolder;
+let cli: CliStage;
 let team: CliTeam;
-let cli: Cli;
 let client: CadreClient;
 
 beforeAll(async () => {
-  folder = new TemporaryFolder();
-  server = await startDevServer({ databaseFile: join(folder.path, 'temporal.db') });
-  team = new CliTeam(folder);
-  cli = Cli.at(server, folder);
-  client = await CadreClient.connect({
-    address: server.address,
-    artifacts: new FileArtifactStore(join(folder.path, 'data', 'artifacts')),
-  });
+  cli = await CliStage.start({ onDisk: true });
+  team = new CliTeam(cli.folder);
+  client = await cli.client();
 }, 60_000);
 
 afterEach(() => cli.stop());
-afterAll(async () => {
-  await client.close();
-  await server.stop();
-  folder.remove();
-});
+afterAll(() => cli.close());
 
-async function startWorker(): Promise<CliProcess> {
-  const worker = cli.start(['worker', '--config', team.config]);
-  await worker.says(/worker ready/);
-  return worker;
-}
+const startWorker = (...more: string[]): Promise<CliProcess> => cli.worker('--config', team.config, ...more);
 
 /** `first`, then two gates beside each other, then `last`; the ids begin with `name`. */
 function startTask(name: string): Promise<TaskHandle> {
@@ -111,8 +94,7 @@ test('a task started while no worker runs, and one whose workers all went, go on
 }, 60_000);
 
 test('a step with one attempt, whose worker is stopped in an orderly way, is handed back and not lost', async () => {
-  const worker = cli.start(['worker', '--config', team.config, '--grace', '0']);
-  await worker.says(/worker ready/);
+  const worker = await startWorker('--grace', '0');
   const task = await client.start({ goal: 'hand back', plan: { steps: [step('handed', 'gate-once')] } });
   await until(() => team.has('began', 'handed'));
   worker.kill('SIGTERM');
@@ -127,13 +109,10 @@ test('a task goes on after its server was killed and started again on the same f
   const task = await startTask('server');
   await until(() => team.has('began', 'server-gate') && team.has('began', 'server-other'));
   const events = collect(task);
-  server.kill();
+  cli.server.kill();
   team.open('server-gate');
   await until(() => team.has('ended', 'server-gate'));
-  server = await startDevServer({
-    databaseFile: join(folder.path, 'temporal.db'),
-    port: Number(server.address.split(':')[1]),
-  });
+  await cli.startServerAgain();
   team.open('server-other');
   expect(await task.result()).toEqual({ 'server-last': ['server-gate', 'server-other'] });
   expect((await events).at(-1)).toBe('taskCompleted');

@@ -1,17 +1,14 @@
 // What a task has its leader do, on a real server. The leader is the test's own, so that it can be made to fail.
 import { ApplicationFailure } from '@temporalio/common';
-import { Worker } from '@temporalio/worker';
-import { createLeaderActivities } from '../../src/activities/leadership';
 import type { AnyAgent } from '../../src/activities/define-agent';
 import { TaskFailedError } from '../../src/client/task-handle';
-import { MAIN, leaderQueue } from '../../src/core/names';
+import { type LeaderWork, MAIN } from '../../src/core/names';
 import type { Plan, Step } from '../../src/core/plan';
 import type { TaskEvent } from '../../src/core/task-events';
 import type { LoggedTaskEvent } from '../../src/core/task-projection';
 import { agent, step } from '../support/agents';
+import { scriptLeader } from '../support/scripted-leader';
 import { type ServerCadre, startServerCadre } from '../support/server-cadre';
-
-type Leader = ReturnType<typeof createLeaderActivities>;
 
 const TERM = 7;
 const never = (signal: AbortSignal) =>
@@ -41,36 +38,20 @@ const agents: readonly AnyAgent[] = [
 /** The agents that only the leader knows of, in the test at hand. */
 let leaders: AnyAgent[] = [];
 /** What the next activities of the leader do instead of its work. */
-let instead: Partial<Record<keyof Leader, ((normally: () => Promise<unknown>) => Promise<unknown>)[]>> = {};
+let instead: Partial<Record<LeaderWork, ((normally: () => Promise<unknown>) => Promise<unknown>)[]>> = {};
 let cadre: ServerCadre;
 let stop: () => Promise<void>;
 
 beforeAll(async () => {
   cadre = await startServerCadre(agents, { roles: ['workflows', 'agents'], serve: [MAIN] });
-  const activity = (name: keyof Leader) => (envelope: never, request: never) => {
-    const { client } = cadre;
-    const activities = createLeaderActivities({
-      cadre: client.cadre,
-      agents: [...agents, ...leaders],
-      artifacts: client.artifacts,
-      queueStatus: async (queue) => (queue.endsWith('nowhere') ? { pollers: 0 } : { pollers: 1 }),
-      term: () => ({ term: TERM, held: () => true, over: new AbortController().signal }),
-    });
-    const normally = (): Promise<unknown> => activities[name](envelope, request);
-    return instead[name]?.shift()?.(normally) ?? normally();
-  };
-  const worker = await Worker.create({
-    connection: cadre.connection,
-    taskQueue: leaderQueue(cadre.client.cadre),
-    activities: Object.fromEntries(
-      (['plan', 'assign', 'arbitrate', 'aggregate'] as const).map((name) => [name, activity(name)]),
-    ),
+  stop = await scriptLeader(cadre, {
+    agents: () => [...agents, ...leaders],
+    pollers: (queue) => (queue.endsWith('nowhere') ? 0 : 1),
+    answer({ work, normally }) {
+      const inItsTerm = (): Promise<unknown> => normally(TERM);
+      return instead[work]?.shift()?.(inItsTerm) ?? inItsTerm();
+    },
   });
-  const running = worker.run();
-  stop = async () => {
-    worker.shutdown();
-    await running;
-  };
 }, 60_000);
 
 afterAll(async () => {

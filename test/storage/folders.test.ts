@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { artifactsFolder, cacheFolder, dataFolder } from '../../src/storage/folders';
+import { artifactsFolder, cacheFolder, dataFolder, ledgerFile } from '../../src/storage/folders';
 
 const home = '/home/someone';
 
@@ -8,6 +8,7 @@ test('the folders are those of the XDG convention in the home', () => {
   expect(dataFolder({ HOME: home })).toBe('/home/someone/.local/share/cadre');
   expect(cacheFolder({ HOME: home })).toBe('/home/someone/.cache/cadre');
   expect(artifactsFolder({ HOME: home })).toBe('/home/someone/.local/share/cadre/artifacts');
+  expect(ledgerFile({ HOME: home })).toBe('/home/someone/.local/share/cadre/ledger.db');
 });
 
 test('XDG variables move them, our own variables move them further', () => {
@@ -20,6 +21,8 @@ test('XDG variables move them, our own variables move them further', () => {
   expect(artifactsFolder({ ...environment, CADRE_DATA: '/ours', CADRE_ARTIFACTS: '/shared' })).toBe(
     '/shared',
   );
+  expect(ledgerFile({ ...environment, CADRE_DATA: '/ours' })).toBe('/ours/ledger.db');
+  expect(ledgerFile({ ...environment, CADRE_DATA: '/ours', CADRE_LEDGER: '/shared.db' })).toBe('/shared.db');
 });
 
 test('empty variables count as unset, and relative ones start at the working directory', () => {

@@ -24,6 +24,7 @@ export function fakeAgentContext(overrides: Partial<AgentContext> = {}): FakeAge
     lastCheckpoint: undefined,
     checkpoint: ignore,
     heartbeat: ignore,
+    once: async (_name, run) => run(),
     decide: (decision) => void decisions.push(decision),
     artifacts: new FileArtifactStore(tmpdir()),
     log: { debug: ignore, info: ignore, warn: ignore, error: ignore },

@@ -1,6 +1,6 @@
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from './cli';
+import { ROOT, jsonLines } from './cli';
 import type { TemporaryFolder } from './temporary-folder';
 
 /** One line of the ledger that a {@link CliTeam}'s agents keep outside Temporal. */
@@ -31,17 +31,13 @@ export class CliTeam {
     this.folder.write(`gate-${step}`, '');
   }
 
-  plan(name: string, steps: readonly unknown[]): string {
-    return this.folder.write(name, JSON.stringify({ steps }));
+  /** Writes a plan to `NAME.json`; returns its path. */
+  plan(name: string, ...steps: readonly unknown[]): string {
+    return this.folder.write(`${name}.json`, JSON.stringify({ steps }));
   }
 
   lines(): LedgerLine[] {
-    if (!existsSync(this.ledger)) return [];
-    const text = readFileSync(this.ledger, 'utf8');
-    return text
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as LedgerLine);
+    return jsonLines<LedgerLine>(readFileSync(this.ledger, 'utf8'));
   }
 
   has(what: LedgerLine['what'], step: string): boolean {

@@ -82,6 +82,19 @@ export class Cli {
     return this.start(args, more).ended;
   }
 
+  /** What a command says when it is asked for JSON: one value. */
+  async json(args: readonly string[]): Promise<Record<string, unknown>> {
+    return json(await this.run([...args, '--json']));
+  }
+
+  /** Starts `cadre worker`, and waits until it is ready. */
+  async worker(...args: readonly string[]): Promise<CliProcess> {
+    const worker = this.start(['worker', ...args]);
+    // With `--json` the line for a person is on standard error, and says nothing of when the value is written.
+    await worker.says(args.includes('--json') ? /"ready":true.*\n/ : /worker ready/);
+    return worker;
+  }
+
   spawn(command: string, args: readonly string[], more: Readonly<Record<string, string>> = {}): CliProcess {
     const child = spawn(command, args, {
       cwd: this.folder.path,
@@ -130,12 +143,12 @@ export function fileAppears(path: string): Promise<void> {
   return until(() => existsSync(path));
 }
 
-/** The lines of JSON that a process wrote; throws where a line is none. */
-export function jsonLines(text: string): Record<string, unknown>[] {
+/** The lines of JSON that a process wrote, each a `Line`; throws where a line is none. */
+export function jsonLines<Line = Record<string, unknown>>(text: string): Line[] {
   return text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+    .map((line) => JSON.parse(line) as Line);
 }
 
 /** True while a server answers at `address`. */

@@ -1,16 +1,15 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CadreClient } from '../../src/client/cadre-client';
+import type { CadreClient } from '../../src/client/cadre-client';
 import type { TaskHandle } from '../../src/client/task-handle';
 import type { CadreWorkerOptions } from '../../src/workers/cadre-worker';
 import type { ElectionState } from '../../src/core/election';
 import type { LoggedTaskEvent } from '../../src/core/task-projection';
-import { FileArtifactStore } from '../../src/storage/artifact-store';
-import { Cli, type CliProcess, until } from './cli';
-import { type DevServer, startDevServer } from './dev-server';
+import { type CliProcess, jsonLines, until } from './cli';
+import { CliStage } from './cli-stage';
+import type { DevServer } from './dev-server';
 import { type LoggedTerm, electionState, stands, termsOf } from './election-log';
 import { teamSource, workerSource } from './team-source';
-import { TemporaryFolder } from './temporary-folder';
 
 /** One line of the ledger that the team's agents keep outside of Temporal. */
 export interface Act {
@@ -28,38 +27,27 @@ export interface Act {
 
 /** A real server, and worker processes of one team that are killed, paused and cut off. */
 export class TeamProcesses {
-  readonly cli: Cli;
   readonly config: string;
   private readonly ledger: string;
-  private readonly artifacts: string;
-  private readonly clients = new Map<string, CadreClient>();
   private readonly workers = new Map<number, CliProcess>();
 
-  private constructor(
-    readonly folder: TemporaryFolder,
-    public server: DevServer,
-  ) {
-    this.cli = Cli.at(server, folder);
+  private constructor(private readonly cli: CliStage) {
+    const { folder } = cli;
     this.ledger = join(folder.path, 'ledger.jsonl');
-    this.artifacts = join(folder.path, 'data', 'artifacts');
     appendFileSync(this.ledger, '');
     this.config = folder.write('cadre.config.js', teamSource(folder.path, this.ledger));
   }
 
-  /** The server's database is a file, so that it may be killed and started again. */
   static async start(): Promise<TeamProcesses> {
-    const folder = new TemporaryFolder();
-    return new TeamProcesses(
-      folder,
-      await startDevServer({ databaseFile: join(folder.path, 'temporal.db') }),
-    );
+    return new TeamProcesses(await CliStage.start({ onDisk: true }));
   }
 
-  async close(): Promise<void> {
-    await this.stopWorkers();
-    for (const client of this.clients.values()) await client.close();
-    await this.server.stop();
-    this.folder.remove();
+  close(): Promise<void> {
+    return this.cli.close();
+  }
+
+  get server(): DevServer {
+    return this.cli.server;
   }
 
   /** Ends all workers by SIGKILL, paused ones too. */
@@ -71,8 +59,7 @@ export class TeamProcesses {
   /** Ends the server by SIGKILL and starts it again, on the same port and file. */
   async restartServer(): Promise<void> {
     this.server.kill();
-    const port = Number(this.server.address.split(':')[1]);
-    this.server = await startDevServer({ databaseFile: join(this.folder.path, 'temporal.db'), port });
+    await this.cli.startServerAgain();
   }
 
   /** Starts `cadre worker`, and waits until it is ready. `address` is the server's, unless a proxy's is given. */
@@ -86,7 +73,7 @@ export class TeamProcesses {
     options: Pick<CadreWorkerOptions, 'cadre' | 'identity' | 'roles'>,
     address = this.server.address,
   ): Promise<CliProcess> {
-    const program = this.folder.write('worker.js', workerSource(this.config, this.artifacts));
+    const program = this.cli.folder.write('worker.js', workerSource(this.config, this.cli.artifacts));
     return this.ready(
       this.cli.spawn(process.execPath, [program, JSON.stringify(options)], { TEMPORAL_ADDRESS: address }),
     );
@@ -99,16 +86,8 @@ export class TeamProcesses {
   }
 
   /** A client of `cadre`, kept until {@link close}. */
-  async client(cadre: string): Promise<CadreClient> {
-    const kept = this.clients.get(cadre);
-    if (kept !== undefined) return kept;
-    const client = await CadreClient.connect({
-      address: this.server.address,
-      cadre,
-      artifacts: new FileArtifactStore(this.artifacts),
-    });
-    this.clients.set(cadre, client);
-    return client;
+  client(cadre: string): Promise<CadreClient> {
+    return this.cli.client(cadre);
   }
 
   /** Starts a task that the `planner` plans. */
@@ -118,11 +97,11 @@ export class TeamProcesses {
 
   /** Has `agent` wait in the task `id`, until {@link release}. */
   hold(agent: string, id: string): void {
-    writeFileSync(join(this.folder.path, `hold-${agent}-${id}`), '');
+    this.cli.folder.write(`hold-${agent}-${id}`, '');
   }
 
   release(agent: string, id: string): void {
-    this.folder.removeFile(`hold-${agent}-${id}`);
+    this.cli.folder.removeFile(`hold-${agent}-${id}`);
   }
 
   async terms(cadre: string): Promise<LoggedTerm[]> {
@@ -159,11 +138,7 @@ export class TeamProcesses {
   }
 
   allActs(): Act[] {
-    if (!existsSync(this.ledger)) return [];
-    return readFileSync(this.ledger, 'utf8')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Act);
+    return jsonLines<Act>(readFileSync(this.ledger, 'utf8'));
   }
 
   /** Waits until `agent` is held up in the task `id` for the `times`th time, and returns that act. */

@@ -1,16 +1,15 @@
 // What a task does when its leader fails, stops or is out of date.
 import { ApplicationFailure } from '@temporalio/common';
-import { Worker } from '@temporalio/worker';
 import fc from 'fast-check';
-import { createLeaderActivities } from '../../src/activities/leadership';
 import { readFacts } from '../../src/client/history-reader';
 import { TaskFailedError } from '../../src/client/task-handle';
-import { LEADER_WORK, type LeaderWork, MAIN, leaderQueue } from '../../src/core/names';
+import { MAIN } from '../../src/core/names';
 import type { Step } from '../../src/core/plan';
 import type { TaskState } from '../../src/core/task-events';
 import { type LoggedTaskEvent, TaskProjection } from '../../src/core/task-projection';
 import { TestCadre } from '../../src/testing';
 import { agent, step } from '../support/agents';
+import { type AskedWork, scriptLeader } from '../support/scripted-leader';
 import { type ServerCadre, startServerCadre } from '../support/server-cadre';
 
 async function eventsOf(task: { events(): AsyncIterable<LoggedTaskEvent> }): Promise<LoggedTaskEvent[]> {
@@ -115,17 +114,7 @@ describe('on a real server, whatever its leaders do, a task', () => {
 
   beforeAll(async () => {
     cadre = await startServerCadre(agents, { roles: ['workflows', 'agents'], serve: [MAIN] });
-    const { client, connection } = cadre;
-    const worker = await Worker.create({
-      connection,
-      taskQueue: leaderQueue(client.cadre),
-      activities: Object.fromEntries(LEADER_WORK.map((work) => [work, faulty(work)])),
-    });
-    const running = worker.run();
-    stop = async () => {
-      worker.shutdown();
-      await running;
-    };
+    stop = await scriptLeader(cadre, { agents: () => agents, answer: faulty });
   }, 60_000);
 
   afterAll(async () => {
@@ -134,24 +123,14 @@ describe('on a real server, whatever its leaders do, a task', () => {
   });
 
   /** The leader's work, in the term that the task has seen, unless the next fault says otherwise. */
-  function faulty(work: LeaderWork) {
-    return async (envelope: { term: number }, request: object): Promise<object> => {
-      const fault = faults.shift() ?? 'none';
-      if (fault === 'handed back') throw ApplicationFailure.nonRetryable('stopping', 'HandedBack');
-      if (fault === 'fails') throw new Error('not yet');
-      const term = Math.max(envelope.term, 1);
-      const activities = createLeaderActivities({
-        cadre: cadre.client.cadre,
-        agents,
-        artifacts: cadre.client.artifacts,
-        queueStatus: async () => ({ pollers: 1 }),
-        term: () => ({ term, held: () => true, over: new AbortController().signal }),
-      });
-      const activity = activities[work] as (of: object, request: object) => Promise<object>;
-      const outcome = await activity(envelope, request);
-      if (fault === 'raises') return { ...outcome, term: term + 1 };
-      return fault === 'stale' ? { ...outcome, term: envelope.term - 1 } : outcome;
-    };
+  async function faulty({ seen, normally }: AskedWork): Promise<object> {
+    const fault = faults.shift() ?? 'none';
+    if (fault === 'handed back') throw ApplicationFailure.nonRetryable('stopping', 'HandedBack');
+    if (fault === 'fails') throw new Error('not yet');
+    const term = Math.max(seen, 1);
+    const outcome = await normally(term);
+    if (fault === 'raises') return { ...outcome, term: term + 1 };
+    return fault === 'stale' ? { ...outcome, term: seen - 1 } : outcome;
   }
 
   const anyStep = fc.oneof(

@@ -108,7 +108,11 @@ test('a step that fails for good fails the task, which says what finished and ke
   expect(error.type).toBe('StepFailed');
   expect(error.message).toBe('Step "b" (broken) failed: no such city');
   expect(error.details).toEqual({
-    failed: { step: 'b', agent: 'broken', failure: { type: 'CityUnknown', message: 'no such city' } },
+    failed: {
+      step: 'b',
+      agent: 'broken',
+      failure: { type: 'CityUnknown', message: 'no such city', final: true },
+    },
     finished: ['a'],
     cancelled: [],
     notStarted: ['c'],

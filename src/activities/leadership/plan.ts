@@ -1,8 +1,7 @@
 import { CadreError } from '../../core/failures';
 import type { PlanOutcome, PlanRequest } from '../../core/leader-work';
-import { stepAgents, validatePlan } from '../../core/plan';
-import type { ResolvedPolicy } from '../../core/policy';
-import type { AnyAgent } from '../define-agent';
+import { agentsOf, kindProblem, validatePlan } from '../../core/plan';
+import { policiesOf } from '../pin';
 import { type LeaderActivity, type LeaderDependencies, leaderActivity } from './leader-activity';
 import { makeRoster, rosterAgents } from './roster';
 
@@ -26,18 +25,9 @@ export function planActivity(dependencies: LeaderDependencies): LeaderActivity<P
       }));
     const plan = validatePlan(candidate, new Set(rosterAgents(agents).map(({ name }) => name)));
     const by = request.plan === undefined ? 'planner' : 'caller';
-    return { plan, policies: policiesOf(plan.steps.flatMap(stepAgents), agents), by };
+    const policies = policiesOf(plan.steps.flatMap(agentsOf), agents);
+    const problem = kindProblem(plan, policies);
+    if (problem !== undefined) throw new CadreError('PlanInvalid', problem.message, { details: [problem] });
+    return { plan, policies, by };
   });
-}
-
-function policiesOf(
-  names: readonly string[],
-  agents: ReadonlyMap<string, AnyAgent>,
-): Record<string, ResolvedPolicy> {
-  const policies: Record<string, ResolvedPolicy> = {};
-  for (const name of names) {
-    const agent = agents.get(name);
-    if (agent !== undefined) policies[name] = agent.resolvedPolicy;
-  }
-  return policies;
 }

@@ -6,19 +6,15 @@ import { CadreError } from '../../core/failures';
 import { validTaskId } from '../../core/names';
 import { type TaskInput, parseTaskInput } from '../../core/task-input';
 import { validatePlan } from '../../core/plan';
-import type { CadreWorker } from '../../workers/cadre-worker';
-import type { TemporalServer } from '../../workers/server';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
-import { EventLines } from '../event-lines';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
-import { onInterrupt } from '../interrupt';
+import { follow, withTeam, writeTask } from '../follow';
 import { webUiLink } from '../links';
 import { type Output, duration } from '../output';
-import { withWorker } from '../own-worker';
 import { reportError } from '../report-error';
 import { reportOf, writeReport } from '../report-file';
-import { type Session, openSessionWithServer } from '../session';
+import type { Session } from '../session';
 
 interface RunFlags extends CommonFlags {
   readonly docs?: string;
@@ -34,8 +30,6 @@ const EXAMPLE_DOCS = join(__dirname, '..', '..', '..', 'examples', 'handbook');
 const EXAMPLE_GOAL =
   'When should the on-call engineer fail over the database, who has to approve it, and how often do we rehearse it?';
 const REPORT_LINES = 14;
-/** How often, in ms, a run looks whether attempts fail. */
-const LOOK_INTERVAL = 2000;
 
 export function runCommand(program: Command, execute: Execute): void {
   withCommonOptions(
@@ -58,38 +52,7 @@ export function runCommand(program: Command, execute: Execute): void {
 
 async function run(goal: string | undefined, flags: RunFlags, output: Output): Promise<number> {
   const input = taskInput(goal, flags);
-  let worker: CadreWorker | undefined;
-  let server: TemporalServer | undefined;
-  let ended = false;
-  const interrupt = onInterrupt(
-    () => {
-      if (!ended) output.line('Stopping: agents that act may finish. Press Ctrl-C again to stop at once.');
-      worker?.shutdown();
-    },
-    () => server?.kill(),
-  );
-  try {
-    const session = await openSessionWithServer(flags, output, interrupt.signal);
-    server = session.server;
-    output.line(serverLine(server, output));
-    try {
-      const work = async () => {
-        const code = await runTask(session, input, flags, output, interrupt.signal);
-        ended = true;
-        if (server?.origin === 'started' && code === EXIT.done) {
-          await lingerForLinks(output, interrupt.signal);
-        }
-        return code;
-      };
-      const started = (own: CadreWorker) => void (worker = own);
-      return await (flags.worker ? withWorker(session, output, started, work) : work());
-    } finally {
-      await session.close();
-    }
-  } finally {
-    await server?.stop();
-    interrupt.release();
-  }
+  return withTeam(flags, output, (session, signal) => runTask(session, input, flags, output, signal));
 }
 
 function taskInput(goal: string | undefined, flags: RunFlags): TaskInput {
@@ -147,20 +110,9 @@ async function runTask(
   const link = webUiLink(session.at, task.id);
   output.line(`  goal    ${input.goal}`);
   if (input.docs !== undefined) output.line(`  docs    ${docsText(input.docs)}`);
-  output.line(`  task    ${task.id}`);
-  if (link !== undefined) output.line(`  Web UI  ${link}`);
-  if (flags.detach) {
-    output.value({ task: task.id, ...(link === undefined ? {} : { webUi: link }) });
-    return EXIT.done;
-  }
-  await followTask(task, flags, output, signal);
-  if (signal.aborted) {
-    output.line(
-      `Not waited for: the task goes on when a worker runs (cadre worker). See cadre show ${task.id}, cadre cancel ${task.id}.`,
-    );
-    output.value({ task: task.id, status: 'running', ...(link === undefined ? {} : { webUi: link }) });
-    return EXIT.interrupted;
-  }
+  writeTask(task, link, output);
+  const left = await follow(task, flags, link, output, signal);
+  if (left !== undefined) return left;
   try {
     const outputs = await task.result();
     await finish(task, outputs, { flags, output, link, elapsed: Date.now() - began });
@@ -171,35 +123,6 @@ async function runTask(
       task: task.id,
       status: error.type === 'Cancelled' ? 'cancelled' : 'failed',
     });
-  }
-}
-
-async function followTask(
-  task: TaskHandle,
-  flags: RunFlags,
-  output: Output,
-  signal: AbortSignal,
-): Promise<void> {
-  const lines = new EventLines(output, flags.follow ?? false);
-  // History tells of a failing attempt only when the last one has ended.
-  const look = setInterval(() => {
-    void task.pending().then(
-      (pending) => {
-        lines.writeRetries(pending);
-        lines.writeWaits(pending);
-      },
-      () => undefined,
-    );
-  }, LOOK_INTERVAL);
-  try {
-    for await (const event of task.events({ follow: true, signal })) {
-      lines.write(event);
-      if (flags.follow) output.value(event);
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    clearInterval(look);
   }
 }
 
@@ -242,31 +165,4 @@ function docsText(docs: string): string {
   if (docs === EXAMPLE_DOCS)
     return `${relative(process.cwd(), docs) || docs} (the example; --docs FOLDER for yours)`;
   return docs;
-}
-
-function serverLine(server: TemporalServer, output: Output): string {
-  const how = server.origin === 'started' ? ', started for this run' : '';
-  const version = server.version === undefined ? '' : ` ${server.version}`;
-  return `${output.paint('green', '✓')} Temporal${version} at ${server.address}${how}`;
-}
-
-/**
- * On a terminal a server of ours, and the worker that answers the Web UI's questions, stay for the link that was
- * printed, until Ctrl-C.
- */
-async function lingerForLinks(output: Output, signal: AbortSignal): Promise<void> {
-  output.line();
-  if (!process.stdout.isTTY) {
-    output.line(
-      'The server that was started for this run stops now; `cadre server` opens its history again.',
-    );
-    return;
-  }
-  output.line(
-    'The server stays up for the link. Press Ctrl-C to stop it; `cadre server` opens its history again.',
-  );
-  await new Promise<void>((stop) => {
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', () => stop(), { once: true });
-  });
 }

@@ -3,7 +3,7 @@ import type { PendingStep, TaskDescription, TaskHandle } from '../../client/task
 import { CadreError, fixFor } from '../../core/failures';
 import { assertNever } from '../../core/json';
 import { oneLine } from '../../core/one-line';
-import { phaseWords } from '../../core/task-details';
+import { shortHash, standWords } from '../../core/task-details';
 import { type StepState, type TaskState, actorOf, isOpen, stepState } from '../../core/task-events';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import { EventLines } from '../event-lines';
@@ -11,6 +11,7 @@ import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
 import { type Output, duration, size, table } from '../output';
+import { writeQuestions } from '../questions';
 import { type Session, openSession } from '../session';
 
 const CELL_MAXIMUM_LENGTH = 60;
@@ -72,7 +73,7 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
   if (output.json) return;
   const { state, startedAt, endedAt, history } = description;
   const link = webUiLink(session.at, task.id);
-  output.line(`${output.paint('bold', task.id)}  ${phaseWords(state.phase)}`);
+  output.line(`${output.paint('bold', task.id)}  ${standWords(state)}`);
   const facts = [
     ['goal', state.goal],
     ...(state.docs === undefined ? [] : [['docs', state.docs]]),
@@ -84,6 +85,7 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
   for (const line of table(facts)) output.line(`  ${line}`);
   output.line();
   for (const line of stepLines(description)) output.line(`  ${line}`);
+  writeQuestions(task.id, state, output);
   const { phase } = state;
   if (state.compensations !== undefined) {
     output.line();
@@ -152,7 +154,10 @@ function stateWords(step: StepState): string {
     case 'completed':
       return `completed, ${size('value' in step.output ? JSON.stringify(step.output.value).length : step.output.bytes)}`;
     case 'failed':
-      return `failed: ${oneLine(step.failure.message, CELL_MAXIMUM_LENGTH)}`;
+    case 'parked':
+      return `${step.kind}: ${oneLine(step.failure.message, CELL_MAXIMUM_LENGTH)}`;
+    case 'awaitingApproval':
+      return `waits for approval of its input ${shortHash(step.hash)}`;
     case 'voting':
       return `voting: ${step.ballots.length} cast`;
     case 'arbitrating':

@@ -5,7 +5,8 @@ import { CadreError } from '../../core/failures';
 import { MAIN, taskQueue } from '../../core/names';
 import { ROLES, type Role } from '../../core/roles';
 import { FileArtifactStore } from '../../storage/artifact-store';
-import { artifactsFolder } from '../../storage/folders';
+import { artifactsFolder, ledgerFile } from '../../storage/folders';
+import { FileLedger } from '../../storage/file-ledger';
 import { CadreWorker, servedPools } from '../../workers/cadre-worker';
 import { livePollers } from '../../workers/live-pollers';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
@@ -75,6 +76,7 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
       cadre,
       agents,
       artifacts: new FileArtifactStore(artifactsFolder()),
+      ledger: new FileLedger(ledgerFile()),
       concurrency: flags.concurrency,
       shutdownGrace: flags.grace * 1000,
       roles,

@@ -1,0 +1,39 @@
+/** How a task or saga ends that does not complete. */
+import { ApplicationFailure } from '@temporalio/common';
+import { isCancellation } from '@temporalio/workflow';
+import { crossingFailure, failureDetails, failureInfo } from '../core/failure-info';
+import { CadreError } from '../core/failures';
+import { isRecord } from '../core/json';
+import type { TaskState } from '../core/task-events';
+import type { TaskRecord } from './task-record';
+
+/** What a task fails with whose time is over. */
+export function timeLimitReached(): CadreError {
+  return new CadreError('TimeLimitReached', 'It took longer than it may; what was done is undone');
+}
+
+/** Records the end for `error`, and returns what to throw for it: the same failure, with what became of each compensation. */
+export function endOf(task: TaskRecord, error: unknown): unknown {
+  if (isCancellation(error)) {
+    task.record({ type: 'taskCancelled' });
+    return error;
+  }
+  const thrown = withCompensations(crossingFailure(error), task.state);
+  task.record({ type: 'taskFailed', failure: failureInfo(thrown) });
+  return thrown;
+}
+
+function withCompensations(thrown: unknown, { compensations }: TaskState): unknown {
+  if (compensations === undefined || !(thrown instanceof ApplicationFailure)) return thrown;
+  const { type, message, nonRetryable, cause, stack } = thrown;
+  const details = failureDetails(thrown);
+  const failure = ApplicationFailure.create({
+    message,
+    ...(type ? { type } : {}),
+    ...(nonRetryable ? { nonRetryable } : {}),
+    ...(cause ? { cause } : {}),
+    details: [{ ...(isRecord(details) ? details : {}), compensations }],
+  });
+  if (stack !== undefined) failure.stack = stack;
+  return crossingFailure(failure);
+}

@@ -1,0 +1,120 @@
+/**
+ * Carries one agent's step to its end: asks for approval, has the agent try, and waits for a person where the step is
+ * parked. Every change is an event, recorded where history gets the same fact.
+ */
+import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { APPROVAL_VALID_FOR, inputHash } from '../core/approval';
+import { failureDetails, failureInfo } from '../core/failure-info';
+import { type FailureInfo, isHandedBack } from '../core/failures';
+import type { AgentStep } from '../core/plan';
+import { approvalSubject, stepInputs } from '../core/step-inputs';
+import { type ActRequest, type HandedBack, actEvents, readHandedBack } from '../core/task-activities';
+import { agentOf, failureEvent, isUndoable, pivotPassed, stepState } from '../core/task-events';
+import { callAgent } from './agent-call';
+import type { Attendance } from './attendance';
+import type { TaskRecord } from './task-record';
+
+export class StepRun {
+  /** The last yes: to which input, and until when it holds. */
+  private approved: { hash: string; until: number } | undefined;
+
+  /** An output of more bytes than `inlineMaximum` goes to the artifact store. */
+  constructor(
+    private readonly task: TaskRecord,
+    private readonly attendance: Attendance,
+    private readonly step: AgentStep,
+    private readonly inlineMaximum: number,
+    private readonly added?: ActRequest['added'],
+  ) {}
+
+  /**
+   * Resolves when the step is completed, was cancelled (undefined both), or has failed for good (with what). Rejects
+   * with the cancellation where it had not begun.
+   */
+  async execute(): Promise<FailureInfo | undefined> {
+    for (;;) {
+      const now = this.now();
+      switch (now.kind) {
+        case 'failed':
+          return now.failure;
+        case 'completed':
+        case 'cancelled':
+          return undefined;
+        case 'parked':
+          await this.unlessForward(() => this.attendance.resolution(this.step.id));
+          break;
+        default:
+          if (await this.mayRun()) await this.unlessForward(() => this.attempt());
+      }
+    }
+  }
+
+  private now() {
+    return stepState(this.task.state, this.step.id);
+  }
+
+  /** A pivot, and what comes after one, is not cut off: no direction would be safe then. */
+  private unlessForward<Result>(work: () => Promise<Result>): Promise<Result> {
+    const forward = this.step.kind === 'pivot' || pivotPassed(this.task.state);
+    return forward ? CancellationScope.nonCancellable(work) : work();
+  }
+
+  /** Asks for approval where the step wants one and has none that still holds. */
+  private async mayRun(): Promise<boolean> {
+    const { id, approval } = this.step;
+    if (approval === undefined) return true;
+    const hash = inputHash(approvalSubject(this.task.state, this.step));
+    if (this.approved?.hash === hash && Date.now() < this.approved.until) return true;
+    if (!(await this.attendance.approval(id, hash, approval.answerWithin))) return false;
+    this.approved = { hash, until: Date.now() + (approval.validFor ?? APPROVAL_VALID_FOR) };
+    return true;
+  }
+
+  private agent(): string {
+    return agentOf(this.task.state, this.step) ?? this.step.agent;
+  }
+
+  private async attempt(handedBack?: HandedBack): Promise<void> {
+    const { id } = this.step;
+    const before = this.task.state;
+    const agent = this.agent();
+    this.task.record({ type: 'stepScheduled', step: id, agent, term: this.task.state.term });
+    const { historyLength } = workflowInfo();
+    try {
+      const outcome = await callAgent(this.task.state, this.step, {
+        agent,
+        envelope: this.task.envelope(id, 'act'),
+        activityId: id,
+        instruction: this.step.instruction,
+        request: this.request(agent, handedBack),
+      });
+      for (const event of actEvents(id, outcome)) this.task.record(event);
+    } catch (error) {
+      const failure = failureInfo(error);
+      if (isHandedBack(failure)) {
+        this.task.record({ type: 'stepHandedBack', step: id });
+        await this.attempt(readHandedBack(failureDetails(error)));
+      } else if (!isCancellation(error)) {
+        this.task.record(failureEvent(this.task.state, id, failure));
+      } else if (workflowInfo().historyLength === historyLength) {
+        // Cancelled in the workflow task that scheduled it: Temporal never heard of it, so neither does the state.
+        this.task.restore(id, before);
+        throw error;
+      } else this.task.record({ type: 'stepCancelled', step: id });
+    }
+  }
+
+  private request(agent: string, handedBack: HandedBack | undefined): ActRequest {
+    const { state } = this.task;
+    const { id } = this.step;
+    const resolutions = state.resolutions?.[id];
+    return {
+      ...stepInputs(state, this.step),
+      inlineMaximum: this.inlineMaximum,
+      ...(isUndoable(state, { step: id, agent }) ? { undoable: true } : {}),
+      ...(this.added === undefined ? {} : { added: this.added }),
+      ...(resolutions === undefined ? {} : { resolutions }),
+      ...(handedBack === undefined ? {} : { handedBack }),
+    };
+  }
+}
