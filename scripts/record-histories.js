@@ -85,6 +85,7 @@ async function main() {
         : 'done',
     ),
     agent('local', (input) => input, { local: true }),
+    agent('releaser', () => null),
     agent('big', () => 'x'.repeat(50_000)),
     agent(
       'slow',
@@ -149,6 +150,47 @@ async function main() {
     },
   };
 
+  // What persons say of each, in order.
+  const SAGAS = {
+    'saga-approved': {
+      input: {
+        name: 'pay',
+        lock: 'order-42',
+        timeLimit: 3_600_000,
+        steps: [
+          { id: 'a', agent: 'undoable' },
+          { id: 'pay', agent: 'echo', kind: 'pivot', input: { of: { $output: 'a' } }, approval: {} },
+          { id: 'ship', agent: 'broken' },
+        ],
+      },
+      persons: ['yes', 'retry', 'skip'],
+    },
+    'saga-undone': {
+      input: {
+        name: 'undo',
+        unwinding: { onFailure: 'goOn' },
+        steps: [
+          { id: 'a', agent: 'echo', input: 1, compensate: { agent: 'releaser' } },
+          { id: 'b', agent: 'stuck', needs: ['a'] },
+          { id: 'c', agent: 'undoable', needs: ['a'] },
+          { id: 'd', agent: 'echo', needs: ['b', 'c'], approval: { answerWithin: 60_000 } },
+        ],
+      },
+      persons: ['no', 'skip'],
+    },
+    'saga-time-limit': {
+      input: {
+        name: 'late',
+        timeLimit: 1000,
+        steps: [
+          { id: 'a', agent: 'undoable' },
+          { id: 'b', agent: 'slow' },
+        ],
+      },
+      persons: [],
+    },
+  };
+
   installRuntime('ERROR');
   const folder = mkdtempSync(join(tmpdir(), 'cadre-record-'));
   const binary = await fetchServerBinary({ cacheFolder: cacheFolder(), say: console.log });
@@ -168,8 +210,18 @@ async function main() {
     mkdirSync(FOLDER, { recursive: true });
     await worker.runUntil(async () => {
       for (const [shape, input] of Object.entries(SHAPES)) await record(client, temporal, shape, input);
+      for (const [shape, saga] of Object.entries(SAGAS)) await recordSaga(client, temporal, shape, saga);
+      await recordResumed(client, temporal);
       await recordElection(client, temporal);
     });
+    const own = await CadreWorker.create({
+      connection,
+      cadre: 'own',
+      agents,
+      artifacts,
+      workflowsPath: join(ROOT, 'test', 'replay', 'own-saga.ts'),
+    });
+    await own.runUntil(() => recordOwn(new CadreClient(temporal, { cadre: 'own', artifacts }), temporal));
   } finally {
     await connection.close();
     await temporal.connection.close();
@@ -178,11 +230,14 @@ async function main() {
   }
 }
 
+function isRecorded(shape) {
+  const recorded = existsSync(join(FOLDER, `${shape}.json`)) && !process.argv.includes('--again');
+  if (recorded) console.log(`${shape}: there is one already (--again replaces it; not after a release)`);
+  return recorded;
+}
+
 async function record(client, temporal, shape, input) {
-  if (existsSync(join(FOLDER, `${shape}.json`)) && !process.argv.includes('--again')) {
-    console.log(`${shape}: there is one already (--again replaces it; not after a release)`);
-    return;
-  }
+  if (isRecorded(shape)) return;
   const task = await client.start(input, { id: shape });
   if (shape === 'cancelled') {
     while ((await task.describe()).pending.every(({ kind }) => kind !== 'started'))
@@ -197,6 +252,11 @@ async function record(client, temporal, shape, input) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     await task.resolve('b', 'skip', 'undone by hand');
   }
+  await writeRuns(task, temporal, shape);
+}
+
+/** The history of each run of a task that is about to end. */
+async function writeRuns(task, temporal, shape) {
   await task.result().catch(() => undefined);
   const runs = new Set();
   for await (const { runId } of task.events()) runs.add(runId);
@@ -204,6 +264,60 @@ async function record(client, temporal, shape, input) {
     const name = index === 0 ? shape : `${shape}-${index + 1}`;
     write(name, await temporal.workflow.getHandle(task.id, runId).fetchHistory());
   }
+}
+
+async function recordSaga(client, temporal, shape, { input, persons }) {
+  if (isRecorded(shape)) return;
+  const task = await client.startSaga(input, { id: shape });
+  await attend(task, persons);
+  await writeRuns(task, temporal, shape);
+  if (input.lock === undefined) return;
+  const { lockId } = require('../dist/core/names');
+  write('lock', await temporal.workflow.getHandle(lockId(client.cadre, input.lock)).fetchHistory());
+}
+
+/** Says what persons say, to whatever is asked. */
+async function attend(task, persons) {
+  for (const said of persons) {
+    const waits = async () => {
+      const { state } = await task.describe();
+      return ['awaitingApproval', 'needsAttention'].includes(state.phase.kind) ? state : undefined;
+    };
+    let state = await waits();
+    for (; state === undefined; state = await waits())
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    const { kind, step } = state.phase;
+    if (kind === 'needsAttention') await task.resolve(step, said, 'a note');
+    else await task.answer(step, said, { hash: state.steps[step].hash, note: 'a note' });
+  }
+}
+
+/** What goes on with a saga that was terminated. */
+async function recordResumed(client, temporal) {
+  if (isRecorded('saga-resumed')) return;
+  const steps = [
+    { id: 'a', agent: 'undoable' },
+    { id: 'b', agent: 'undoable', policy: { startToClose: 1000 } },
+    { id: 'c', agent: 'slow', policy: { startToClose: 1000 } },
+  ];
+  const task = await client.startSaga({ name: 'terminated', steps }, { id: 'saga-terminated' });
+  while ((await task.describe()).state.steps.c.kind !== 'scheduled')
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  await temporal.workflow.getHandle(task.id).terminate('to record it');
+  await writeRuns(await client.resumeSaga(task.id), temporal, 'saga-resumed');
+}
+
+/** A saga in workflow code, over two runs. */
+async function recordOwn(client, temporal) {
+  if (isRecorded('own-saga')) return;
+  const { workflowId } = await temporal.workflow.start('own', {
+    workflowId: 'own-saga',
+    taskQueue: client.cadre,
+    args: [{}],
+  });
+  const task = client.task(workflowId);
+  await attend(task, ['yes']);
+  await writeRuns(task, temporal, 'own-saga');
 }
 
 /** The election of all this, with a term that was resigned; and one that goes on from an earlier run. */

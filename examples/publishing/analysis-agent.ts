@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Agent, ApplicationFailure, defineAgent } from 'cadre';
 import Database from 'libsql';
 import { z } from 'zod';
-import { actionOf, edition, embedded } from './desk';
+import { edition, embedded } from './desk';
 
 interface Weighed {
   readonly findings: readonly { readonly text: string; readonly file: string; readonly line: number }[];
@@ -30,8 +30,8 @@ export function analysisAgent(desk: string): Agent<Input, Weighed> {
       inDatabase(desk, (database) => addRows(database, article, weighed, context.idempotencyKey));
       return weighed;
     },
-    compensate(_, { idempotencyKey }) {
-      inDatabase(desk, (database) => removeRows(database, actionOf(idempotencyKey)));
+    compensate({ action }) {
+      inDatabase(desk, (database) => removeRows(database, action));
     },
   });
 }

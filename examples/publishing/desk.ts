@@ -17,11 +17,6 @@ export const edition = z.object({
 /** For effects that may be had again: where nobody knows whether one happened, it is. */
 export const again: OnceOptions<void> = { reconcile: () => Promise.resolve({ done: false }) };
 
-/** The key under which an action acted, by the key of its undoing. */
-export function actionOf(undoKey: string): string {
-  return undoKey.replace(/undo$/, 'act');
-}
-
 /**
  * Has `write` make the file or folder `path` anew. What was there is kept under `action` until {@link putBack}, from
  * before the first change on: doing it again keeps nothing else.

@@ -1,6 +1,6 @@
 import { type Agent, ApplicationFailure, defineAgent } from 'cadre';
 import { z } from 'zod';
-import { actionOf, edition } from './desk';
+import { edition } from './desk';
 
 const input = edition.pick({ article: true }).extend({ written: z.object({ text: z.string() }) });
 const output = z.object({ url: z.string() });
@@ -27,9 +27,11 @@ export function publisherAgent(url: string): Agent<Input, Output> {
       decide({ type: 'published', rationale: `online at ${published.url}`, evidence: published });
       return published;
     },
-    async compensate(_, { signal, idempotencyKey }) {
-      const action = encodeURIComponent(actionOf(idempotencyKey));
-      const response = await fetch(`${url}/editions/${action}`, { method: 'DELETE', signal });
+    async compensate({ action }, { signal }) {
+      const response = await fetch(`${url}/editions/${encodeURIComponent(action)}`, {
+        method: 'DELETE',
+        signal,
+      });
       if (!response.ok) throw await refusal(response);
     },
   });

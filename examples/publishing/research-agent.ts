@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Agent, defineAgent } from 'cadre';
 import { z } from 'zod';
-import { actionOf, again, edition, embedded, putBack, replace } from './desk';
+import { again, edition, embedded, putBack, replace } from './desk';
 
 interface Found {
   readonly candidates: readonly { readonly file: string; readonly sentences: readonly { text: string }[] }[];
@@ -27,8 +27,7 @@ export function researchAgent(desk: string): Agent<Input, Found> {
       await context.once('notes', () => replace(notes, context.idempotencyKey, write), again);
       return found;
     },
-    compensate: ({ input: { article } }, { idempotencyKey }) =>
-      putBack(notesOf(article), actionOf(idempotencyKey)),
+    compensate: ({ input: { article }, action }) => putBack(notesOf(article), action),
   });
 }
 

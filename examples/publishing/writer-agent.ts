@@ -3,7 +3,7 @@ import { appendFile, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Agent, defineAgent } from 'cadre';
 import { z } from 'zod';
-import { actionOf, again, edition, embedded, putBack, replace } from './desk';
+import { again, edition, embedded, putBack, replace } from './desk';
 
 const writer = embedded('writer');
 const input = edition.extend({ docs: z.string(), analysis: z.unknown() });
@@ -33,8 +33,7 @@ export function writerAgent(desk: string): Agent<Input, Output> {
       });
       return { text: report };
     },
-    async compensate({ input: { article, question } }, { idempotencyKey }) {
-      const action = actionOf(idempotencyKey);
+    async compensate({ input: { article, question }, action }) {
       await removeEntry(index, entryOf({ article, question }, action));
       await putBack(articleOf(article), action);
     },

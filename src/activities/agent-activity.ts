@@ -60,11 +60,13 @@ export function compensateActivity(agent: AnyAgent, stores: AgentStores): Compen
 async function attempting<Result>(
   agent: AnyAgent,
   envelope: Envelope,
-  start: AttemptStart & Pick<ActRequest, 'undoable'>,
+  start: AttemptStart & Pick<ActRequest, 'undoable' | 'undoes'>,
   { artifacts, ledger }: AgentStores,
   work: (attempt: Attempt) => Promise<Result>,
 ): Promise<Result> {
-  const attempt = startAttempt(Context.current(), envelope, start, artifacts, { agent: agent.name, ledger });
+  // Whoever undoes a step for two agents that tried it does so twice.
+  const actor = start.undoes === undefined ? agent.name : `${agent.name}/${start.undoes.agent}`;
+  const attempt = startAttempt(Context.current(), envelope, start, artifacts, { agent: actor, ledger });
   try {
     await guardUndoing(envelope, agent.compensate !== undefined || start.undoable === true, ledger);
     return await work(attempt);

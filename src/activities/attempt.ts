@@ -6,11 +6,13 @@
  * 3. An attempt that a stopping worker cuts short does not count, and its checkpoint is not lost.
  */
 import { type Context, heartbeat } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
 import type { Decision } from '../core/decision';
 import { type Envelope, idempotencyKey } from '../core/envelope';
 import { crossingFailure } from '../core/failure-info';
-import { CadreError } from '../core/failures';
+import { CadreError, EARLIER_ATTEMPT, isCadreError } from '../core/failures';
 import { isRecord, jsonBytes } from '../core/json';
+import { BEFORE_THE_AGENT } from '../core/saga';
 import type { HandedBack } from '../core/task-activities';
 import type { AgentContext } from './agent-context';
 import { makeOnce, type Once } from './once';
@@ -104,7 +106,8 @@ export function startAttempt(
   return {
     context,
     decisions,
-    failure: (error) => endOf(error, activity, { ...details, attemptsUsed: attempt - 1 }),
+    failure: (error) =>
+      endOf(afterEarlier(error, attempt), activity, { ...details, attemptsUsed: attempt - 1 }),
     stop: () => clearInterval(timer),
   };
 }
@@ -141,6 +144,17 @@ function decisionOf(decision: Decision): Decision {
     'AgentOutputInvalid',
     `Expected a decision to be { type, rationale, evidence? } with texts, got ${JSON.stringify(decision)?.slice(0, 80)}`,
   );
+}
+
+/** What keeps this attempt from beginning says nothing of those before it. */
+export function afterEarlier(error: unknown, attempt: number): unknown {
+  if (attempt === 1 || !isCadreError(error) || !BEFORE_THE_AGENT.includes(error.type)) return error;
+  const { type, message, details } = error;
+  const cause = ApplicationFailure.create({
+    type: EARLIER_ATTEMPT,
+    message: 'An attempt before it had begun',
+  });
+  return new CadreError(type, message, { details, cause });
 }
 
 /** After a cancellation whatever an agent throws is its consequence. */

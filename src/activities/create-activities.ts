@@ -11,6 +11,7 @@ import {
   compensateActivity,
 } from './agent-activity';
 import { agentsByName } from './agents-by-name';
+import { afterEarlier } from './attempt';
 import type { AnyAgent } from './define-agent';
 import { type LockActivity, lockActivity } from './lock';
 import { type PinActivity, pinActivity } from './pin';
@@ -43,7 +44,7 @@ export function createActivities({
 
 /** What the SDK calls for an activity it does not know. No retry here helps: the leader is to name another agent. */
 const refuseUnknown: AgentActivity = () => {
-  const { activityType, taskQueue } = Context.current().info;
+  const { activityType, taskQueue, attempt } = Context.current().info;
   const error = new CadreError('AgentUnknown', `The worker on ${taskQueue} has no agent "${activityType}"`);
-  return Promise.reject(crossingFailure(error));
+  return Promise.reject(crossingFailure(afterEarlier(error, attempt)));
 };

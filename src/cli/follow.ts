@@ -41,8 +41,9 @@ export async function withTeam(
       const workThenLinger = async () => {
         const code = await work(session, interrupt.signal);
         ended = true;
-        if (server?.origin === 'started' && code === EXIT.done) {
-          await lingerForLinks(output, interrupt.signal);
+        if (server?.origin === 'started' && code !== EXIT.interrupted) {
+          const stays = code === EXIT.done && process.stdout.isTTY;
+          await lingerForLinks(output, stays, interrupt.signal);
         }
         return code;
       };
@@ -127,12 +128,12 @@ function serverLine(server: TemporalServer, output: Output): string {
 }
 
 /**
- * On a terminal a server of ours, and the worker that answers the Web UI's questions, stay for the link that was
- * printed, until Ctrl-C.
+ * A server of ours, and the worker that answers the Web UI's questions, stay for the link that was printed until Ctrl-C
+ * where `stays`; else this says where its history is.
  */
-async function lingerForLinks(output: Output, signal: AbortSignal): Promise<void> {
+async function lingerForLinks(output: Output, stays: boolean, signal: AbortSignal): Promise<void> {
   output.line();
-  if (!process.stdout.isTTY) {
+  if (!stays) {
     output.line(
       'The server that was started for this run stops now; `cadre server` opens its history again.',
     );

@@ -39,7 +39,8 @@ export function table(rows: readonly (readonly string[])[]): string[] {
   return rows.map((row) =>
     row
       .map((text, column) => (column === row.length - 1 ? text : text.padEnd(widths[column] ?? 0)))
-      .join('  '),
+      .join('  ')
+      .trimEnd(),
   );
 }
 
@@ -51,6 +52,22 @@ export function duration(milliseconds: number): string {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+const UNITS = [
+  ['d', 24 * 60 * 60 * 1000],
+  ['h', 60 * 60 * 1000],
+  ['min', 60 * 1000],
+  ['s', 1000],
+] as const;
+
+/** A limit in ms in the largest unit that has it as a whole number: `2 d`, `90 min`, `1500 ms`. */
+export function limit(milliseconds: number): string {
+  const [name, unit] = UNITS.find(([, length]) => milliseconds >= length && milliseconds % length === 0) ?? [
+    'ms',
+    1,
+  ];
+  return `${milliseconds / unit} ${name}`;
 }
 
 /** A size in bytes as a person reads it. */

@@ -1,5 +1,6 @@
 /** What the commands share: a connection, with a server brought up or not, and the configuration. */
 import { type ResolvedConnection, connect, resolveConnection } from '../client/connection';
+import { hasAttentionAttribute } from '../client/attention-attribute';
 import { CadreClient } from '../client/cadre-client';
 import { validName } from '../core/names';
 import { cacheFolder, dataFolder } from '../storage/folders';
@@ -51,6 +52,8 @@ export async function openSessionWithServer(
   const at = { ...to, address: server.address, uiUrl: server.uiUrl };
   try {
     const client = new CadreClient(await connect(at), { cadre: config.cadre });
+    // Known by the start, which then need not wait for it.
+    void hasAttentionAttribute(client.temporal);
     return { client, config, at, server, close: () => client.close() };
   } catch (error) {
     await server.stop();

@@ -9,6 +9,7 @@ import { CadreError } from '../core/failures';
 import {
   DEFAULT_CADRE,
   NEEDS_ATTENTION,
+  NEEDS_ATTENTION_ATTRIBUTE,
   SAGA_WORKFLOW,
   TASK_WORKFLOW,
   newTaskId,
@@ -22,6 +23,7 @@ import { type SagaInput, parseSagaInput } from '../core/saga-input';
 import { type TaskInput, parseTaskInput } from '../core/task-input';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 import { artifactsFolder } from '../storage/folders';
+import { hasAttentionAttribute, startFindable } from './attention-attribute';
 import { type ConnectionFlags, connect, resolveConnection } from './connection';
 import { type LeaderReport, readLeader, resignLeader, watchLeader } from './leader';
 import { TemporalLocks } from './locks';
@@ -71,7 +73,10 @@ export class CadreClient {
 
   /** Connects by the options, `TEMPORAL_*` or `temporal.toml`. Close it when done. Throws ServerUnreachable, ConfigInvalid. */
   static async connect(options: CadreClientOptions = {}): Promise<CadreClient> {
-    return new CadreClient(await connect(resolveConnection(options)), options);
+    const client = await connect(resolveConnection(options));
+    // Known by the first start, which then need not wait for it.
+    void hasAttentionAttribute(client);
+    return new CadreClient(client, options);
   }
 
   async close(): Promise<void> {
@@ -105,7 +110,7 @@ export class CadreClient {
     const id = validTaskId(given ?? newTaskId(title, randomBytes(4).toString('hex'), this.ids));
     const goal = oneLine(title, MEMO_GOAL_MAXIMUM_LENGTH);
     try {
-      const handle = await this.temporal.workflow.start(type, {
+      const handle = await startFindable(this.temporal, type, {
         workflowId: id,
         taskQueue: taskQueue(this.cadre),
         args: [input],
@@ -182,7 +187,7 @@ export class CadreClient {
   async *list(options: { limit?: number; needsAttention?: boolean } = {}): AsyncGenerator<TaskSummary> {
     let left = options.limit ?? 20;
     const which = options.needsAttention
-      ? 'ExecutionStatus = "Running"'
+      ? `ExecutionStatus = "Running"${(await hasAttentionAttribute(this.temporal)) ? NOT_UNNEEDED : ''}`
       : `WorkflowType IN ("${TASK_WORKFLOW}", "${SAGA_WORKFLOW}") AND ExecutionStatus != "ContinuedAsNew"`;
     const query = `TaskQueue = "${taskQueue(this.cadre)}" AND ${which}`;
     for await (const execution of this.temporal.workflow.list({
@@ -196,6 +201,9 @@ export class CadreClient {
     }
   }
 }
+
+/** Leaves out what surely waits for nobody; what was started without the attribute is known by its memo. */
+const NOT_UNNEEDED = ` AND (${NEEDS_ATTENTION_ATTRIBUTE.name} != "no" OR ${NEEDS_ATTENTION_ATTRIBUTE.name} IS NULL)`;
 
 const STATUS: Readonly<Record<string, TaskSummary['status']>> = {
   RUNNING: 'running',

@@ -7,7 +7,6 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type WorkflowExecutionDescription,
   WorkflowNotFoundError,
-  isGrpcServiceError,
 } from '@temporalio/client';
 import { CadreError } from '../core/failures';
 import type { HistoryFact } from '../core/history-facts';
@@ -27,7 +26,7 @@ import {
   validLockKey,
 } from '../core/lock';
 import { LOCK_WORKFLOW, RELEASE_SIGNAL, lockId, resumeId, taskQueue } from '../core/names';
-import { GRPC_STATUS } from './grpc-status';
+import { GRPC_STATUS, hasStatus, isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
 
 /** What a claim waits for where the worker that had the lock's workflow is gone; Temporal's default is 10 s. */
@@ -253,13 +252,6 @@ async function unlessUnknown(read: () => Promise<void>): Promise<void> {
     await read();
   } catch (error) {
     // A root that was made by hand has no run's id.
-    if (!hasStatus(error, GRPC_STATUS.notFound) && !hasStatus(error, GRPC_STATUS.invalidArgument))
-      throw error;
+    if (!isNotFound(error)) throw error;
   }
-}
-
-/** The SDK's calls wrap what the server says, the service's own do not. */
-function hasStatus(error: unknown, status: number): boolean {
-  const said = isGrpcServiceError(error) || !(error instanceof Error) ? error : error.cause;
-  return isGrpcServiceError(said) && said.code === status;
 }

@@ -16,7 +16,6 @@ import {
 } from '@temporalio/client';
 import { failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo } from '../core/failures';
-import { Frontier } from '../core/frontier';
 import type { LockState } from '../core/lock';
 import {
   ELECTION_WORKFLOW,
@@ -27,20 +26,13 @@ import {
   taskQueue,
 } from '../core/names';
 import { oneLine } from '../core/one-line';
-import { policyOfStep } from '../core/policy';
 import type { Resume } from '../core/resume';
 import { needsResume, quietAt } from '../core/saga-resume';
-import {
-  type TaskEventType,
-  type TaskState,
-  agentOf,
-  evolve,
-  planStep,
-  stepState,
-} from '../core/task-events';
+import { type TaskEventType, type TaskState } from '../core/task-events';
 import { TaskProjection } from '../core/task-projection';
 import { readResume } from '../core/task-resume';
-import { GRPC_STATUS } from './grpc-status';
+import { startFindable } from './attention-attribute';
+import { GRPC_STATUS, hasStatus, isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
 import { staleLocks } from './locks';
 
@@ -194,7 +186,7 @@ async function start(client: Client, cadre: string, cut: Cut): Promise<Resumed> 
   const id = resumeId(workflowId);
   const goal = oneLine(resume.snapshot.goal, GOAL_MAXIMUM_LENGTH) || workflowId;
   try {
-    await client.workflow.start(type === TASK_WORKFLOW ? TASK_WORKFLOW : SAGA_WORKFLOW, {
+    await startFindable(client, type === TASK_WORKFLOW ? TASK_WORKFLOW : SAGA_WORKFLOW, {
       workflowId: id,
       taskQueue: queue,
       args: [resume],
@@ -233,7 +225,7 @@ async function readResumeOf(client: Client, cut: Cut): Promise<Resume<TaskState>
   const before = readResume(input);
   // It had only waited for what was running at the terminate before: so must what goes on with it.
   if (before?.origin.kind === 'terminated' && at < quietAt(before)) return before;
-  const snapshot = withLocalSteps(projection.state);
+  const snapshot = projection.state;
   if (!types.has('taskTerminated') || !(isOurs(cut) || hasSteps(types)) || !needsResume(snapshot)) {
     throw new CadreError('NothingToResume', `${workflowId} left nothing to undo and no key locked`);
   }
@@ -251,26 +243,6 @@ function isOurs({ type }: Cut): boolean {
 /** What any workflow was started with may look like a saga's options; steps and locks only a saga has. */
 function hasSteps(types: ReadonlySet<TaskEventType>): boolean {
   return (['stepAdded', 'lockRequested', 'taskResumed'] as const).some((type) => types.has(type));
-}
-
-/**
- * The state with the local steps that could have begun as scheduled: of a local activity history knows only the end, so
- * one that ran at the terminate has left no trace.
- */
-function withLocalSteps(state: TaskState): TaskState {
-  const { plan, policies, term } = state;
-  if (plan === undefined || state.compensations !== undefined) return state;
-  const frontier = new Frontier(plan, state);
-  let next = state;
-  for (let id = frontier.take(); id !== undefined; id = frontier.take()) {
-    const step = planStep(state, id);
-    const agent = step === undefined ? undefined : agentOf(state, step);
-    const policy = agent === undefined ? undefined : policies[agent];
-    if (step === undefined || agent === undefined || policy === undefined) continue;
-    if (stepState(state, id).kind !== 'waiting' || !policyOfStep(policy, step.policy).local) continue;
-    next = evolve(next, { type: 'stepScheduled', step: id, agent, term });
-  }
-  return next;
 }
 
 function refuseUnlessCutOff(execution: WorkflowExecutionDescription): void {
@@ -316,18 +288,6 @@ function unreadable(id: string, why: string): CadreError {
   return new CadreError('InputInvalid', `The history of ${id} cannot be read: ${why}`);
 }
 
-/** Of an id that no workflow can have, such as an empty one, the server says that it is invalid. */
-function isNotFound(error: unknown): boolean {
-  if (error instanceof WorkflowNotFoundError) return true;
-  return [GRPC_STATUS.notFound, GRPC_STATUS.invalidArgument].some((status) => hasStatus(error, status));
-}
-
 function isUnimplemented(error: unknown): boolean {
   return hasStatus(error, GRPC_STATUS.unimplemented);
-}
-
-/** The SDK wraps some of gRPC's errors. */
-function hasStatus(error: unknown, status: number): boolean {
-  if (!(error instanceof Error)) return false;
-  return ((error.cause ?? error) as { code?: unknown }).code === status;
 }

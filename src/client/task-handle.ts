@@ -2,7 +2,6 @@ import {
   type Client,
   type WorkflowExecutionDescription,
   WorkflowFailedError,
-  WorkflowNotFoundError,
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
@@ -20,7 +19,7 @@ import { type LoggedTaskEvent, TaskProjection } from '../core/task-projection';
 import type { Resolving } from '../core/task-resolving';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { loadAll } from '../storage/stored-values';
-import { GRPC_STATUS } from './grpc-status';
+import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
 
 /** How a task ended other than with a result. `type` and `message` are those of the failure. */
@@ -224,7 +223,7 @@ export class TaskHandle {
   }
 
   private translate(error: unknown): unknown {
-    if (error instanceof WorkflowNotFoundError || isNotFound(error)) {
+    if (isNotFound(error)) {
       return new CadreError(
         'TaskNotFound',
         `There is no task "${this.id}" in namespace "${this.client.options.namespace}"`,
@@ -253,14 +252,6 @@ function taskFailed(cause: Error | undefined, error: Error): TaskFailedError {
   }
   const details = cause instanceof ApplicationFailure ? cause.details?.[0] : undefined;
   return new TaskFailedError(failureInfo(cause), details, error);
-}
-
-function isNotFound(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  // The SDK wraps some of gRPC's errors.
-  const { code } = (error.cause ?? error) as { code?: unknown };
-  // The latter also of an id that no workflow can have, such as an empty one.
-  return code === GRPC_STATUS.notFound || code === GRPC_STATUS.invalidArgument;
 }
 
 function toDescription(

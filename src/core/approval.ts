@@ -5,7 +5,7 @@
 import { sha256 } from '@noble/hashes/sha2';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils';
 import { inputInvalid } from './failures';
-import { canonicalJson, isRecord } from './json';
+import { type FieldProblem, canonicalJson, isRecord } from './json';
 
 /** How a step asks for approval. Times in milliseconds, from 1 second to 365 days. */
 export interface Approval {
@@ -20,17 +20,17 @@ const DAY = 24 * 60 * 60 * SECOND;
 const RANGE = [SECOND, 365 * DAY] as const;
 export const APPROVAL_VALID_FOR = DAY;
 
-/** What is wrong with `candidate` as an {@link Approval}: pairs of a field and what was expected. */
-export function approvalProblems(candidate: unknown): [field: string, expected: string][] {
-  if (!isRecord(candidate)) return [['', 'an object such as {} or { "answerWithin": 3600000 }']];
-  return Object.entries(candidate).flatMap(([field, value]): [string, string][] => {
+/** What is wrong with `candidate` as an {@link Approval}. */
+export function approvalProblems(candidate: unknown): FieldProblem[] {
+  if (!isRecord(candidate)) return [[[], 'an object such as {} or { "answerWithin": 3600000 }']];
+  return Object.entries(candidate).flatMap(([field, value]): FieldProblem[] => {
     if (field !== 'answerWithin' && field !== 'validFor') {
-      return [[field, 'left out (the fields are answerWithin, validFor)']];
+      return [[[field], 'left out (the fields are answerWithin, validFor)']];
     }
     const [least, most] = RANGE;
     return typeof value === 'number' && value >= least && value <= most
       ? []
-      : [[field, `a number from ${least} to ${most}`]];
+      : [[[field], `a number from ${least} to ${most}`]];
   });
 }
 

@@ -6,7 +6,7 @@ import {
   TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/common';
-import { type FailureInfo, isCadreError } from './failures';
+import { EARLIER_ATTEMPT, type FailureInfo, isCadreError } from './failures';
 import { jsonBytes } from './json';
 
 /**
@@ -17,10 +17,19 @@ export function failureInfo(error: unknown): FailureInfo {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) {
     const { type, message, nonRetryable } = cause;
-    return { type: type ?? 'Error', message, ...(nonRetryable ? { final: true } : {}) };
+    const began = cause.cause instanceof ApplicationFailure && cause.cause.type === EARLIER_ATTEMPT;
+    return {
+      type: type ?? 'Error',
+      message,
+      ...(nonRetryable ? { final: true } : {}),
+      ...(began ? { began } : {}),
+    };
   }
-  if (cause instanceof TimeoutFailure)
-    return { type: 'TimedOut', message: `Timed out: ${cause.timeoutType}` };
+  if (cause instanceof TimeoutFailure) {
+    // Its cause is what the attempt before it failed with.
+    const began = cause.cause === undefined ? {} : { began: true as const };
+    return { type: 'TimedOut', message: `Timed out: ${cause.timeoutType}`, ...began };
+  }
   if (cause instanceof CancelledFailure) return { type: 'Cancelled', message: 'Cancelled' };
   if (isCadreError(cause)) {
     const { type, message, retryable } = cause;

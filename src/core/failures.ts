@@ -59,7 +59,7 @@ export const FAILURES = {
   },
   StepFailed: {
     retryable: false,
-    fix: 'Read the cause with `cadre show`; finished steps keep their outputs.',
+    fix: 'Read the cause with `cadre show`; what was undone, if anything, is in `cadre saga show`.',
   },
   VoteUndecided: {
     retryable: false,
@@ -127,7 +127,12 @@ export interface FailureInfo {
   readonly message: string;
   /** Present where whoever threw it said that no retry can mend it: a refusal, and not a mishap. */
   readonly final?: true;
+  /** Present where an attempt before the one that failed had begun, and may have had its effect. */
+  readonly began?: true;
 }
+
+/** The type of the cause of a failure that stopped an attempt from beginning, where one before it had begun. */
+export const EARLIER_ATTEMPT = 'EarlierAttempt';
 
 /** An error of Cadre's own. `message` says what is wrong; `fix` (from the table) what to do about it. */
 export class CadreError extends Error {

@@ -49,7 +49,16 @@ export function assertNever(value: never): never {
   throw new TypeError(`Unexpected member of a union: ${JSON.stringify(value)}`);
 }
 
-/** What stands in `value` at a path such as `retry.maximumAttempts`; undefined where there is nothing. */
-export function valueAt(value: unknown, path: string): unknown {
-  return path.split('.').reduce<unknown>((of, key) => (isRecord(of) ? of[key] : undefined), value);
+/** What stands in `value` at a path of field names; undefined where there is nothing. */
+export function valueAt(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((of, key) => (isRecord(of) ? of[key] : undefined), value);
+}
+
+/** What is wrong with a field of an object: the path to it, and what was expected. */
+export type FieldProblem = readonly [path: readonly string[], expected: string];
+
+/** The same, as a message: `prefix` stands before the field's name. */
+export function fieldMessage(of: unknown, [path, expected]: FieldProblem, prefix = ''): string {
+  const got = JSON.stringify(valueAt(of, path))?.slice(0, 80) ?? 'nothing';
+  return `Expected ${prefix}${path.join('.')} to be ${expected}, got ${got}`;
 }

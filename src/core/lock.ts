@@ -136,7 +136,8 @@ export function lockHeld(
 }
 
 const WHAT_TO_DO = {
-  open: (holder) => `has not ended: wait for it, or cancel it with \`cadre cancel ${holder}\``,
+  open: (holder) =>
+    `has not ended: wait for it, or cancel it with \`cadre cancel ${holder}\` (${holder}.resume where that goes on with it)`,
   cutOff: (holder) =>
     `was terminated or timed out before it was undone: undo it with \`cadre saga resume ${holder}\``,
   gone: (_holder, lock) =>

@@ -1,6 +1,6 @@
 import { CadreError } from './failures';
 import { approvalProblems, type Approval } from './approval';
-import { isDeeperThan, isRecord, jsonBytes, valueAt } from './json';
+import { type FieldProblem, fieldMessage, isDeeperThan, isRecord, jsonBytes } from './json';
 import { type ResolvedPolicy, type StepPolicy, stepPolicyProblems } from './policy';
 import { STEP_KINDS, type StepKind, orderProblem } from './saga';
 import { INLINE_MAXIMUM_BYTES } from './stored';
@@ -68,7 +68,7 @@ export const PLAN_MAXIMUM_BYTES = 256 * 1024;
 export const PLAN_MAXIMUM_VOTERS = 200;
 /** A step is sent to each of its voters: what one workflow task sends must stay under Temporal's 4 MB. */
 const VOTES_MAXIMUM_BYTES = 1024 * 1024;
-const PLAN_MAXIMUM_DEPTH = 100;
+export const PLAN_MAXIMUM_DEPTH = 100;
 /** Over all steps. Bounds what one workflow task can schedule, see {@link inlineMaximumBytes}. */
 export const PLAN_MAXIMUM_NEEDS = 10_000;
 
@@ -170,11 +170,11 @@ function shapeProblems(step: unknown, index: number): PlanProblem[] {
   }
   const problems: PlanProblem[] = [];
   const at = typeof step['id'] === 'string' ? { step: step['id'] } : {};
-  const expect = (holds: boolean, field: string, expected: string): void => {
+  const expect = (holds: boolean, field: string | readonly string[], expected: string): void => {
     if (holds) return;
-    const got = JSON.stringify(valueAt(step, field))?.slice(0, 80) ?? 'nothing';
-    const message = `Expected steps[${index}].${field} to be ${expected}, got ${got}`;
-    problems.push({ code: 'StepInvalid', ...at, path: [...path, ...field.split('.')], message });
+    const inner = typeof field === 'string' ? [field] : field;
+    const message = fieldMessage(step, [inner, expected], `steps[${index}].`);
+    problems.push({ code: 'StepInvalid', ...at, path: [...path, ...inner], message });
   };
   const { id, agent, vote, instruction, needs } = step;
   expect(typeof id === 'string' && STEP_ID.test(id), 'id', 'up to 63 letters, digits, ".", "_" or "-"');
@@ -210,33 +210,33 @@ function shapeProblems(step: unknown, index: number): PlanProblem[] {
 
 const NOT_OF_A_VOTE = ['agent', 'kind', 'compensate', 'approval', 'policy'] satisfies (keyof AgentStep)[];
 
-/** What is wrong with what a step says of its undoing: pairs of a field and what was expected. */
-function sagaProblems(step: Record<string, unknown>): [field: string, expected: string][] {
+/** What is wrong with what a step says of its undoing. */
+function sagaProblems(step: Record<string, unknown>): FieldProblem[] {
   const { kind, compensate, approval, policy } = step;
-  const problems: [string, string][] = [];
+  const problems: FieldProblem[] = [];
   if (kind !== undefined && !STEP_KINDS.some((one) => one === kind)) {
-    problems.push(['kind', STEP_KINDS.join(', ')]);
+    problems.push([['kind'], STEP_KINDS.join(', ')]);
   }
   if (compensate !== undefined && compensate !== false) {
     const expected = 'false or { "agent": "<name>", "input"?: ... }';
     const known = isRecord(compensate) && Object.keys(compensate).every((key) => /^(agent|input)$/.test(key));
-    if (!known || typeof compensate['agent'] !== 'string') problems.push(['compensate', expected]);
+    if (!known || typeof compensate['agent'] !== 'string') problems.push([['compensate'], expected]);
     else if (kind !== undefined && kind !== 'compensable') {
       problems.push([
-        'compensate',
+        ['compensate'],
         `left out of a step of the kind ${JSON.stringify(kind)}, which is never undone`,
       ]);
     }
   } else if (compensate === false && kind === 'compensable') {
-    problems.push(['compensate', 'left out, or an agent, of a step of the kind compensable']);
+    problems.push([['compensate'], 'left out, or an agent, of a step of the kind compensable']);
   }
   if (approval !== undefined) problems.push(...nested('approval', approvalProblems(approval)));
   if (policy !== undefined) problems.push(...nested('policy', stepPolicyProblems(policy)));
   return problems;
 }
 
-function nested(field: string, problems: readonly [string, string][]): [string, string][] {
-  return problems.map(([inner, expected]) => [inner === '' ? field : `${field}.${inner}`, expected]);
+function nested(field: string, problems: readonly FieldProblem[]): FieldProblem[] {
+  return problems.map(([path, expected]) => [[field, ...path], expected]);
 }
 
 function graphProblems(steps: readonly Step[], agents: ReadonlySet<string> | undefined): PlanProblem[] {

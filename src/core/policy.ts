@@ -1,4 +1,4 @@
-import { isRecord } from './json';
+import { type FieldProblem, isRecord } from './json';
 
 /**
  * How Temporal is to run an agent. All times in milliseconds. It travels as data with the plan, so
@@ -61,25 +61,24 @@ export interface StepPolicy {
   readonly retry?: Partial<ResolvedRetry>;
 }
 
-/** What is wrong with `candidate` as a step's policy: pairs of a field, such as `retry.maximumAttempts`, and what was expected. */
-export function stepPolicyProblems(candidate: unknown): [field: string, expected: string][] {
-  if (!isRecord(candidate)) return [['', 'an object']];
+/** What is wrong with `candidate` as a {@link StepPolicy}. */
+export function stepPolicyProblems(candidate: unknown): FieldProblem[] {
+  if (!isRecord(candidate)) return [[[], 'an object']];
   const { retry = {}, ...limits } = candidate;
-  if (!isRecord(retry)) return [['retry', 'an object']];
-  const given = Object.entries(limits).concat(
-    Object.entries(retry).map(([field, value]) => [`retry.${field}`, value]),
-  );
-  return given.flatMap(([field, value]): [string, string][] => {
-    const range = Object.hasOwn(POLICY_RANGES, field)
-      ? POLICY_RANGES[field as keyof typeof POLICY_RANGES]
-      : undefined;
-    if (range === undefined)
-      return [[field, `left out (the fields are ${Object.keys(POLICY_RANGES).join(', ')})`]];
-    const [least, most] = range;
+  if (!isRecord(retry)) return [[['retry'], 'an object']];
+  const given = [
+    ...Object.entries(limits).map(([field, value]) => [[field], value] as const),
+    ...Object.entries(retry).map(([field, value]) => [['retry', field], value] as const),
+  ];
+  return given.flatMap(([path, value]): FieldProblem[] => {
+    const field = path.join('.');
+    const known = path.every((name) => !name.includes('.')) && Object.hasOwn(POLICY_RANGES, field);
+    if (!known) return [[path, `left out (the fields are ${Object.keys(POLICY_RANGES).join(', ')})`]];
+    const [least, most] = POLICY_RANGES[field as keyof typeof POLICY_RANGES];
     const endless = field === 'retry.maximumAttempts' && value === 0;
     const whole = field !== 'retry.maximumAttempts' || Number.isInteger(value);
     if (endless || (typeof value === 'number' && value >= least && value <= most && whole)) return [];
-    return [[field, `a number from ${least} to ${most}`]];
+    return [[path, `a number from ${least} to ${most}`]];
   });
 }
 

@@ -1,6 +1,13 @@
 import { CadreError, inputInvalid } from './failures';
-import { isRecord, valueAt } from './json';
-import { type AgentStep, type Plan, type PlanProblem, planProblems, stepNeeds } from './plan';
+import { fieldMessage, isDeeperThan, isRecord } from './json';
+import {
+  type AgentStep,
+  type Plan,
+  PLAN_MAXIMUM_DEPTH,
+  type PlanProblem,
+  planProblems,
+  stepNeeds,
+} from './plan';
 import { type SagaOptions, sagaOptionProblems } from './saga';
 import { INPUT_MAXIMUM_BYTES, inputBytes } from './task-input';
 
@@ -32,20 +39,22 @@ export function sagaProblems(candidate: unknown): SagaProblem[] {
       { code: 'InputInvalid', message: 'Expected an object such as { "name": "...", "steps": [...] }' },
     ];
   }
+  if (isDeeperThan(candidate, PLAN_MAXIMUM_DEPTH)) {
+    const message = `Expected at most ${PLAN_MAXIMUM_DEPTH} levels of lists and objects`;
+    return [{ code: 'TooLarge', message }];
+  }
   const problems: SagaProblem[] = [];
-  const add = (field: string, expected: string): void => {
-    const got = JSON.stringify(valueAt(candidate, field))?.slice(0, 80) ?? 'nothing';
-    const message = `Expected ${field} to be ${expected}, got ${got}`;
-    problems.push({ code: 'InputInvalid', path: field.split('.'), message });
+  const add = (path: readonly string[], expected: string): void => {
+    problems.push({ code: 'InputInvalid', path, message: fieldMessage(candidate, [path, expected]) });
   };
   for (const field of Object.keys(candidate)) {
-    if (!(FIELDS as string[]).includes(field)) add(field, `left out (the fields are ${FIELDS.join(', ')})`);
+    if (!(FIELDS as string[]).includes(field)) add([field], `left out (the fields are ${FIELDS.join(', ')})`);
   }
   const { name, steps } = candidate;
   if (typeof name !== 'string' || name.trim() === '' || name.length > NAME_MAXIMUM_LENGTH) {
-    add('name', `a text of 1 to ${NAME_MAXIMUM_LENGTH} characters`);
+    add(['name'], `a text of 1 to ${NAME_MAXIMUM_LENGTH} characters`);
   }
-  for (const [field, expected] of sagaOptionProblems(candidate)) add(field, expected);
+  for (const [path, expected] of sagaOptionProblems(candidate)) add(path, expected);
   for (const [index, step] of Array.isArray(steps) ? steps.entries() : []) {
     if (!isRecord(step) || step['vote'] === undefined) continue;
     const message = `steps[${index}] is a vote, which needs a leader: start it as a task`;

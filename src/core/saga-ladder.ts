@@ -29,7 +29,9 @@ export interface Rung {
   readonly outcome?: StepOutcome;
   /** As far as history tells: of an activity that runs it does not. */
   readonly attempts: number;
-  /** Milliseconds since 1970; absent where it was begun in an execution that this one goes on from. */
+  /**
+   * Milliseconds since 1970. Absent where it was begun in an execution that this one goes on from, or was not begun.
+   */
   readonly startedAt?: number;
   readonly endedAt?: number;
   /** Under which the outside world knows it; a vote has none. */
@@ -75,10 +77,10 @@ class LadderBuilder {
     const { time } = event;
     switch (event.type) {
       case 'taskResumed':
-        if (event.number === 1) this.resumed(event.snapshot);
+        if (event.number === 1) this.resumed();
         return;
       case 'approvalRequested':
-        this.begin('up', event.step, this.actor(event.step), time, { state: 'awaitingApproval' });
+        this.end('up', event.step, this.actor(event.step), { state: 'awaitingApproval' });
         return;
       case 'approvalAnswered':
       case 'approvalWithdrawn':
@@ -133,15 +135,17 @@ class LadderBuilder {
   }
 
   /** What an execution that was cut off had done; its own log has the rest of what there is to know. */
-  private resumed(snapshot: TaskState): void {
-    for (const { id } of snapshot.plan?.steps ?? []) {
-      const now = stepState(snapshot, id);
+  private resumed(): void {
+    const { plan, compensations = [] } = this.state;
+    for (const { id } of plan?.steps ?? []) {
+      const now = stepState(this.state, id);
       if (now.kind === 'waiting') continue;
       const failure = 'failure' in now && now.failure !== undefined ? { failure: now.failure } : {};
-      const state = STATES[now.kind];
-      this.put({ ...this.rung('up', id, this.actor(id)), state, ...failure });
+      const skipped = now.kind === 'completed' && now.skipped !== undefined;
+      const end = skipped ? { state: 'skipped' as const, note: now.skipped } : { state: STATES[now.kind] };
+      this.put({ ...this.rung('up', id, this.actor(id)), ...end, ...failure });
     }
-    for (const one of snapshot.compensations ?? []) {
+    for (const one of compensations) {
       const state = one.kind === 'retry' ? 'waiting' : one.kind;
       this.put({ ...this.rung('down', one.step, one.agent), state, outcome: one.outcome });
     }
@@ -218,10 +222,10 @@ class LadderBuilder {
 
 const STATES = {
   waiting: 'waiting',
-  awaitingApproval: 'waiting',
-  scheduled: 'cancelled',
-  voting: 'cancelled',
-  arbitrating: 'cancelled',
+  awaitingApproval: 'awaitingApproval',
+  scheduled: 'running',
+  voting: 'running',
+  arbitrating: 'running',
   completed: 'completed',
   failed: 'failed',
   parked: 'parked',

@@ -7,7 +7,7 @@
  *    twice.
  */
 import type { FailureInfo, FailureType } from './failures';
-import { isRecord } from './json';
+import { type FieldProblem, isRecord } from './json';
 import { isLockKey } from './lock';
 
 /**
@@ -126,15 +126,16 @@ export function withCompensation(
     : [...compensations, change];
 }
 
-/** True for a failure by which the agent surely never began. */
-export function neverBegan({ type, message }: FailureInfo): boolean {
-  return (
-    BEFORE_THE_AGENT.some((before) => before === type) ||
-    (type === 'TimedOut' && /SCHEDULE_TO_START/.test(message))
-  );
+/** True for a failure by which the agent surely never began, in none of the attempts that the server made. */
+export function neverBegan({ type, message, began }: FailureInfo): boolean {
+  const before =
+    BEFORE_THE_AGENT.some((one) => one === type) ||
+    (type === 'TimedOut' && /SCHEDULE_TO_START/.test(message));
+  return before && began !== true;
 }
 
-const BEFORE_THE_AGENT: readonly FailureType[] = ['AgentUnknown', 'AgentInputInvalid'];
+/** What an attempt fails with before its agent begins. */
+export const BEFORE_THE_AGENT: readonly FailureType[] = ['AgentUnknown', 'AgentInputInvalid'];
 
 export function sameEntry(a: StackEntry, b: StackEntry): boolean {
   return a.step === b.step && a.agent === b.agent;
@@ -191,28 +192,29 @@ function reachable(from: string, needs: ReadonlyMap<string, readonly string[]>):
 
 const TIME_LIMIT_RANGE = [1000, 365 * 24 * 60 * 60 * 1000] as const;
 
-/** What is wrong with `candidate` as {@link SagaOptions}, of which it may have more fields: fields and what was expected. */
-export function sagaOptionProblems(candidate: Readonly<Record<string, unknown>>): [string, string][] {
+/** What is wrong with `candidate` as {@link SagaOptions}, of which it may have more fields. */
+export function sagaOptionProblems(candidate: Readonly<Record<string, unknown>>): FieldProblem[] {
   const { unwinding, timeLimit, lock } = candidate;
-  const problems: [string, string][] = [];
+  const problems: FieldProblem[] = [];
   const [least, most] = TIME_LIMIT_RANGE;
   if (
     timeLimit !== undefined &&
     !(typeof timeLimit === 'number' && timeLimit >= least && timeLimit <= most)
   ) {
-    problems.push(['timeLimit', `milliseconds from ${least} to ${most}`]);
+    problems.push([['timeLimit'], `milliseconds from ${least} to ${most}`]);
   }
   if (lock !== undefined && !isLockKey(lock)) {
-    problems.push(['lock', '1 to 200 characters without control characters']);
+    problems.push([['lock'], '1 to 200 characters without control characters']);
   }
   if (unwinding === undefined) return problems;
-  if (!isRecord(unwinding)) return [...problems, ['unwinding', 'an object']];
+  if (!isRecord(unwinding)) return [...problems, [['unwinding'], 'an object']];
   for (const [field, value] of Object.entries(unwinding)) {
     const choices = Object.hasOwn(UNWINDING, field) ? UNWINDING[field as keyof UnwindingOptions] : undefined;
-    if (choices === undefined) problems.push([`unwinding.${field}`, 'left out']);
-    else if (!choices.some((choice) => choice === value)) {
-      problems.push([`unwinding.${field}`, choices.join(' or ')]);
-    }
+    const expected =
+      choices === undefined
+        ? `left out (the fields are ${Object.keys(UNWINDING).join(', ')})`
+        : choices.join(' or ');
+    if (!choices?.some((choice) => choice === value)) problems.push([['unwinding', field], expected]);
   }
   return problems;
 }

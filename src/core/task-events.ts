@@ -259,6 +259,8 @@ export interface TaskState {
   readonly steps: Readonly<Record<string, StepState>>;
   /** By step id: those that the leader gave to another agent than the plan did. */
   readonly assignments?: Readonly<Record<string, Assignment>>;
+  /** By step id: those of which an attempt has begun that ended without an output. It may have had its effect. */
+  readonly attempted?: Readonly<Record<string, true>>;
   /** By step id, or {@link undoStep}: how often a person said to try it again. */
   readonly resolutions?: Readonly<Record<string, number>>;
   /** Steps to undo should the task fail, in the order of their starts. Empty once a pivot is done. */
@@ -309,7 +311,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
       return attended(withStep(state, event.step, { kind: 'waiting' }));
     case 'stepParked': {
       const { step, failure } = event;
-      return attended(withStep(state, step, { kind: 'parked', failure }));
+      return attended(withStep(withAttempt(state, step, failure), step, { kind: 'parked', failure }));
     }
     case 'stepResolved':
       return stepResolved(state, event);
@@ -370,10 +372,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
       };
     }
     case 'stepFailed':
-      return withStep(neverBegan(event.failure) ? offStack(state, event.step) : state, event.step, {
-        kind: 'failed',
-        failure: event.failure,
-      });
+      return stepFailed(state, event.step, event.failure);
     case 'compensationScheduled': {
       const { step, agent, outcome } = event;
       return attended(undoing(state, { step, agent, outcome, kind: 'running' }));
@@ -387,7 +386,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     case 'compensationResolved':
       return resolved(state, event);
     case 'stepHandedBack':
-      return withStep(state, event.step, { kind: 'waiting' });
+      return withStep(withAttempt(state, event.step), event.step, { kind: 'waiting' });
     case 'stepCancelled':
       return withStep(state, event.step, { kind: 'cancelled' });
     case 'cancelRequested':
@@ -518,7 +517,20 @@ function pinned(state: TaskState, { policies, options, deadline }: PinOutcome): 
 
 function added(state: TaskState, step: AgentStep): TaskState {
   const steps = [...(state.plan?.steps ?? []), step];
-  return withStep({ ...state, phase: { kind: 'running' }, plan: { steps } }, step.id, { kind: 'waiting' });
+  const phase: TaskPhase = state.phase.kind === 'planning' ? { kind: 'running' } : state.phase;
+  return withStep({ ...state, phase, plan: { steps } }, step.id, { kind: 'waiting' });
+}
+
+function stepFailed(state: TaskState, step: string, failure: FailureInfo): TaskState {
+  const next = withAttempt(state, step, failure);
+  return withStep(next.attempted?.[step] ? next : offStack(next, step), step, { kind: 'failed', failure });
+}
+
+/** Remembers that an attempt of `step` has begun, unless `failure` says that it never did. */
+function withAttempt(state: TaskState, step: string, failure?: FailureInfo): TaskState {
+  const refused = REFUSALS.some((type) => type === failure?.type);
+  if (refused || (failure !== undefined && neverBegan(failure))) return state;
+  return { ...state, attempted: { ...state.attempted, [step]: true } };
 }
 
 /** True once a pivot is done: nothing is undone any more. */
@@ -536,10 +548,13 @@ export function isUnwinding(state: TaskState): boolean {
 
 /** What is being undone, and what has passed its pivot or may have, goes on to its end. */
 export function mayBeCancelled(state: TaskState): boolean {
-  const parked = state.plan?.steps.some(
-    ({ id, kind }) => kind === 'pivot' && stepState(state, id).kind === 'parked',
-  );
-  return isOpen(state.phase) && !isUnwinding(state) && !pivotPassed(state) && parked !== true;
+  const pivot = state.plan?.steps.find(({ kind }) => kind === 'pivot');
+  // Its first attempt may still end as if it had never begun.
+  const running =
+    pivot !== undefined &&
+    stepState(state, pivot.id).kind === 'scheduled' &&
+    state.attempted?.[pivot.id] !== true;
+  return isOpen(state.phase) && !isUnwinding(state) && (running || !goesForward(state));
 }
 
 /** The phase that follows from what waits for a person, where something does. */
@@ -601,10 +616,12 @@ export function failureEvent(state: TaskState, step: string, failure: FailureInf
  */
 function mustPark(state: TaskState, step: string, failure: FailureInfo): boolean {
   if (failure.type === ('OutcomeUnknown' satisfies FailureType)) return true;
-  if (REFUSALS.some((type) => type === failure.type)) return pivotPassed(state);
+  const refused = REFUSALS.some((type) => type === failure.type);
+  if (refused) return goesForward(state);
   const kind = pivotPassed(state) ? 'retryable' : planStep(state, step)?.kind;
   if (kind === 'retryable') return true;
-  return kind === 'pivot' && failure.final !== true && !neverBegan(failure);
+  if (kind !== 'pivot') return false;
+  return neverBegan(failure) ? state.attempted?.[step] === true : failure.final !== true;
 }
 
 /** A step that a person did not allow. */
@@ -616,11 +633,12 @@ const REFUSALS: readonly FailureType[] = ['ApprovalRefused', 'ApprovalTimedOut']
  */
 function afterTerminate(state: TaskState): TaskState {
   const forward = goesForward(state);
+  const cut = state.plan?.steps.find(({ id, kind }) => kind === 'pivot' && isUnsettled(state, id));
   const steps = Object.entries(state.steps).map(([id, step]): [string, StepState] => {
-    if (!IN_FLIGHT.includes(step.kind)) return [id, step];
-    if (planStep(state, id)?.kind === 'pivot' && step.kind !== 'awaitingApproval') {
+    if (id === cut?.id) {
       return [id, step.kind === 'parked' ? step : { kind: 'parked', failure: CUT_OFF }];
     }
+    if (!IN_FLIGHT.includes(step.kind)) return [id, step];
     const again = forward || step.kind === 'awaitingApproval';
     return [id, again ? { kind: 'waiting' } : { kind: 'cancelled' }];
   });
@@ -634,6 +652,7 @@ function afterTerminate(state: TaskState): TaskState {
     phase: { kind: forward ? 'running' : 'compensating' },
     steps: Object.fromEntries(steps),
     ...(compensations === undefined ? {} : { compensations }),
+    ...(cut === undefined ? {} : { attempted: { ...kept.attempted, [cut.id]: true } }),
   };
   return forward ? attended(next) : next;
 }
@@ -647,13 +666,18 @@ const IN_FLIGHT: readonly StepState['kind'][] = [
 ];
 const CUT_OFF: FailureInfo = { type: 'Terminated', message: 'It was running when the task was terminated' };
 
-/** True where a terminated execution cannot be undone: its pivot is done, or may be. */
+/** True where it cannot be undone: its pivot is done, or may be, and nobody has said otherwise. */
 export function goesForward(state: TaskState): boolean {
   if (isUnwinding(state)) return false;
   const pivot = state.plan?.steps.find(({ kind }) => kind === 'pivot');
-  if (pivot === undefined) return false;
-  const { kind } = stepState(state, pivot.id);
-  return kind === 'completed' || kind === 'scheduled' || kind === 'parked';
+  return pivot !== undefined && (pivotPassed(state) || isUnsettled(state, pivot.id));
+}
+
+/** True for a step that may have happened, and may yet be done. */
+function isUnsettled(state: TaskState, step: string): boolean {
+  const { kind } = stepState(state, step);
+  if (kind === 'scheduled' || kind === 'parked') return true;
+  return (kind === 'waiting' || kind === 'awaitingApproval') && state.attempted?.[step] === true;
 }
 
 /** Whether a step that `agent` starts could be undone. */
@@ -719,7 +743,11 @@ function assigned(state: TaskState, event: TaskEvent & { type: 'assigned' }): Ta
     policies: { [agent]: policy, ...state.policies },
     assignments: { ...state.assignments, [step]: { agent, before } },
   };
-  return withStep(given, step, { kind: 'waiting' });
+  const { [step]: _begun, ...attempted } = given.attempted ?? {};
+  const { attempted: _before, ...rest } = given;
+  // Whether the agent that has it now will have begun is another matter.
+  const anew: TaskState = Object.keys(attempted).length === 0 ? rest : { ...rest, attempted };
+  return withStep(anew, step, { kind: 'waiting' });
 }
 
 function withBallot(state: TaskState, event: TaskEvent & { type: 'ballotCast' }): TaskState {

@@ -1,5 +1,5 @@
 import { CadreError, inputInvalid } from './failures';
-import { isRecord, jsonBytes, utf8Bytes, valueAt } from './json';
+import { fieldMessage, isRecord, jsonBytes, utf8Bytes } from './json';
 import { type Plan, validatePlan } from './plan';
 import { type SagaOptions, sagaOptionProblems } from './saga';
 
@@ -48,8 +48,7 @@ export function parseTaskInput(candidate: unknown): TaskInput {
   if (docs !== undefined && (typeof docs !== 'string' || docs === ''))
     throw inputInvalid('`docs`', "a folder's path", docs);
   const [problem] = sagaOptionProblems(candidate);
-  if (problem !== undefined)
-    throw inputInvalid(`\`${problem[0]}\``, problem[1], valueAt(candidate, problem[0]));
+  if (problem !== undefined) throw new CadreError('InputInvalid', fieldMessage(candidate, problem));
   const { unwinding, timeLimit, lock } = candidate as SagaOptions;
   return {
     goal,

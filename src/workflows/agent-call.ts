@@ -36,7 +36,9 @@ export function callAgent(state: TaskState, step: Step, call: AgentCall): Promis
   const policy = envelope.kind === 'act' ? policyOfStep(pinned, step.policy) : pinned;
   const summary = stepSummary({ id: envelope.step, instruction });
   const attemptsUsed = request.handedBack?.attemptsUsed ?? 0;
-  const agents = policy.local
+  // Of a local activity that runs at a terminate nothing is in history.
+  const local = policy.local && envelope.kind === 'act' && step.kind !== 'pivot' && !request.undoable;
+  const agents = local
     ? proxyLocalActivities<AgentActivities>({ ...localOptions(policy, attemptsUsed), summary })
     : proxyActivities<AgentActivities>({ ...activityOptions(policy, attemptsUsed), activityId, summary });
   return (agents[agent] as AgentActivities[string])(envelope, request);

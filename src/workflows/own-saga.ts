@@ -5,6 +5,7 @@
 import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
 import { crossingFailure, failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo } from '../core/failures';
+import { fieldMessage } from '../core/json';
 import { type AgentStep, kindProblem, planProblems, stepNeeds } from '../core/plan';
 import type { Resume } from '../core/resume';
 import { type SagaOptions, type StepOutcome, sagaOptionProblems } from '../core/saga';
@@ -69,13 +70,18 @@ interface Added {
 }
 
 /** What the interceptor and the saga of one workflow know of each other. */
-export const guard: {
+interface Guard {
   /** What the workflow's own code runs in; absent without the interceptor. */
   forward?: CancellationScope;
   /** The workflow's first argument. */
   start?: unknown;
   saga?: Saga;
-} = {};
+}
+
+const GUARD = Symbol.for('cadre.saga');
+
+/** Of this workflow: its globals are its own. They are where two copies of this module in a bundle meet. */
+export const guard: Guard = ((globalThis as { [GUARD]?: Guard })[GUARD] ??= {});
 
 /**
  * Steps that happen all, or are undone. One a workflow: start a child workflow for another.
@@ -109,7 +115,7 @@ export class Saga<Team = AnyTeam> {
       throw refused('A workflow has one saga: give that all steps, or start a child workflow for the other');
     }
     const [problem] = sagaOptionProblems({ ...options });
-    if (problem !== undefined) throw refused(`Expected \`${problem[0]}\` of a saga to be ${problem[1]}`);
+    if (problem !== undefined) throw refused(fieldMessage(options, problem));
     guard.saga = this as unknown as Saga;
     this.begin();
     this.options = this.task.state.options ?? options;
@@ -255,10 +261,7 @@ export class Saga<Team = AnyTeam> {
     const added = { ...rest, ...compensation(compensate) };
     const { agent, input, ...saga } = added;
     const step: AgentStep = { id, agent, instruction, ...(input === undefined ? {} : { input }), ...saga };
-    if (planStep(this.state, id) === undefined) {
-      this.check(step);
-      this.task.record({ type: 'stepAdded', step });
-    }
+    if (planStep(this.state, id) === undefined) this.check(step);
     if (compensate && compensate.inputOf !== undefined) this.inputsOf.set(id, compensate.inputOf);
     const failure = await new StepRun(this.task, this.attendance, step, OUTPUT_MAXIMUM_BYTES, saga).execute();
     if (failure !== undefined) throw stepFailed(step, failure);

@@ -9,7 +9,15 @@ import { type FailureInfo, isHandedBack } from '../core/failures';
 import type { AgentStep } from '../core/plan';
 import { approvalSubject, stepInputs } from '../core/step-inputs';
 import { type ActRequest, type HandedBack, actEvents, readHandedBack } from '../core/task-activities';
-import { agentOf, failureEvent, isUndoable, pivotPassed, stepState } from '../core/task-events';
+import {
+  agentOf,
+  failureEvent,
+  goesForward,
+  isUndoable,
+  pivotPassed,
+  planStep,
+  stepState,
+} from '../core/task-events';
 import { callAgent } from './agent-call';
 import type { Attendance } from './attendance';
 import type { TaskRecord } from './task-record';
@@ -59,10 +67,17 @@ export class StepRun {
     return forward ? CancellationScope.nonCancellable(work) : work();
   }
 
+  /** Asks for approval, where the step wants one; in peace where what may have happened is tried again. */
+  private mayRun(): Promise<boolean> {
+    const { state } = this.task;
+    return goesForward(state) ? CancellationScope.nonCancellable(() => this.isApproved()) : this.isApproved();
+  }
+
   /** Asks for approval where the step wants one and has none that still holds. */
-  private async mayRun(): Promise<boolean> {
+  private async isApproved(): Promise<boolean> {
     const { id, approval } = this.step;
     if (approval === undefined) return true;
+    this.addToPlan();
     const hash = inputHash(approvalSubject(this.task.state, this.step));
     if (this.approved?.hash === hash && Date.now() < this.approved.until) return true;
     if (!(await this.attendance.approval(id, hash, approval.answerWithin))) return false;
@@ -74,9 +89,17 @@ export class StepRun {
     return agentOf(this.task.state, this.step) ?? this.step.agent;
   }
 
+  /** Where the log first reads of it. */
+  private addToPlan(): void {
+    if (planStep(this.task.state, this.step.id) === undefined) {
+      this.task.record({ type: 'stepAdded', step: this.step });
+    }
+  }
+
   private async attempt(handedBack?: HandedBack): Promise<void> {
     const { id } = this.step;
     const before = this.task.state;
+    this.addToPlan();
     const agent = this.agent();
     this.task.record({ type: 'stepScheduled', step: id, agent, term: this.task.state.term });
     const { historyLength } = workflowInfo();

@@ -1,4 +1,4 @@
-import { setCurrentDetails } from '@temporalio/workflow';
+import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { Envelope } from '../core/envelope';
 import { taskDetails } from '../core/task-details';
 import { INITIAL_TASK_STATE, type TaskEvent, type TaskState, evolve, restoreStep } from '../core/task-events';
@@ -13,7 +13,7 @@ export class TaskRecord {
 
   record(event: TaskEvent): void {
     this.current = evolve(this.current, event);
-    setCurrentDetails(taskDetails(this.current));
+    setCurrentDetails(taskDetails(this.current, workflowInfo().workflowId));
   }
 
   /** Puts a step back to what it was in `before`: what was recorded of it since never reached Temporal. */

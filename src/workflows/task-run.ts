@@ -19,7 +19,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { failureInfo } from '../core/failure-info';
-import { CadreError, type FailureInfo } from '../core/failures';
+import { CadreError, type FailureInfo, type FailureType } from '../core/failures';
 import { Frontier } from '../core/frontier';
 import {
   type AggregateOutcome,
@@ -43,6 +43,7 @@ import {
   stepAgents,
 } from '../core/plan';
 import type { Resume } from '../core/resume';
+import { neverBegan } from '../core/saga';
 import { parseSagaInput } from '../core/saga-input';
 import { quietAt } from '../core/saga-resume';
 import { stepInputs } from '../core/step-inputs';
@@ -196,12 +197,12 @@ export class TaskRun {
     });
   }
 
-  /** What comes after a pivot is carried to its end, whatever is cancelled. */
+  /** A pivot that may be done, and what comes after it, is carried to its end, whatever is cancelled. */
   private async runSteps(plan: Plan): Promise<void> {
     try {
       await this.runFrontier(plan);
     } catch (error) {
-      if (!isCancellation(error) || !pivotPassed(this.state)) throw error;
+      if (!isCancellation(error) || !goesForward(this.state)) throw error;
       await CancellationScope.nonCancellable(() => this.runFrontier(plan));
     }
   }
@@ -291,7 +292,7 @@ export class TaskRun {
     for (;;) {
       const failure = await run.execute();
       if (failure === undefined) return;
-      if (this.led && !isRefusal(failure) && (await this.assignAnew(step, failure))) continue;
+      if (this.led && mayBeAssigned(step, failure) && (await this.assignAnew(step, failure))) continue;
       this.failed ??= { step, failure };
       return;
     }
@@ -355,7 +356,9 @@ export class TaskRun {
   }
 }
 
-/** A person's no is none of the agent's failures. */
-function isRefusal({ type }: FailureInfo): boolean {
-  return type === 'ApprovalRefused' || type === 'ApprovalTimedOut';
+/** Another agent helps neither against what a person said nor where an effect may have happened that is not undone. */
+function mayBeAssigned({ kind }: AgentStep, failure: FailureInfo): boolean {
+  return (kind !== 'pivot' || neverBegan(failure)) && !BY_PERSONS.some((type) => type === failure.type);
 }
+
+const BY_PERSONS: readonly FailureType[] = ['ApprovalRefused', 'ApprovalTimedOut', 'OutcomeUnknown'];

@@ -1,13 +1,10 @@
 // cadre answer as a user types it, against a real server.
 import { join } from 'node:path';
 import { inputHash } from '../../src/core/approval';
-import { Cli, ROOT, json, sane, until } from '../support/cli';
-import { type DevServer, startDevServer } from '../support/dev-server';
-import { TemporaryFolder } from '../support/temporary-folder';
+import { type CliProcess, ROOT, json, sane } from '../support/cli';
+import { CliStage } from '../support/cli-stage';
 
-let server: DevServer;
-let folder: TemporaryFolder;
-let cli: Cli;
+let cli: CliStage;
 
 const SOURCE = `
 const { defineAgent, defineConfig } = require(${JSON.stringify(join(ROOT, 'dist', 'index.js'))});
@@ -25,10 +22,9 @@ module.exports = defineConfig({
 `;
 
 beforeAll(async () => {
-  server = await startDevServer();
-  folder = new TemporaryFolder();
-  folder.write('cadre.config.js', SOURCE);
-  folder.write(
+  cli = await CliStage.start();
+  cli.folder.write('cadre.config.js', SOURCE);
+  cli.folder.write(
     'payment.yaml',
     `
 name: a payment
@@ -42,19 +38,13 @@ steps:
     input: { to: ACME, order: { $output: draft } }
 `,
   );
-  cli = Cli.at(server, folder);
-  const worker = cli.start(['worker', '--json']);
-  await until(() => worker.stdout.includes('\n'));
+  await cli.worker();
 }, 60_000);
 
-afterAll(async () => {
-  await cli.stop();
-  await server.stop();
-  folder.remove();
-});
+afterAll(() => cli.close());
 
 /** Starts the payment, and returns the hash that it asks about. */
-async function asking(id: string): Promise<{ hash: string; run: ReturnType<Cli['start']> }> {
+async function asking(id: string): Promise<{ hash: string; run: CliProcess }> {
   const run = cli.start(['saga', 'run', 'payment.yaml', '--id', id]);
   await run.says(
     new RegExp(
@@ -105,7 +95,7 @@ test('a no refuses the step, and what came before it is undone', async () => {
   sane(ended);
   expect(ended.code).toBe(1);
   expect(ended.stdout).toMatch(/pay +refused: too dear\n/);
-  expect(ended.stdout).toMatch(/undone: draft \(cadre saga show refused\)/);
+  expect(ended.stdout).toMatch(/→ Nothing was done of the step; .*\n {2}Undone: draft\b/);
   const again = await cli.run(['answer', 'refused', 'pay', 'yes']);
   sane(again);
   expect([again.code, again.stdout]).toEqual([
@@ -136,7 +126,7 @@ test('an answer holds for no other input than the one that was named', async () 
 });
 
 test('an input in the artifact store is shown as the agent gets it', async () => {
-  folder.write(
+  cli.folder.write(
     'bulk.yaml',
     'name: bulk\nsteps:\n  - { id: bulk, agent: bulk }\n  - { id: pay, agent: pay, approval: true, input: { all: { $output: bulk } } }\n',
   );

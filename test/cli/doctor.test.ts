@@ -11,7 +11,7 @@ let team: CliTeam;
 beforeAll(async () => {
   cli = await CliStage.start();
   team = new CliTeam(cli.folder);
-  await cli.worker('--json');
+  await cli.worker();
 }, 60_000);
 
 afterAll(() => cli.close());

@@ -2,12 +2,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cli, ROOT, json, jsonLines, sane, until } from '../support/cli';
-import { type DevServer, startDevServer } from '../support/dev-server';
+import { CliStage } from '../support/cli-stage';
 import { TemporaryFolder } from '../support/temporary-folder';
 
-let server: DevServer;
-let folder: TemporaryFolder;
-let cli: Cli;
+let cli: CliStage;
 
 /** `booker` can undo what it did; `flaky` fails once; `broken` fails while there is no file `mended`. */
 const SOURCE = `
@@ -34,22 +32,15 @@ module.exports = defineConfig({
 `;
 
 beforeAll(async () => {
-  server = await startDevServer();
-  folder = new TemporaryFolder();
-  folder.write('cadre.config.js', SOURCE);
-  cli = Cli.at(server, folder);
-  const worker = cli.start(['worker', '--json']);
-  await until(() => worker.stdout.includes('\n'));
+  cli = await CliStage.start();
+  cli.folder.write('cadre.config.js', SOURCE);
+  await cli.worker();
 }, 60_000);
 
-afterAll(async () => {
-  await cli.stop();
-  await server.stop();
-  folder.remove();
-});
+afterAll(() => cli.close());
 
 function saga(name: string, ...lines: string[]): string {
-  folder.write(`${name}.yaml`, [`name: ${name}`, 'steps:', ...lines, ''].join('\n'));
+  cli.folder.write(`${name}.yaml`, [`name: ${name}`, 'steps:', ...lines, ''].join('\n'));
   return `${name}.yaml`;
 }
 
@@ -133,7 +124,7 @@ describe('cadre saga check', () => {
     const elsewhere = new TemporaryFolder();
     try {
       const file = elsewhere.write('x.yaml', 'name: x\nsteps: [{ id: a, agent: whoever }]\n');
-      const ended = await Cli.at(server, elsewhere).run(['saga', 'check', file]);
+      const ended = await Cli.at(cli.server, elsewhere).run(['saga', 'check', file]);
       expect(ended.code).toBe(0);
       expect(ended.stdout).toMatch(/a +whoever +- +- +- +\?\n/);
       expect(ended.stdout).toMatch(/No configuration here/);
@@ -198,7 +189,7 @@ describe('cadre saga run', () => {
       ],
       error: { type: 'StepFailed', message: 'Step "flight" (broken) failed: no flight' },
     });
-    expect(ended.stderr).toMatch(/undone: hotel, train \(cadre saga show undone\)/);
+    expect(ended.stderr).toMatch(/ {2}Undone: hotel, train \(cadre saga show undone\)\n/);
     const shown = await cli.run(['saga', 'show', 'undone']);
     sane(shown);
     expect(shown.stdout).toMatch(/^undone {2}failed and undone: StepFailed\n {2}name +undone\n/);
@@ -206,8 +197,8 @@ describe('cadre saga run', () => {
     for (const line of [
       `↑ train +booker +- +completed +1 +${time} +undone/\\S+/train/act`,
       `↑ flight +broken +- +failed: no flight +1 +${time} +undone/\\S+/flight/act`,
-      `↓ hotel +booker +- +undone +1 +${time} +undone/\\S+/hotel/undo`,
-      `↓ train +booker +- +undone +1 +${time} +undone/\\S+/train/undo`,
+      `↓ hotel +booker +undone +1 +${time} +undone/\\S+/hotel/undo`,
+      `↓ train +booker +undone +1 +${time} +undone/\\S+/train/undo`,
     ]) {
       expect(shown.stdout).toMatch(new RegExp(line));
     }
@@ -256,13 +247,13 @@ describe('cadre saga run', () => {
     );
     const wrong = await cli.run(['saga', 'resolve', 'forward', 'ship', 'fail', '--note', 'x']);
     expect([wrong.code, wrong.stdout]).toEqual([2, expect.stringMatching(/it can fail no more/)]);
-    folder.write('mended', '');
+    cli.folder.write('mended', '');
     expect((await cli.run(['saga', 'resolve', 'forward', 'ship', 'retry'])).code).toBe(0);
     const ended = await run.ended;
     sane(ended);
     expect(ended.code).toBe(0);
-    folder.removeFile('mended');
-    expect(existsSync(join(folder.path, 'mended'))).toBe(false);
+    cli.folder.removeFile('mended');
+    expect(existsSync(join(cli.folder.path, 'mended'))).toBe(false);
     expect(
       jsonLines((await cli.run(['list', '--needs-attention', '--json'])).stdout).map(({ id }) => id),
     ).not.toContain('forward');

@@ -47,7 +47,9 @@ test('what cannot be undone waits, is found, shown and resolved', async () => {
   sane(shown);
   expect(shown.stdout).toMatch(/^trip {2}needs attention: cannot undo hotel/);
   expect(shown.stdout).toMatch(/↑ train +booker +- +completed +1 +[\d.]+ m?s +trip\/\S+\/train\/act/);
-  expect(shown.stdout).toMatch(/↓ hotel +booker +- +failed: the hotel does not answer +1 +[\d.]+ m?s +trip\/\S+\/hotel\/undo/);
+  expect(shown.stdout).toMatch(
+    /↓ hotel +booker +failed: the hotel does not answer +1 +[\d.]+ m?s +trip\/\S+\/hotel\/undo/,
+  );
   expect(shown.stdout).toMatch(/cadre saga resolve trip hotel retry\|skip/);
   await until(async () => (await cli.run(['list', '--needs-attention'])).stdout.includes('waits: hotel'));
   const wrong = await cli.run(['saga', 'resolve', 'trip', 'train', 'retry']);

@@ -11,7 +11,7 @@ let worker: CliProcess;
 beforeAll(async () => {
   cli = await CliStage.start();
   team = new CliTeam(cli.folder);
-  worker = await cli.worker('--json');
+  worker = await cli.worker();
 }, 60_000);
 
 afterAll(() => cli.close());

@@ -12,6 +12,8 @@ import {
   readSagaFile,
   sagaOrThrow,
 } from '../../src/client/saga-file';
+import { POLICY_RANGES } from '../../src/core/policy';
+import { STEP_KINDS } from '../../src/core/saga';
 import { TemporaryFolder } from '../support/temporary-folder';
 
 const ROOT = join(__dirname, '..', '..');
@@ -395,6 +397,22 @@ describe('the schema for editors', () => {
     expect(parseSaga(JSON.stringify(every)).problems.filter((problem) => !beyond(problem))).toEqual([]);
   });
 
+  test('has the choices and ranges of the parser', () => {
+    const { properties, definitions } = schema as unknown as Record<string, Record<string, SchemaNode>>;
+    const { kind, policy } = definitions?.['step']?.properties ?? {};
+    expect(kind?.enum).toEqual(STEP_KINDS);
+    expect(properties?.['unwinding']?.properties?.['groups']?.enum).toEqual(['together', 'oneByOne']);
+    expect(properties?.['unwinding']?.properties?.['onFailure']?.enum).toEqual(['hold', 'goOn']);
+    for (const [field, [least, most]] of Object.entries(POLICY_RANGES)) {
+      const [outer = '', inner] = field.split('.');
+      const of = inner === undefined ? policy : policy?.properties?.[outer];
+      const node = of?.properties?.[inner ?? outer];
+      const { minimum, maximum } = node?.anyOf?.[0] ?? node ?? {};
+      const endless = field === 'retry.maximumAttempts';
+      expect([field, minimum, maximum]).toEqual([field, endless ? 0 : least, most]);
+    }
+  });
+
   test('refuses what the parser refuses for its shape, and nothing that it takes', () => {
     fc.assert(
       fc.property(
@@ -415,6 +433,15 @@ describe('the schema for editors', () => {
     );
   });
 });
+
+/** What of a schema's node the tests look at. */
+interface SchemaNode {
+  readonly enum?: readonly unknown[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly anyOf?: readonly SchemaNode[];
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+}
 
 type Change = 'drop' | 'add' | { readonly value: unknown };
 

@@ -88,7 +88,8 @@ test('steps that were not begun have no rung, and one that asks for approval has
   expect(up(asks)).toMatchObject([{ step: 'pay', kind: 'pivot', state: 'awaitingApproval', attempts: 0 }]);
   const yes: TaskEvent = { type: 'approvalAnswered', step: 'pay', answer: 'yes', hash: 'h', note: '' };
   expect(up(asks, yes)).toMatchObject([{ state: 'waiting' }]);
-  expect(up(asks, yes, scheduled('pay', 'payer'))).toMatchObject([{ state: 'running' }]);
+  // The time that it waited for a person is none of its own.
+  expect(up(asks, yes, scheduled('pay', 'payer'))).toMatchObject([{ state: 'running', startedAt: 1400 }]);
 });
 
 test('the attempts of a step that was handed back or parked add up, without the one that was cut short', () => {
@@ -214,7 +215,12 @@ test('what goes on from a terminated execution has its rungs too, without their 
 });
 
 test('a run that goes on from the one before repeats nothing', () => {
-  const events = [...begun, scheduled('train', 'booker'), completed('train')];
+  const events: TaskEvent[] = [
+    ...begun,
+    scheduled('train', 'booker'),
+    { type: 'stepParked', step: 'train', failure },
+    { type: 'stepResolved', step: 'train', how: 'skip', note: 'by hand' },
+  ];
   const snapshot = foldTask(events);
   const origin = { kind: 'continuedAsNew', workflowId: 'trip', runId: 'run' } as const;
   const ladder = sagaLadder(
@@ -226,7 +232,10 @@ test('a run that goes on from the one before repeats nothing', () => {
     ),
   );
   expect(ladder.up).toMatchObject([
-    { step: 'train', startedAt: 1200 },
+    { step: 'train', state: 'skipped', note: 'by hand', startedAt: 1200, endedAt: 1300 },
     { step: 'last', state: 'running' },
+  ]);
+  expect(sagaLadder(logOf({ type: 'taskResumed', origin, snapshot })).up).toMatchObject([
+    { step: 'train', state: 'skipped', note: 'by hand' },
   ]);
 });

@@ -9,6 +9,7 @@ import type { LoggedTaskEvent } from '../../src/core/task-projection';
 import { agent, step } from '../support/agents';
 import { scriptLeader } from '../support/scripted-leader';
 import { type ServerCadre, startServerCadre } from '../support/server-cadre';
+import { logOf } from '../support/team-processes';
 
 const TERM = 7;
 const never = (signal: AbortSignal) =>
@@ -68,8 +69,7 @@ async function run(steps: readonly Step[], planned = false) {
   const plan: Plan = { steps };
   const task = await cadre.client.start({ goal: 'a goal', ...(planned ? {} : { plan }) });
   const result = await task.result().catch((error: unknown) => error);
-  const events: LoggedTaskEvent[] = [];
-  for await (const event of task.events()) events.push(event);
+  const events = await logOf(task);
   const told = await cadre.client.temporal.workflow.getHandle(task.id).query<{ state: unknown }>('state');
   expect((await task.describe()).state).toEqual(told.state);
   return { result, events, task, of: typesOf(events) };

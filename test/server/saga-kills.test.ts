@@ -1,17 +1,29 @@
-// A worker is killed at every boundary of a saga of five steps, around each effect and each compensation, on a real
-// server with real processes. What counts is a ledger outside of Temporal.
-import { readFileSync, readdirSync } from 'node:fs';
+// A worker is killed at every boundary of a saga of five steps, around each effect, acknowledgement and compensation, or
+// frozen until its action was undone, on a real server with real processes. What counts is a ledger outside of Temporal.
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CadreClient } from '../../src/client/cadre-client';
 import { connect } from '../../src/client/connection';
+import type { TaskHandle } from '../../src/client/task-handle';
+import type { SagaInput } from '../../src/core/saga-input';
+import type { TaskState } from '../../src/core/task-events';
 import { step } from '../support/agents';
-import { Cli, ROOT } from '../support/cli';
+import { Cli, ROOT, fileAppears, jsonLines, until } from '../support/cli';
 import { type DevServer, startDevServer } from '../support/dev-server';
 import { TemporaryFolder } from '../support/temporary-folder';
 
 const STEPS = ['a', 'b', 'c', 'd', 'e'];
+const KINDS = ['act', 'undo'];
+/** Around an effect that a resource applies once a key. */
 const BOUNDARIES = STEPS.flatMap((id) =>
-  ['act', 'undo'].flatMap((kind) => ['before', 'after'].map((when) => `${when}-${kind}-${id}`)),
+  KINDS.flatMap((kind) => ['before', 'after'].map((when) => `${when}-${kind}-${id}`)),
+);
+/**
+ * Around an effect that `context.once` has: before it, while its outcome is not recorded, and while the attempt tells the
+ * server.
+ */
+const ONCE_BOUNDARIES = STEPS.flatMap((id) =>
+  KINDS.flatMap((kind) => ['before', 'unrecorded', 'acknowledging'].map((when) => `${when}-${kind}-${id}`)),
 );
 
 let server: DevServer;
@@ -28,6 +40,8 @@ beforeAll(async () => {
   cli = Cli.at(server, folder);
   const { address, namespace } = server;
   client = new CadreClient(await connect({ address, namespace, configured: true }));
+  await cli.start(['worker', '--role', 'leader', '--role', 'workflows']).says(/worker ready/);
+  void supervise();
 }, 60_000);
 
 afterAll(async () => {
@@ -38,11 +52,14 @@ afterAll(async () => {
   folder.remove();
 });
 
-/** Effects, each applied once a key; the process ends itself where the task's input says so, once. */
+/**
+ * `worker`: a resource that applies each effect once a key. `teller`: one that takes whatever it is given, behind
+ * `context.once`; it can be looked at. The process ends or freezes itself where the step's input says so, once.
+ */
 function source(path: string): string {
   const anything = `{ '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } }`;
   return `
-const { appendFileSync, writeFileSync } = require('node:fs');
+const { appendFileSync, readFileSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');
 const { ApplicationFailure } = require(${JSON.stringify(join(ROOT, 'node_modules', '@temporalio', 'common'))});
 const { defineAgent, defineConfig } = require(${JSON.stringify(join(ROOT, 'dist', 'index.js'))});
@@ -58,10 +75,34 @@ const once = (name) => {
 const dieAt = (place, input, task) => {
   if (input.killAt === place && once('killed ' + task)) process.kill(process.pid, 'SIGKILL');
 };
+const ledger = join(folder, 'ledger.jsonl');
+const write = (line) => appendFileSync(ledger, JSON.stringify(line) + '\\n');
+const tell = async (kind, input, context) => {
+  const { step, task, idempotencyKey: key } = context;
+  if (kind === 'act' && input.freeze && once('frozen ' + task)) {
+    writeFileSync(join(folder, 'frozen-' + task), String(process.pid));
+    process.kill(process.pid, 'SIGSTOP');
+  }
+  const done = () => readFileSync(ledger, 'utf8').split('\\n').some((line) => line !== '' && JSON.parse(line).key === key);
+  await context.once('tell', () => {
+    dieAt('before-' + kind + '-' + step, input, task);
+    write({ task, step, kind, key });
+    dieAt('unrecorded-' + kind + '-' + step, input, task);
+  }, { reconcile: async () => ({ done: done() }) });
+  setImmediate(() => dieAt('acknowledging-' + kind + '-' + step, input, task));
+};
+const reporting = async (input, context) => {
+  try {
+    await tell('act', input, context);
+  } catch (error) {
+    if (input.freeze) writeFileSync(join(folder, 'late-' + context.task), error.type ?? error.name);
+    throw error;
+  }
+};
 const apply = (kind, input, { step, task, idempotencyKey }) => {
   dieAt('before-' + kind + '-' + step, input, task);
   if (once('effect ' + idempotencyKey))
-    appendFileSync(join(folder, 'ledger.jsonl'), JSON.stringify({ task, step, kind, key: idempotencyKey }) + '\\n');
+    write({ task, step, kind, key: idempotencyKey });
   dieAt('after-' + kind + '-' + step, input, task);
 };
 const anything = ${anything};
@@ -74,6 +115,12 @@ module.exports = defineConfig({
       compensation: { retry: policy.retry },
       act: (input, context) => apply('act', input, context),
       compensate: ({ input }, context) => apply('undo', input, context),
+    }),
+    defineAgent({
+      name: 'teller', description: 'has an effect once', input: anything, output: anything, policy,
+      compensation: { retry: policy.retry },
+      act: reporting,
+      compensate: ({ input }, context) => tell('undo', input, context),
     }),
     defineAgent({
       name: 'broken', description: 'fails', input: anything, output: anything, policy,
@@ -92,39 +139,87 @@ async function supervise(): Promise<void> {
   }
 }
 
-const ledger = () =>
-  readFileSync(join(folder.path, 'ledger.jsonl'), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as { task: string; step: string; kind: string; key: string });
+interface Line {
+  readonly task: string;
+  readonly step: string;
+  readonly kind: string;
+  readonly key: string;
+}
 
-test('nothing is lost, nothing doubled, nothing half undone', async () => {
-  const steady = cli.start(['worker', '--role', 'leader', '--role', 'workflows']);
-  await steady.says(/worker ready/);
-  void supervise();
-  const results = BOUNDARIES.map(async (killAt) => {
-    const steps = [...STEPS, 'broken'].map((id, index, all) =>
-      step(id, id === 'broken' ? 'broken' : 'worker', {
-        input: { killAt },
-        ...(index === 0 ? {} : { needs: [all[index - 1] as string] }),
-      }),
-    );
-    const task = await client.start({ goal: `killed ${killAt}`, plan: { steps } }, { id: killAt });
-    await expect(task.result()).rejects.toMatchObject({ type: 'StepFailed' });
-    return (await task.describe()).state;
+const read = (name: string): string => readFileSync(join(folder.path, name), 'utf8');
+const ledgerOf = (id: string): Line[] =>
+  (jsonLines(read('ledger.jsonl')) as unknown as Line[]).filter(({ task }) => task === id);
+
+/** Five steps by `name`, one after the other, and one that fails. */
+const stepsBy = (name: string, input: Record<string, unknown>) =>
+  [...STEPS, 'broken'].map((id, index, all) =>
+    step(id, id === 'broken' ? 'broken' : name, {
+      input,
+      ...(index === 0 ? {} : { needs: [all[index - 1] as string] }),
+    }),
+  );
+
+/** Each effect stands once in the ledger under its own key, and is undone once, in reverse. */
+function expectUndoneOnce(id: string, state: TaskState): void {
+  const its = ledgerOf(id);
+  expect(its.filter(({ kind }) => kind === 'act').map((line) => line.step)).toEqual(STEPS);
+  expect(its.filter(({ kind }) => kind === 'undo').map((line) => line.step)).toEqual(STEPS.toReversed());
+  expect(new Set(its.map(({ key }) => key)).size).toBe(2 * STEPS.length);
+  expect(state.phase.kind).toBe('compensated');
+  expect(state.compensations?.map(({ kind }) => kind)).toEqual(STEPS.map(() => 'undone'));
+}
+
+/** Waits until all have failed; each must have been killed where it was to be. */
+async function expectAllUndone(tasks: readonly TaskHandle[]): Promise<void> {
+  await Promise.all(
+    tasks.map(async (task) => {
+      await expect(task.result()).rejects.toMatchObject({ type: 'StepFailed' });
+      expectUndoneOnce(task.id, (await task.describe()).state);
+    }),
+  );
+  const killed = readdirSync(folder.path);
+  for (const { id } of tasks) expect(killed).toContain(encodeURIComponent(`killed ${id}`));
+}
+
+test('a task loses nothing, doubles nothing and leaves nothing half undone, wherever a worker dies', async () => {
+  const starts = BOUNDARIES.map((killAt) => {
+    const plan = { steps: stepsBy('worker', { killAt }) };
+    return client.start({ goal: `killed ${killAt}`, plan }, { id: killAt });
   });
-  const states = await Promise.all(results);
-  const killed = readdirSync(folder.path).filter((name) => name.startsWith(encodeURIComponent('killed ')));
-  expect(killed).toHaveLength(BOUNDARIES.length);
-  const lines = ledger();
-  for (const [index, id] of BOUNDARIES.entries()) {
-    const its = lines.filter(({ task }) => task === id);
-    expect(its.filter(({ kind }) => kind === 'act').map((line) => line.step)).toEqual(STEPS);
-    expect(its.filter(({ kind }) => kind === 'undo').map((line) => line.step)).toEqual(
-      [...STEPS].sort().toReversed(),
-    );
-    expect(new Set(its.map(({ key }) => key)).size).toBe(2 * STEPS.length);
-    expect(states[index]?.phase.kind).toBe('compensated');
-    expect(states[index]?.compensations?.every(({ kind }) => kind === 'undone')).toBe(true);
-  }
+  await expectAllUndone(await Promise.all(starts));
 }, 180_000);
+
+test('a saga whose effects are had once does neither, against a resource that takes whatever it is given', async () => {
+  const starts = ONCE_BOUNDARIES.map((killAt) =>
+    client.startSaga(
+      { name: `killed ${killAt}`, steps: stepsBy('teller', { killAt }) },
+      { id: `once-${killAt}` },
+    ),
+  );
+  await expectAllUndone(await Promise.all(starts));
+}, 240_000);
+
+test('an action that was frozen until it was undone has no effect when it wakes up', async () => {
+  const id = 'frozen';
+  cli.start(['worker', '--role', 'agents']);
+  const [first, ...others] = stepsBy('teller', {});
+  const frozen = { ...others[0], input: { freeze: true }, policy: { retry: { maximumAttempts: 1 } } };
+  const steps = [first, frozen, ...others.slice(1)] as SagaInput['steps'];
+  const saga = await client.startSaga({ name: 'frozen', steps }, { id });
+  await fileAppears(join(folder.path, `frozen-${id}`));
+  await expect(saga.result()).rejects.toMatchObject({ type: 'StepFailed' });
+  const before = ledgerOf(id);
+  expect(before.map(({ step: of, kind }) => [of, kind])).toEqual([
+    ['a', 'act'],
+    ['b', 'undo'],
+    ['a', 'undo'],
+  ]);
+  expect((await saga.describe()).state.compensations).toMatchObject([
+    { step: 'b', kind: 'undone', outcome: 'unknown' },
+    { step: 'a', kind: 'undone', outcome: 'completed' },
+  ]);
+  process.kill(Number(read(`frozen-${id}`)), 'SIGCONT');
+  await until(() => existsSync(join(folder.path, `late-${id}`)) && read(`late-${id}`) !== '');
+  expect(read(`late-${id}`)).toBe('ActionUndone');
+  expect(ledgerOf(id)).toEqual(before);
+}, 60_000);

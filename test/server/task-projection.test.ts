@@ -4,11 +4,13 @@ import fc from 'fast-check';
 import { readFacts } from '../../src/client/history-reader';
 import type { TaskHandle } from '../../src/client/task-handle';
 import type { HistoryFact } from '../../src/core/history-facts';
-import type { Plan, Step } from '../../src/core/plan';
-import type { TaskState } from '../../src/core/task-events';
+import type { AgentStep, Plan, Step } from '../../src/core/plan';
+import type { UnwindingOptions } from '../../src/core/saga';
+import { type TaskEventType, type TaskState, isUnwinding, pivotPassed } from '../../src/core/task-events';
 import { TaskProjection } from '../../src/core/task-projection';
-import { QUORUMS, type Vote } from '../../src/core/vote';
+import { QUORUMS } from '../../src/core/vote';
 import { agent, step } from '../support/agents';
+import { Random } from '../support/random';
 import { type ServerCadre, startServerCadre } from '../support/server-cadre';
 
 interface Report {
@@ -17,6 +19,8 @@ interface Report {
 }
 
 let cadre: ServerCadre;
+/** The idempotency keys of the compensations that `stubborn` has refused once. */
+const refused = new Set<string>();
 
 beforeAll(async () => {
   cadre = await startServerCadre([
@@ -49,6 +53,26 @@ beforeAll(async () => {
       { skills: ['mend'] },
     ),
     agent('mender', () => 'mended', { skills: ['mend'] }),
+    // Nobody knows whether it happened.
+    agent('unsure', () => {
+      throw ApplicationFailure.nonRetryable('who knows', 'OutcomeUnknown');
+    }),
+    agent('undoable', (_input, { step: id }) => id, {
+      compensate: () => Promise.resolve(),
+    }),
+    // What it did can be undone only at the second try that a person asks for.
+    agent('stubborn', () => 'done', {
+      compensation: { retry: { maximumAttempts: 1 } },
+      compensate: (_undo, { idempotencyKey }) => {
+        if (refused.has(idempotencyKey)) return Promise.resolve();
+        refused.add(idempotencyKey);
+        return Promise.reject(new Error('not now'));
+      },
+    }),
+    agent('slow', () => after(60), {
+      compensate: () => after(30),
+    }),
+    agent('helper', () => 'helped'),
   ]);
 }, 60_000);
 
@@ -63,24 +87,42 @@ const anyVote = fc.record({
   timeLimit: fc.integer({ min: 10, max: 120 }),
 });
 
-const anyTask = fc.record({
-  steps: fc.array(
-    fc.record({
-      agent: fc.constantFrom('quick', 'quick', 'pause', 'pause', 'flaky', 'broken', 'clumsy', 'clumsy'),
-      vote: fc.option(anyVote, { nil: undefined, freq: 2 }),
-      needs: fc.array(fc.nat({ max: 100 }), { maxLength: 3 }),
-    }),
-    { minLength: 1, maxLength: 8 },
-  ),
-  cancelAfter: fc.option(fc.nat({ max: 150 }), { nil: undefined }),
+const AGENTS = ['quick', 'pause', 'flaky', 'broken', 'clumsy', 'unsure', 'undoable', 'stubborn', 'slow'];
+
+const anyStep = fc.record({
+  agent: fc.constantFrom(...AGENTS, 'undoable', 'undoable', 'quick', 'slow'),
+  vote: fc.option(anyVote, { nil: undefined, freq: 2 }),
+  needs: fc.array(fc.nat({ max: 100 }), { maxLength: 3 }),
+  kind: fc.option(fc.constantFrom('compensable', 'retryable'), { nil: undefined, freq: 2 }),
+  compensate: fc.option(fc.constantFrom<('helper' | false)[]>('helper', false), { nil: undefined, freq: 2 }),
+  approval: fc.option(fc.constantFrom({}, { answerWithin: 1000 }), { nil: undefined, freq: 3 }),
 });
+
+const anyTask = fc.record({
+  /** Without a leader: of the type `saga`, which has no votes. */
+  saga: fc.boolean(),
+  steps: fc.array(anyStep, { minLength: 1, maxLength: 8 }),
+  pivot: fc.option(fc.nat({ max: 7 }), { nil: undefined, freq: 2 }),
+  unwinding: fc.constantFrom<(UnwindingOptions | undefined)[]>(
+    undefined,
+    { groups: 'oneByOne' },
+    { onFailure: 'goOn' },
+  ),
+  timeLimit: fc.option(fc.constant(1000), { nil: undefined, freq: 4 }),
+  cancelAfter: fc.option(fc.nat({ max: 300 }), { nil: undefined }),
+  /** Of what a person says. */
+  seed: fc.nat(),
+});
+
+type Drawn = typeof anyTask extends fc.Arbitrary<infer Value> ? Value : never;
 
 test('at every workflow-task boundary the state is the fold of the projected events', async () => {
   let compared = 0;
+  const seen = new Set<TaskEventType>();
   await fc.assert(
-    fc.asyncProperty(anyTask, async ({ steps, cancelAfter }) => {
-      const task = await cadre.client.start({ goal: 'a goal', plan: planOf(steps) });
-      const reports = await watch(task, cancelAfter);
+    fc.asyncProperty(anyTask, async (drawn) => {
+      const task = await start(drawn);
+      const reports = await watch(task, drawn.cancelAfter, new Person(task, drawn.seed));
       const facts: HistoryFact[] = [];
       for await (const fact of readFacts(cadre.client.temporal, task.id)) facts.push(fact);
       const commands = await commandsOf(task);
@@ -88,31 +130,118 @@ test('at every workflow-task boundary the state is the fold of the projected eve
         expect(foldAtBoundary(facts, commands, historyLength)).toEqual(state);
         compared += 1;
       }
+      const projection = new TaskProjection();
+      for (const fact of facts) for (const { type } of projection.next(fact)) seen.add(type);
     }),
-    { numRuns: 40 },
+    { numRuns: 60 },
   );
-  expect(compared).toBeGreaterThan(50);
-}, 180_000);
+  expect(compared).toBeGreaterThan(200);
+  expect([...seen]).toEqual(expect.arrayContaining(SEEN));
+}, 300_000);
 
-function planOf(
-  steps: readonly { agent: string; vote?: Vote | undefined; needs: readonly number[] }[],
-): Plan {
+/** What the cases are about. */
+const SEEN: TaskEventType[] = [
+  ...(['pinned', 'approvalRequested', 'approvalAnswered', 'stepParked', 'stepResolved'] as const),
+  ...(['compensationScheduled', 'compensated', 'compensationFailed', 'compensationResolved'] as const),
+];
+
+function start({ saga, steps, pivot, unwinding, timeLimit }: Drawn): Promise<TaskHandle> {
+  const plan = planOf(saga ? steps.map((one) => ({ ...one, vote: undefined })) : steps, pivot);
+  const options = {
+    ...(unwinding === undefined ? {} : { unwinding }),
+    ...(timeLimit === undefined ? {} : { timeLimit }),
+  };
+  if (!saga) return cadre.client.start({ goal: 'a goal', plan, ...options });
+  const agentSteps = plan.steps.filter((one): one is AgentStep => one.vote === undefined);
+  return cadre.client.startSaga({ name: 'a saga', steps: agentSteps, ...options });
+}
+
+/** The steps from the pivot on need it, and it needs all before it; what comes after it is not undone. */
+function planOf(steps: Drawn['steps'], pivot: number | undefined): Plan {
   return {
-    steps: steps.map(({ agent: name, vote, needs: all }, index): Step => {
-      const needs = index === 0 ? [] : [...new Set(all.map((need) => `s${need % index}`))];
+    steps: steps.map(({ agent: name, vote, needs: all, ...more }, index): Step => {
       const id = `s${index}`;
-      return vote === undefined
-        ? step(id, name, { needs })
-        : { id, vote, instruction: `vote on ${id}`, needs };
+      const before = steps.slice(0, index).map((_, earlier) => `s${earlier}`);
+      const drawn = index === 0 ? [] : all.map((need) => `s${need % index}`);
+      const after = pivot !== undefined && pivot < index;
+      const needs = index === pivot ? before : [...new Set([...drawn, ...(after ? [`s${pivot}`] : [])])];
+      if (vote !== undefined && index !== pivot) return { id, vote, instruction: `vote on ${id}`, needs };
+      const where = index === pivot ? 'pivot' : after ? 'after' : 'before';
+      return { ...step(id, name, { needs, input: { of: id } }), ...undoingOf(name, more, where) };
     }),
   };
 }
+
+function undoingOf(
+  name: string,
+  { kind, compensate, approval }: Pick<Drawn['steps'][number], 'kind' | 'compensate' | 'approval'>,
+  where: 'before' | 'pivot' | 'after',
+): Pick<AgentStep, 'kind' | 'compensate' | 'approval'> {
+  const asks = approval === undefined ? {} : { approval };
+  if (where === 'pivot') return { kind: 'pivot', ...asks };
+  if (where === 'after') return { ...(kind === 'retryable' ? { kind } : {}), ...asks };
+  const undoes = compensate === 'helper' ? { compensate: { agent: 'helper' } } : { compensate };
+  const undoer = compensate === undefined || kind === 'retryable' ? {} : undoes;
+  const undoable = compensate === 'helper' || (compensate !== false && UNDOABLE.includes(name));
+  return {
+    ...undoer,
+    ...(kind === 'compensable' && !undoable ? {} : kind === undefined ? {} : { kind }),
+    ...asks,
+  };
+}
+
+const UNDOABLE = ['undoable', 'stubborn', 'slow'];
+
+/** Says what the saga asks for, or leaves it to the time limits. */
+class Person {
+  private readonly random: Random;
+  private readonly left = new Set<string>();
+
+  constructor(
+    private readonly task: TaskHandle,
+    seed: number,
+  ) {
+    this.random = new Random(seed);
+  }
+
+  /** Comes to a refusal where the task has gone on meanwhile. */
+  async say(state: TaskState): Promise<void> {
+    for (const [id, now] of Object.entries(state.steps)) {
+      if (now.kind === 'awaitingApproval') await this.answer(state, id, now.hash);
+    }
+    if (state.phase.kind !== 'needsAttention') return;
+    const hows =
+      isUnwinding(state) || pivotPassed(state)
+        ? (['retry', 'skip'] as const)
+        : (['retry', 'skip', 'fail'] as const);
+    await this.task.resolve(state.phase.step, this.random.oneOf(hows), 'a note').catch(() => undefined);
+  }
+
+  private async answer(state: TaskState, step: string, hash: string): Promise<void> {
+    const limited =
+      state.deadline !== undefined || planned(state, step)?.approval?.answerWithin !== undefined;
+    if (this.left.has(step)) return;
+    if (limited && this.random.between(0, 1) < 0.3) {
+      this.left.add(step);
+      return;
+    }
+    const answer = this.random.oneOf(['yes', 'yes', 'yes', 'no'] as const);
+    await this.task.answer(step, answer, { hash }).catch(() => undefined);
+  }
+}
+
+const planned = ({ plan }: TaskState, id: string): Step | undefined =>
+  plan?.steps.find((one) => one.id === id);
 
 /** By id of an event that a workflow task commanded: the id of the event of that task's completion. */
 async function commandsOf(task: TaskHandle): Promise<ReadonlyMap<number, number>> {
   const { events = [] } = await cadre.client.temporal.workflow.getHandle(task.id).fetchHistory();
   const commands = new Map<number, number>();
+  let completed = 0;
   for (const event of events ?? []) {
+    if (event.workflowTaskCompletedEventAttributes) completed = Number(event.eventId);
+    // The event of an update does not say which workflow task had accepted it.
+    if (event.workflowExecutionUpdateAcceptedEventAttributes) commands.set(Number(event.eventId), completed);
     for (const attributes of Object.values(event as Record<string, unknown>)) {
       const by = (attributes as { workflowTaskCompletedEventId?: unknown } | null)
         ?.workflowTaskCompletedEventId;
@@ -122,8 +251,8 @@ async function commandsOf(task: TaskHandle): Promise<ReadonlyMap<number, number>
   return commands;
 }
 
-/** Asks the task for its state until it ends; cancels it on the way where the case says so. */
-async function watch(task: TaskHandle, cancelAfter: number | undefined): Promise<Report[]> {
+/** Asks the task for its state until it ends, and has `person` say what it asks for; cancels it where the case says so. */
+async function watch(task: TaskHandle, cancelAfter: number | undefined, person: Person): Promise<Report[]> {
   const handle = cadre.client.temporal.workflow.getHandle(task.id);
   const reports = new Map<number, Report>();
   const ended = task.result().then(
@@ -139,6 +268,7 @@ async function watch(task: TaskHandle, cancelAfter: number | undefined): Promise
     done = await Promise.race([ended, after(10).then(() => false)]);
     const report = await handle.query<Report>('state');
     reports.set(report.historyLength, report);
+    if (!done) await person.say(report.state);
   }
   await cancelled;
   return [...reports.values()];

@@ -48,12 +48,6 @@ export interface Hazards {
   readonly terminates: number;
   /** A cancel or the time limit, at any moment. */
   readonly cancels: boolean;
-  /** An attempt that no worker takes, after one that began. */
-  readonly neverBeganLate: boolean;
-  /** A person's no, or none in time, to a step that was tried before. */
-  readonly refusedLate: boolean;
-  /** A pivot that was tried before asks for approval anew although the saga is cancelled, or is resumed cancelled. */
-  readonly cancelledLate: boolean;
 }
 
 /** How it ended. `broken`: nothing needed to be gone on with after a terminate. */
@@ -66,8 +60,9 @@ export interface Undoing extends StackEntry {
   readonly how: 'undone' | 'failed' | 'handedBack' | 'cutOff';
 }
 
-/** When a step was first begun, and when its last attempt was over. */
+/** When a step was first begun, as which of all, and when its last attempt was over. */
 export interface Presence {
+  readonly order: number;
   readonly from: number;
   readonly to: number;
 }
@@ -94,6 +89,8 @@ type Part = { readonly kind: 'attempt' | 'parked' | 'asking'; readonly shielded:
 
 export class SimulatedSaga {
   state: TaskState = INITIAL_TASK_STATE;
+  /** All that was recorded, for whoever looks into a case. */
+  readonly log: TaskEvent[] = [];
   end: SimulatedEnd | undefined;
   /** Each effect of a step that stands, by step: the outside has it once a key, and none after its undoing. */
   readonly effects = new Set<string>();
@@ -101,6 +98,10 @@ export class SimulatedSaga {
   readonly presence = new Map<string, Presence>();
   /** Steps of which an attempt began, so that it may have had its effect. */
   readonly began = new Set<string>();
+  /** Steps of which an attempt ended in a way that does not say that no agent began it. */
+  readonly mayHaveBegun = new Set<string>();
+  /** What a person said of an undoing that failed. */
+  readonly saidOf: { readonly step: string; readonly at: number }[] = [];
   /** Steps, or their undoing, that a person said to go on without. */
   readonly skipped = new Set<string>();
   readonly violations: string[] = [];
@@ -187,6 +188,7 @@ export class SimulatedSaga {
   private cutOff(): void {
     for (const [id, { kind }] of this.parts) {
       if (kind !== 'attempt') continue;
+      this.mayHaveBegun.add(id);
       this.leave(id);
       this.isPresent(id);
     }
@@ -197,7 +199,7 @@ export class SimulatedSaga {
     try {
       this.runFrontier(false);
     } catch (error) {
-      if (!(error instanceof Stopped) || error.why === 'failed' || !pivotPassed(this.state)) throw error;
+      if (!(error instanceof Stopped) || error.why === 'failed' || !goesForward(this.state)) throw error;
       this.runFrontier(true);
     }
   }
@@ -240,10 +242,11 @@ export class SimulatedSaga {
   }
 
   private ask(id: string): void {
+    const before = this.state;
     this.record({ type: 'approvalRequested', step: id, hash: this.hashOf(id) });
-    if (this.isStopped() && !pivotPassed(this.state)) {
-      this.record({ type: 'approvalWithdrawn', step: id });
-    } else this.parts.set(id, { kind: 'asking', shielded: pivotPassed(this.state) });
+    const shielded = goesForward(before);
+    if (this.isStopped() && !shielded) this.record({ type: 'approvalWithdrawn', step: id });
+    else this.parts.set(id, { kind: 'asking', shielded });
   }
 
   private attempt(id: string): void {
@@ -265,10 +268,7 @@ export class SimulatedSaga {
     this.moment += 1;
     if (this.hazards.cancels && !this.cancelled && this.choices.chance(4)) return this.cancel();
     this.unheard.clear();
-    if (this.terminates > 0 && this.choices.chance(12)) {
-      this.terminates -= 1;
-      throw new Terminated();
-    }
+    if (this.mayTerminate()) this.terminate();
     const [first, ...others] = this.parts;
     if (first === undefined) return;
     const [id, { kind }] = this.choices.oneOf(first, ...others);
@@ -280,14 +280,17 @@ export class SimulatedSaga {
     }
   }
 
+  private mayTerminate(): boolean {
+    return this.terminates > 0 && this.choices.chance(12);
+  }
+
+  private terminate(): never {
+    this.terminates -= 1;
+    throw new Terminated();
+  }
+
   /** By a person, or by the time limit. */
   private cancel(): void {
-    if (
-      !this.hazards.cancelledLate &&
-      this.plan.steps.some(({ id, kind }) => kind === 'pivot' && this.began.has(id))
-    ) {
-      return;
-    }
     const limit = this.choices.chance(40);
     const heard = mayBeCancelled(this.state);
     this.record({ type: limit ? 'timeLimitReached' : 'cancelRequested' });
@@ -321,8 +324,9 @@ export class SimulatedSaga {
     fates.push('failed', 'handedBack', 'outcomeUnknown');
     // A pivot refuses only where its effect did not happen.
     if (!pivot || !this.effects.has(id)) fates.push('refused');
-    if (this.hazards.neverBeganLate || !this.began.has(id)) fates.push('neverBegan');
+    fates.push('neverBegan');
     const fate = this.choices.oneOf(...fates);
+    if (fate !== 'neverBegan') this.mayHaveBegun.add(id);
     switch (fate) {
       case 'completed':
         this.affect(id);
@@ -333,6 +337,11 @@ export class SimulatedSaga {
       case 'handedBack':
         this.leave(id);
         this.record({ type: 'stepHandedBack', step: id });
+        // No worker has looked since.
+        if (this.mayTerminate()) {
+          this.parts.delete(id);
+          this.terminate();
+        }
         return this.attempt(id);
       case 'refused':
         this.began.add(id);
@@ -371,8 +380,7 @@ export class SimulatedSaga {
   }
 
   private answer(id: string): void {
-    const late = this.began.has(id) && !this.hazards.refusedLate;
-    const answer = late ? 'yes' : this.choices.oneOf('yes', 'yes', 'yes', 'no', 'none');
+    const answer = this.choices.oneOf('yes', 'yes', 'yes', 'no', 'none');
     const hash = this.hashOf(id);
     if (answer === 'none') for (const event of timerEvents(this.state, approvalTimer(id))) this.record(event);
     else
@@ -395,13 +403,12 @@ export class SimulatedSaga {
     for (const entry of next) out.set(entry, this.beginUndo(entry));
     while (out.size > 0) {
       this.moment += 1;
-      if (this.terminates > 0 && this.choices.chance(12)) {
-        this.terminates -= 1;
+      if (this.mayTerminate()) {
         for (const [entry, from] of out) {
           if (this.choices.chance(50)) this.takeBack(entry);
           this.undoings.push({ ...entry, from, to: this.moment, how: 'cutOff' });
         }
-        throw new Terminated();
+        this.terminate();
       }
       if (this.state.compensations?.some(({ kind }) => kind === 'failed') && this.choices.chance(20)) {
         this.sayOfUndoing();
@@ -447,13 +454,15 @@ export class SimulatedSaga {
     const { step } = this.choices.oneOf(first, ...others);
     const how = this.choices.oneOf('retry', 'retry', 'skip');
     if (how === 'skip') this.skipped.add(step);
+    this.saidOf.push({ step, at: this.moment });
     if (this.state.phase.kind !== 'needsAttention')
       this.violate('a person is waited for, and nobody is told');
     this.record(resolvedEvent(this.state, { step, how, note: '' }));
   }
 
   private isPresent(id: string): void {
-    this.presence.set(id, { from: this.presence.get(id)?.from ?? this.moment, to: this.moment });
+    const { from = this.moment, order = this.presence.size } = this.presence.get(id) ?? {};
+    this.presence.set(id, { order, from, to: this.moment });
   }
 
   private isStopped(): boolean {
@@ -475,6 +484,7 @@ export class SimulatedSaga {
   }
 
   private record(event: TaskEvent): void {
+    this.log.push(event);
     const unwinding = isUnwinding(this.state);
     this.state = evolve(this.state, event);
     const crossed = JSON.parse(JSON.stringify(this.state)) as TaskState;

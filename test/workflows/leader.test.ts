@@ -6,17 +6,12 @@ import { TaskFailedError } from '../../src/client/task-handle';
 import { MAIN } from '../../src/core/names';
 import type { Step } from '../../src/core/plan';
 import type { TaskState } from '../../src/core/task-events';
-import { type LoggedTaskEvent, TaskProjection } from '../../src/core/task-projection';
+import { TaskProjection } from '../../src/core/task-projection';
 import { TestCadre } from '../../src/testing';
 import { agent, step } from '../support/agents';
 import { type AskedWork, scriptLeader } from '../support/scripted-leader';
 import { type ServerCadre, startServerCadre } from '../support/server-cadre';
-
-async function eventsOf(task: { events(): AsyncIterable<LoggedTaskEvent> }): Promise<LoggedTaskEvent[]> {
-  const events: LoggedTaskEvent[] = [];
-  for await (const event of task.events()) events.push(event);
-  return events;
-}
+import { logOf } from '../support/team-processes';
 
 describe('on a server whose clock skips waits, a planner', () => {
   type Say = 'fails' | 'for good' | 'handed back';
@@ -54,7 +49,7 @@ describe('on a server whose clock skips waits, a planner', () => {
     says = [...before];
     const task = await cadre.client.start({ goal: 'a goal' });
     const result: unknown = await task.result().catch((error: unknown) => error);
-    const events = await eventsOf(task);
+    const events = await logOf(task);
     return { result, events, pauses: await pausesOf(task.id) };
   }
 

@@ -68,11 +68,11 @@ export async function literal(): Promise<Record<string, unknown>> {
     .execute();
 }
 
-/** One step beside others that fails. */
+/** A step beside one that fails. */
 export async function beside(): Promise<void> {
   const saga = new Saga<Team>();
+  await saga.step('a', { agent: 'worker', input: 'a' });
   await Promise.all([
-    saga.step('a', { agent: 'worker', input: 'a' }),
     saga.step('b', { agent: 'slow', input: null }),
     saga.step('c', { agent: 'broken', input: null }),
   ]);

@@ -2,10 +2,11 @@ import { constants, existsSync } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Client } from '@temporalio/client';
+import { hasAttentionAttribute } from '../../client/attention-attribute';
 import { type ResolvedConnection, connect } from '../../client/connection';
 import { fixFor, isCadreError } from '../../core/failures';
 import { type LeaderReport, readLeader } from '../../client/leader';
-import { agentQueue, taskQueue } from '../../core/names';
+import { NEEDS_ATTENTION_ATTRIBUTE, agentQueue, taskQueue } from '../../core/names';
 import { artifactsFolder } from '../../storage/folders';
 import { PREBUILT_BUNDLE, buildId, parseIdentity } from '../../workers/build-id';
 import type { LoadedConfig } from '../../workers/config';
@@ -127,6 +128,16 @@ async function checkNamespace(client: Client, add: (finding: Finding) => void): 
   }
   const days = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) / 86_400;
   add(ok('namespace', `"${namespace}" keeps the history of ended tasks for ${days} days`));
+  add(attributeFinding(namespace, await hasAttentionAttribute(client)));
+}
+
+function attributeFinding(namespace: string, registered: boolean): Finding {
+  const { name } = NEEDS_ATTENTION_ATTRIBUTE;
+  const check = 'attribute';
+  if (registered) return ok(check, `${name} is registered: the Web UI finds what waits for a person`);
+  const message = `${name} is not registered, or the server does not say: only \`cadre list --needs-attention\` finds what waits for a person`;
+  const command = `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`;
+  return { check, kind: 'warning', message, fix: `Register it with \`${command}\`, if you like.` };
 }
 
 async function checkWorkers(

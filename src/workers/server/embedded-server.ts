@@ -5,7 +5,9 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time';
+import { temporal } from '@temporalio/proto';
 import { CadreError } from '../../core/failures';
+import { NEEDS_ATTENTION_ATTRIBUTE } from '../../core/names';
 import { listens, withLoopback } from './probe';
 import { killGroup } from './run-command';
 import { EMBEDDED_NAMESPACE, RETENTION_DAYS, type ServerArguments, serverArguments } from './settings';
@@ -14,6 +16,7 @@ const START_TIMEOUT = 60_000;
 const GRACE = 10_000;
 const LOOK_INTERVAL = 25;
 const LOG_LINES = 10;
+const KEYWORD = temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
 
 export interface EmbeddedServerOptions extends ServerArguments {
   /** Path of Temporal's CLI. */
@@ -146,15 +149,15 @@ function isRunning({ pid, exitCode, signalCode }: ChildProcess): boolean {
 }
 
 /**
- * The server's version, where it serves its namespace, which then keeps closed workflows for 30 days; undefined
- * where it does not yet.
+ * The server's version, where it serves its namespace, which then keeps closed workflows for 30 days and has the search
+ * attribute of what waits for a person; undefined where it does not yet.
  */
 async function serve(port: number, timeout: number): Promise<string | undefined> {
   if (!(await listens(port, timeout))) return undefined;
   return withLoopback(port, timeout, prepareNamespace).catch(() => undefined);
 }
 
-async function prepareNamespace({ workflowService }: Connection): Promise<string> {
+async function prepareNamespace({ workflowService, operatorService }: Connection): Promise<string> {
   const namespace = EMBEDDED_NAMESPACE;
   const { config } = await workflowService.describeNamespace({ namespace });
   const retention = msToTs(RETENTION_DAYS * 24 * 60 * 60 * 1000);
@@ -163,6 +166,13 @@ async function prepareNamespace({ workflowService }: Connection): Promise<string
       namespace,
       config: { workflowExecutionRetentionTtl: retention },
     });
+  }
+  const { name } = NEEDS_ATTENTION_ATTRIBUTE;
+  // The flag `--search-attribute` of `start-dev` does nothing to a database from before.
+  if (!Object.values(config?.customSearchAttributeAliases ?? {}).includes(name)) {
+    const added = operatorService.addSearchAttributes({ namespace, searchAttributes: { [name]: KEYWORD } });
+    // Refused where the namespace has its ten Keywords already: all works without it.
+    await added.catch(() => undefined);
   }
   return (await workflowService.getSystemInfo({})).serverVersion ?? '';
 }

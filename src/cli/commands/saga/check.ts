@@ -6,7 +6,7 @@ import { type SagaInput, sagaPlan } from '../../../core/saga-input';
 import { type CommonFlags, withCommonOptions } from '../../connection-options';
 import type { Execute } from '../../execute';
 import { EXIT } from '../../exit';
-import { type Output, duration } from '../../output';
+import { type Output, limit } from '../../output';
 import { problemsFor, writeProblems } from '../../saga-source';
 import { configOf } from '../../session';
 
@@ -85,7 +85,7 @@ function writeSaga(
   output.line(`${output.paint('green', '✓')} ${file}: ${name}`);
   const facts = [
     ...(lock === undefined ? [] : [`lock ${lock}`]),
-    ...(timeLimit === undefined ? [] : [`time limit ${duration(timeLimit)}`]),
+    ...(timeLimit === undefined ? [] : [`time limit ${limit(timeLimit)}`]),
   ];
   if (facts.length > 0) output.line(`  ${facts.join(', ')}`);
   const rows = steps.map(({ id, agent, kind, needs, undoneBy, approval }) => [

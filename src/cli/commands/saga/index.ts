@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import type { Execute } from '../../execute';
 import { sagaCheckCommand } from './check';
 import { sagaResolveCommand } from './resolve';
+import { sagaResumeCommand } from './resume';
 import { sagaRunCommand } from './run';
 import { sagaShowCommand } from './show';
-import { sagaResumeCommand } from '../saga-resume';
-import { sagaSweepCommand } from '../saga-sweep';
+import { sagaSweepCommand } from './sweep';
 
 export function sagaCommand(program: Command, execute: Execute): void {
   const saga = program.command('saga').description('steps that happen all, or are undone');

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { TaskFailedError, type TaskHandle } from '../../../client/task-handle';
 import { validTaskId } from '../../../core/names';
-import type { Compensation } from '../../../core/saga';
 import type { SagaInput } from '../../../core/saga-input';
 import { type CommonFlags, withCommonOptions } from '../../connection-options';
 import type { Execute } from '../../execute';
@@ -72,11 +71,7 @@ async function runSaga(
 
 async function reportFailure(saga: TaskHandle, error: TaskFailedError, output: Output): Promise<number> {
   const { phase, compensations = [] } = (await saga.describe()).state;
-  const code = reportError(error, output, {
-    task: saga.id,
-    status: phase.kind,
-    compensations: [...compensations] satisfies Compensation[],
-  });
+  const code = reportError(error, output, { task: saga.id, status: phase.kind, compensations });
   output.line(`  ${undoneWords(compensations)} (cadre saga show ${saga.id})`);
   return code;
 }

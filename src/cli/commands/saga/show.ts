@@ -9,11 +9,12 @@ import { type CommonFlags, withCommonOptions } from '../../connection-options';
 import type { Execute } from '../../execute';
 import { EXIT } from '../../exit';
 import { webUiLink } from '../../links';
-import { type Output, duration } from '../../output';
+import { type Output, duration, limit } from '../../output';
 import { writeQuestions } from '../../questions';
 import { openSession } from '../../session';
 
 const CELL_MAXIMUM_LENGTH = 60;
+const HEADINGS = ['STATE', 'ATTEMPTS', 'TIME', 'KEY'];
 
 export function sagaShowCommand(saga: Command, execute: Execute): void {
   withCommonOptions(
@@ -58,13 +59,10 @@ function writeLadder(id: string, state: TaskState, ladder: readonly Rung[], outp
   for (const [what, text] of factsOf(state)) output.line(`  ${what.padEnd(10)}  ${text}`);
   const rows = (wanted: Rung['direction']): string[][] =>
     ladder.filter(({ direction }) => direction === wanted).map(rowOf);
-  const begun = rows('up');
+  const [begun, undone] = [rows('up'), rows('down')];
   if (begun.length === 0) output.line('  no step was begun');
-  else output.table([['DONE', 'AGENT', 'KIND', 'STATE', 'ATTEMPTS', 'TIME', 'KEY'], ...begun]);
-  const undone = rows('down');
-  if (undone.length > 0) {
-    output.table([['UNDONE', 'AGENT', 'KIND', 'STATE', 'ATTEMPTS', 'TIME', 'KEY'], ...undone]);
-  }
+  else output.table([['DONE', 'AGENT', 'KIND', ...HEADINGS], ...begun]);
+  if (undone.length > 0) output.table([['UNDONE', 'AGENT', ...HEADINGS], ...undone]);
   const waiting = (state.plan?.steps ?? []).filter((step) => stepState(state, step.id).kind === 'waiting');
   const notBegun = waiting
     .map((step) => step.id)
@@ -86,7 +84,7 @@ function factsOf({ goal, options = {}, locked, deadline, phase }: TaskState): [s
     ...(lock === undefined ? [] : [['lock', `${lock}${held}`] satisfies [string, string]]),
     ...(timeLimit === undefined
       ? []
-      : [['time limit', `${duration(timeLimit)}${until}`] satisfies [string, string]]),
+      : [['time limit', `${limit(timeLimit)}${until}`] satisfies [string, string]]),
   ];
 }
 
@@ -104,7 +102,7 @@ function rowOf(rung: Rung): string[] {
   return [
     `${direction === 'up' ? '↑' : '↓'} ${step}`,
     agent,
-    kind === 'pivot' ? 'PIVOT' : (kind ?? '-'),
+    ...(direction === 'up' ? [kind === 'pivot' ? 'PIVOT' : (kind ?? '-')] : []),
     stateWords(rung),
     attempts === 0 ? '-' : String(attempts),
     time === '' ? '-' : time,

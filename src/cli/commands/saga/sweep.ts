@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { SweepReport } from '../../client/resume';
-import { type CommonFlags, withCommonOptions } from '../connection-options';
-import type { Execute } from '../execute';
-import { EXIT } from '../exit';
-import type { Output } from '../output';
-import { openSession } from '../session';
+import type { SweepReport } from '../../../client/resume';
+import { type CommonFlags, withCommonOptions } from '../../connection-options';
+import type { Execute } from '../../execute';
+import { EXIT } from '../../exit';
+import type { Output } from '../../output';
+import { openSession } from '../../session';
 
 export function sagaSweepCommand(saga: Command, execute: Execute): void {
   const sweep = saga
@@ -40,7 +40,7 @@ function write({ executions, locks, locksFailure }: SweepReport, output: Output)
   if (locksFailure !== undefined) output.line(`${bad} locks: ${locksFailure.message}`);
   const { resumed, resumedBefore, nothingToResume, failed } = counts;
   output.line(
-    `Of ${executions.length} that were terminated or timed out: ${resumed} resumed now, ${resumedBefore} before, ${nothingToResume} with nothing to undo, ${failed} failed.`,
+    `${executions.length} terminated or timed out: ${resumed} resumed now, ${resumedBefore} before, ${nothingToResume} with nothing to undo, ${failed} failed.`,
   );
   if (resumed > 0)
     output.line('  → A worker does the rest: `cadre worker`; see `cadre saga show ID.resume`.');

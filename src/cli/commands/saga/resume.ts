@@ -1,16 +1,16 @@
 import type { Command } from 'commander';
-import { TaskFailedError, type TaskHandle } from '../../client/task-handle';
-import type { FailureType } from '../../core/failures';
-import { quietAt } from '../../core/saga-resume';
-import type { Compensation } from '../../core/saga';
-import { type CommonFlags, withCommonOptions } from '../connection-options';
-import type { Execute } from '../execute';
-import { EXIT } from '../exit';
-import { follow, withTeam, writeTask } from '../follow';
-import { webUiLink } from '../links';
-import { type Output, duration } from '../output';
-import { reportError } from '../report-error';
-import type { Session } from '../session';
+import { TaskFailedError, type TaskHandle } from '../../../client/task-handle';
+import type { FailureType } from '../../../core/failures';
+import { quietAt } from '../../../core/saga-resume';
+import { type CommonFlags, withCommonOptions } from '../../connection-options';
+import type { Execute } from '../../execute';
+import { EXIT } from '../../exit';
+import { follow, withTeam, writeTask } from '../../follow';
+import { webUiLink } from '../../links';
+import { type Output, duration } from '../../output';
+import { reportError } from '../../report-error';
+import type { Session } from '../../session';
+import { undoneWords } from '../../undone';
 
 interface ResumeFlags extends CommonFlags {
   readonly detach?: boolean;
@@ -67,7 +67,9 @@ async function run(id: string, session: Session, { flags, output, signal }: Run)
       return reportError(error, output, { task: task.id, resumed: id, status: 'failed' });
     }
     const { compensations = [] } = (await task.describe()).state;
-    output.line(`${output.paint('green', '✓')} ${undoneText(id, compensations)}`);
+    output.line(
+      `${output.paint('green', '✓')} ${id}: ${undoneWords(compensations)} (cadre saga show ${task.id})`,
+    );
     output.value({ task: task.id, resumed: id, status: 'undone', compensations, ...webUi });
     return EXIT.done;
   }
@@ -79,13 +81,4 @@ async function quietTimeOf(task: TaskHandle): Promise<number> {
     return event.type === 'taskResumed' ? quietAt({ ...event, overrides: {} }) : 0;
   }
   return 0;
-}
-
-function undoneText(id: string, compensations: readonly Compensation[]): string {
-  const of = (wanted: Compensation['kind']): string[] =>
-    compensations.filter(({ kind }) => kind === wanted).map(({ step }) => step);
-  const undone = of('undone');
-  const left = of('skipped');
-  const what = undone.length === 0 ? 'nothing was to undo' : `${undone.join(', ')} undone`;
-  return `${id}: ${what}${left.length === 0 ? '' : `; ${left.join(', ')} left as a person said`}.`;
 }
