@@ -1,9 +1,4 @@
-import type {
-  Client,
-  Workflow,
-  WorkflowHandleWithFirstExecutionRunId,
-  WorkflowStartOptions,
-} from '@temporalio/client';
+import type { Client, WorkflowHandleWithFirstExecutionRunId, WorkflowStartOptions } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
 import { GRPC_STATUS } from './grpc-status';
@@ -43,7 +38,7 @@ async function ask({ connection, options }: Client): Promise<boolean> {
 export async function startFindable(
   client: Client,
   type: string,
-  options: WorkflowStartOptions<Workflow>,
+  options: WorkflowStartOptions,
 ): Promise<WorkflowHandleWithFirstExecutionRunId> {
   if (!(await hasAttentionAttribute(client))) return client.workflow.start(type, options);
   try {

@@ -12,7 +12,6 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type WorkflowExecutionDescription,
   type WorkflowExecutionInfo,
-  WorkflowNotFoundError,
 } from '@temporalio/client';
 import { failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo } from '../core/failures';

@@ -270,11 +270,12 @@ function graphProblems(steps: readonly Step[], agents: ReadonlySet<string> | und
       add('UnknownNeed', step.id, 'compensate', message);
     }
   }
-  const cycle = findCycle(needs);
+  const unique = indexOf.size === steps.length;
+  const cycle = unique ? findCycle(needs) : undefined;
   if (cycle !== undefined) {
     const message = `Steps need each other in a circle (${cycle.join(' → ')}): remove one of these needs`;
     add('CyclicNeeds', cycle[0] ?? '', 'needs', message);
-  } else {
+  } else if (unique) {
     const misplaced = orderProblem(steps, needs);
     if (misplaced !== undefined) add('PivotMisplaced', misplaced.step, 'kind', misplaced.message);
   }

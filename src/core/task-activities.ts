@@ -117,10 +117,10 @@ export const SUMMARY_MAXIMUM_LENGTH = 100;
  * of a local activity from it, whose input history does not keep.
  */
 export function stepSummary({ id, instruction }: { id: string; instruction: string }): string {
-  return oneLine(`${id}: ${instruction}`, SUMMARY_MAXIMUM_LENGTH);
+  return instruction === '' ? id : oneLine(`${id}: ${instruction}`, SUMMARY_MAXIMUM_LENGTH);
 }
 
 /** The step of a {@link stepSummary}; undefined for any other text. */
 export function stepOfSummary(summary: string): string | undefined {
-  return /^([A-Za-z0-9][A-Za-z0-9._/-]*): /.exec(summary)?.[1];
+  return /^([A-Za-z0-9][A-Za-z0-9._/-]*)(?:: |$)/.exec(summary)?.[1];
 }

@@ -1,7 +1,8 @@
 // What `cadre doctor` finds, against a real server.
 import { join } from 'node:path';
+import { msToTs } from '@temporalio/common/lib/time';
 import { step } from '../support/agents';
-import { json, sane } from '../support/cli';
+import { json, sane, until } from '../support/cli';
 import { CliStage } from '../support/cli-stage';
 import { CliTeam } from '../support/cli-team';
 
@@ -59,6 +60,20 @@ describe('cadre doctor', () => {
     expect(ended.stdout).toMatch(/→ /);
     expect(ended.code).toBe(code);
   });
+
+  test('says whether the search attribute is registered, and how to register it', async () => {
+    const { temporal } = await cli.client();
+    const namespace = 'bare';
+    const workflowExecutionRetentionPeriod = msToTs(86_400_000);
+    await temporal.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod });
+    await until(async () => {
+      const ended = await cli.run(['doctor', '--namespace', namespace]);
+      return ended.stdout.includes(
+        'temporal operator search-attribute create --namespace bare --name CadreNeedsAttention --type Keyword',
+      );
+    });
+    expect((await cli.run(['doctor'])).stdout).toMatch(/✓ attribute +CadreNeedsAttention is registered/);
+  }, 30_000);
 
   test('says that the artifacts cannot be written', async () => {
     const file = cli.folder.write('a-file', '');
