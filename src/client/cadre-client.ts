@@ -73,10 +73,7 @@ export class CadreClient {
 
   /** Connects by the options, `TEMPORAL_*` or `temporal.toml`. Close it when done. Throws ServerUnreachable, ConfigInvalid. */
   static async connect(options: CadreClientOptions = {}): Promise<CadreClient> {
-    const client = await connect(resolveConnection(options));
-    // Known by the first start, which then need not wait for it.
-    void hasAttentionAttribute(client);
-    return new CadreClient(client, options);
+    return new CadreClient(await connect(resolveConnection(options)), options);
   }
 
   async close(): Promise<void> {

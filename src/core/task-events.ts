@@ -565,14 +565,18 @@ function attended(state: TaskState): TaskState {
     return { ...state, phase: { kind: 'needsAttention', step, failure } };
   }
   if (isUnwinding(state)) return { ...state, phase: { kind: 'compensating' } };
-  let phase: TaskPhase = state.phase.kind === 'cancelling' ? state.phase : { kind: 'running' };
-  for (const [step, { kind, ...rest }] of Object.entries(state.steps)) {
-    if (kind === 'parked' && 'failure' in rest && rest.failure !== undefined) {
-      return { ...state, phase: { kind: 'needsAttention', step, failure: rest.failure } };
+  const steps = Object.entries(state.steps);
+  for (const [step, now] of steps) {
+    if (now.kind === 'parked') {
+      return { ...state, phase: { kind: 'needsAttention', step, failure: now.failure } };
     }
-    if (kind === 'awaitingApproval' && phase.kind === 'running') phase = { kind: 'awaitingApproval', step };
   }
-  return { ...state, phase };
+  if (state.phase.kind === 'cancelling') return state;
+  const asks = steps.find(([, { kind }]) => kind === 'awaitingApproval');
+  return {
+    ...state,
+    phase: asks === undefined ? { kind: 'running' } : { kind: 'awaitingApproval', step: asks[0] },
+  };
 }
 
 /** A pivot that is done leaves nothing to undo, and a cancel that came while it ran comes to nothing. */

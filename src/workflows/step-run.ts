@@ -42,18 +42,11 @@ export class StepRun {
   async execute(): Promise<FailureInfo | undefined> {
     for (;;) {
       const now = this.now();
-      switch (now.kind) {
-        case 'failed':
-          return now.failure;
-        case 'completed':
-        case 'cancelled':
-          return undefined;
-        case 'parked':
-          await this.unlessForward(() => this.attendance.resolution(this.step.id));
-          break;
-        default:
-          if (await this.mayRun()) await this.unlessForward(() => this.attempt());
-      }
+      if (now.kind === 'failed') return now.failure;
+      if (now.kind === 'completed' || now.kind === 'cancelled') return undefined;
+      if (now.kind === 'parked') {
+        await this.unlessForward(() => this.attendance.resolution(this.step.id));
+      } else if (await this.mayRun()) await this.unlessForward(() => this.attempt());
     }
   }
 

@@ -1,4 +1,5 @@
 // Pure: what a terminated execution leaves, and when it may be gone on with. Over random sagas: saga-simulation.test.ts.
+import type { FailureInfo } from '../../src/core/failures';
 import type { AgentStep } from '../../src/core/plan';
 import type { ResolvedPolicy } from '../../src/core/policy';
 import type { Resume } from '../../src/core/resume';
@@ -78,7 +79,11 @@ const resumeOf = (snapshot: TaskState): Resume<TaskState> => ({
 const resumed = (snapshot: TaskState): TaskState =>
   evolve(snapshot, { type: 'taskResumed', ...resumeOf(evolve(snapshot, terminated)) });
 
-const stepFailed = (id: string, failure = mishap): TaskEvent => ({ type: 'stepFailed', step: id, failure });
+const stepFailed = (id: string, failure: FailureInfo = mishap): TaskEvent => ({
+  type: 'stepFailed',
+  step: id,
+  failure,
+});
 const undone = (one: AgentStep): TaskEvent[] => [undoing(one), { type: 'compensated', ...entry(one) }];
 const undoingFailed = (one: AgentStep): TaskEvent[] => [
   undoing(one),
@@ -248,7 +253,7 @@ describe('a step that was tried before', () => {
     { type: 'stepParked', step: 'pivot', failure: mishap },
     { type: 'stepResolved', step: 'pivot', how: 'retry', note: '' },
   ];
-  const after = (state: TaskState, one: AgentStep, failure: typeof mishap): TaskState =>
+  const after = (state: TaskState, one: AgentStep, failure: FailureInfo): TaskState =>
     evolve(state, failureEvent(state, one.id, failure));
 
   test.each([[noWorker], [{ type: 'AgentUnknown', message: 'no' }]])(
@@ -258,6 +263,15 @@ describe('a step that was tried before', () => {
       expect(after(state, a, failure).stack).toMatchObject([entry(a)]);
     },
   );
+
+  test("is undone though the last of the server's attempts never began", () => {
+    for (const failure of [noWorker, { type: 'AgentUnknown', message: 'no', final: true as const }]) {
+      const late = { ...failure, began: true as const };
+      expect(after(saga([a], [scheduled(a)]), a, late).stack).toMatchObject([entry(a)]);
+      const state = after(saga([a, pivot], [...done(a), scheduled(pivot)]), pivot, late);
+      expect(state.steps['pivot']).toMatchObject({ kind: 'parked' });
+    }
+  });
 
   test('is undone though the attempt that a person asked for never began', () => {
     const parked: TaskEvent = { type: 'stepParked', step: 'a', failure: unknown };
@@ -269,6 +283,21 @@ describe('a step that was tried before', () => {
   test('is parked where it is a pivot whose next attempt never began', () => {
     const state = saga([a, pivot], [...done(a), ...handedBack(pivot), scheduled(pivot)]);
     expect(after(state, pivot, noWorker).steps['pivot']).toMatchObject({ kind: 'parked' });
+  });
+
+  test.each([['AgentOutputInvalid'], ['CheckpointTooLarge'], ['EffectInvalid'], ['ActionUndone']])(
+    'is parked where it is a pivot that %s cut short: that is not its word that nothing happened',
+    (type) => {
+      const state = saga([a, pivot], [...done(a), scheduled(pivot)]);
+      const failed = after(state, pivot, { type, message: 'no', final: true });
+      expect(failed.steps['pivot']).toMatchObject({ kind: 'parked' });
+    },
+  );
+
+  test('fails where it is a pivot that says itself that it refuses', () => {
+    const state = saga([a, pivot], [...done(a), scheduled(pivot)]);
+    const failed = after(state, pivot, { type: 'NoSuchAccount', message: 'no', final: true });
+    expect(failed.steps['pivot']).toMatchObject({ kind: 'failed' });
   });
 
   test.each([['ApprovalRefused'], ['ApprovalTimedOut']])(

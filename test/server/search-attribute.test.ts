@@ -27,11 +27,14 @@ const parks: SagaInput = {
 
 let cadre: ServerCadre;
 let client: CadreClient;
+/** Lets the agent `hold` go. */
+const held = new AbortController();
 
 beforeAll(async () => {
   cadre = await startServerCadre(
     [
       agent('echo', (input) => input),
+      agent('hold', () => until(() => held.signal.aborted)),
       agent('fail', () => {
         throw new Error('no');
       }),
@@ -225,6 +228,20 @@ describe('where the namespace has it no more, or not yet', () => {
     await sayYes('removed');
     expect(await attributeOf('removed')).toBeUndefined();
   });
+
+  test('a saga that has one that was removed meanwhile waits until it is back, and does not fail', async () => {
+    const saga = await newClient().startSaga(
+      { name: 'held', steps: [{ id: 'hold', agent: 'hold' }, ...asks.steps] },
+      { id: 'held' },
+    );
+    expect(await attributeOf('held')).toBe('no');
+    await remove();
+    held.abort();
+    await until(async () => (await saga.describe()).state.steps['hold']?.kind === 'completed');
+    await add();
+    await until(async () => (await found(`${name} = "awaitingApproval"`)).includes('held'));
+    await sayYes('held');
+  }, 60_000);
 
   test('an attribute of another type is none', async () => {
     await remove();

@@ -163,10 +163,10 @@ function planOf(steps: Drawn['steps'], pivot: number | undefined): Plan {
       const id = `s${index}`;
       const before = steps.slice(0, index).map((_, earlier) => `s${earlier}`);
       const drawn = index === 0 ? [] : all.map((need) => `s${need % index}`);
-      const after = pivot !== undefined && pivot < index;
-      const needs = index === pivot ? before : [...new Set([...drawn, ...(after ? [`s${pivot}`] : [])])];
+      const isAfter = pivot !== undefined && pivot < index;
+      const needs = index === pivot ? before : [...new Set([...drawn, ...(isAfter ? [`s${pivot}`] : [])])];
       if (vote !== undefined && index !== pivot) return { id, vote, instruction: `vote on ${id}`, needs };
-      const where = index === pivot ? 'pivot' : after ? 'after' : 'before';
+      const where = index === pivot ? 'pivot' : isAfter ? 'after' : 'before';
       return { ...step(id, name, { needs, input: { of: id } }), ...undoingOf(name, more, where) };
     }),
   };
@@ -217,16 +217,17 @@ class Person {
     await this.task.resolve(state.phase.step, this.random.oneOf(hows), 'a note').catch(() => undefined);
   }
 
-  private async answer(state: TaskState, step: string, hash: string): Promise<void> {
-    const limited =
-      state.deadline !== undefined || planned(state, step)?.approval?.answerWithin !== undefined;
-    if (this.left.has(step)) return;
+  private async answer(state: TaskState, id: string, hash: string): Promise<void> {
+    // Past a pivot the time limit ends nothing.
+    const ends = state.deadline !== undefined && !state.plan?.steps.some(({ kind }) => kind === 'pivot');
+    const limited = ends || planned(state, id)?.approval?.answerWithin !== undefined;
+    if (this.left.has(id)) return;
     if (limited && this.random.between(0, 1) < 0.3) {
-      this.left.add(step);
+      this.left.add(id);
       return;
     }
     const answer = this.random.oneOf(['yes', 'yes', 'yes', 'no'] as const);
-    await this.task.answer(step, answer, { hash }).catch(() => undefined);
+    await this.task.answer(id, answer, { hash }).catch(() => undefined);
   }
 }
 

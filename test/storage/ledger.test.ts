@@ -302,14 +302,19 @@ describe('the file', () => {
 });
 
 /** Begins each of so many effects and settles those that it may; says which, and the longest that its main thread stood still. */
-const hammer = (path: string, effects: number): string => `
+const hammer = (path: string, { effects, processes }: { effects: number; processes: number }): string => `
+const { readdirSync, writeFileSync } = require('node:fs');
 const { monitorEventLoopDelay } = require('node:perf_hooks');
+const { setTimeout: pause } = require('node:timers/promises');
 const { FileLedger } = require(${JSON.stringify(join(ROOT, 'dist', 'storage', 'file-ledger.js'))});
 const ledger = new FileLedger(${JSON.stringify(path)});
 const histogram = monitorEventLoopDelay({ resolution: 1 });
 void (async () => {
   const mine = [];
   const seen = [];
+  // All at once: a process that came late would find nothing left to do.
+  writeFileSync(__dirname + '/' + process.pid + '.ready', '');
+  while (readdirSync(__dirname).filter((file) => file.endsWith('.ready')).length < ${processes}) await pause(1);
   histogram.enable();
   for (let from = 0; from < ${effects}; from += 10) {
     await Promise.all(Array.from({ length: 10 }, async (_, index) => {
@@ -335,9 +340,10 @@ void (async () => {
 
 test('processes that hammer one new file have each effect once, and none is held up', async () => {
   const effects = 300;
-  const program = folder.write('hammer.js', hammer(newPath(), effects));
+  const processes = 3;
+  const program = folder.write('hammer.js', hammer(newPath(), { effects, processes }));
   const ended = await Promise.all(
-    [1, 2, 3].map(() => new CliProcess(spawn(process.execPath, [program])).ended),
+    Array.from({ length: processes }, () => new CliProcess(spawn(process.execPath, [program])).ended),
   );
   for (const { code, stderr } of ended) expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const reports = ended.flatMap(({ stdout }) => jsonLines(stdout)) as unknown as {

@@ -74,6 +74,8 @@ const NEVER_BEGAN: readonly [FailureInfo, FailureInfo, FailureInfo] = [
   { type: 'AgentInputInvalid', message: 'no', final: true },
   { type: 'TimedOut', message: 'Timed out: SCHEDULE_TO_START' },
 ];
+/** It acted, and what it put out is none of what it may put out. */
+const SPOILT: FailureInfo = { type: 'AgentOutputInvalid', message: 'no', final: true };
 const OUTCOME_UNKNOWN: FailureInfo = { type: 'OutcomeUnknown', message: 'no', final: true };
 
 /** What stops the forward way. */
@@ -301,7 +303,7 @@ export class SimulatedSaga {
   }
 
   private stopOthers(): void {
-    for (const [id, { kind, shielded }] of [...this.parts]) {
+    for (const [id, { kind, shielded }] of this.parts) {
       if (shielded) continue;
       if (kind === 'asking') this.record({ type: 'approvalWithdrawn', step: id });
       const before = this.unheard.get(id);
@@ -321,7 +323,7 @@ export class SimulatedSaga {
     const cancelling = this.cancelling.has(id);
     const fates: [string, ...string[]] = ['completed', 'completed', 'completed'];
     if (cancelling) fates.push('cancelled', 'cancelled', 'cancelled');
-    fates.push('failed', 'handedBack', 'outcomeUnknown');
+    fates.push('failed', 'handedBack', 'outcomeUnknown', 'retriedInVain', 'spoilt');
     // A pivot refuses only where its effect did not happen.
     if (!pivot || !this.effects.has(id)) fates.push('refused');
     fates.push('neverBegan');
@@ -347,8 +349,17 @@ export class SimulatedSaga {
         this.began.add(id);
         if (!pivot) this.leave(id);
         return this.record(failureEvent(this.state, id, REFUSED));
+      case 'retriedInVain': {
+        // Of the server's own attempts the last one never began.
+        this.leave(id);
+        const failure = { ...this.choices.oneOf(...NEVER_BEGAN), began: true as const };
+        return this.record(failureEvent(this.state, id, failure));
+      }
       case 'neverBegan':
         return this.record(failureEvent(this.state, id, this.choices.oneOf(...NEVER_BEGAN)));
+      case 'spoilt':
+        this.affect(id);
+        return this.record(failureEvent(this.state, id, SPOILT));
       default:
         this.leave(id);
         return this.record(failureEvent(this.state, id, fate === 'failed' ? NO : OUTCOME_UNKNOWN));

@@ -135,7 +135,7 @@ function attributeFinding(namespace: string, registered: boolean): Finding {
   const { name } = NEEDS_ATTENTION_ATTRIBUTE;
   const check = 'attribute';
   if (registered) return ok(check, `${name} is registered: the Web UI finds what waits for a person`);
-  const message = `${name} is not registered, or the server does not say: only \`cadre list --needs-attention\` finds what waits for a person`;
+  const message = `no search attribute ${name}: only \`cadre list --needs-attention\` finds what waits for a person`;
   const command = `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`;
   return { check, kind: 'warning', message, fix: `Register it with \`${command}\`, if you like.` };
 }
