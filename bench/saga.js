@@ -95,7 +95,7 @@ function measure(server, { rounds, count, atOnce }) {
       for (const type of rotated(TYPES, round)) {
         serial[type].push(...(await time(async () => (await start(type)).result(), { count, warmups: 1 })));
       }
-      for (const type of rotated(TYPES, round)) rates[type].push(await perSecond(() => start(type), atOnce));
+      for (const type of rotated(TYPES, round)) rates[type].push(await rateOf(() => start(type), atOnce));
     }
     return { serial, rates, histories: await historiesOf(start) };
   });
@@ -125,7 +125,7 @@ async function withWorker({ address, temporal, folder }, work) {
   }
 }
 
-async function perSecond(start, atOnce) {
+async function rateOf(start, atOnce) {
   const began = performance.now();
   await Promise.all(Array.from({ length: atOnce }, async () => (await start()).result()));
   return (atOnce * 1000) / (performance.now() - began);

@@ -1,6 +1,6 @@
 import type { Client, WorkflowHandleWithFirstExecutionRunId, WorkflowStartOptions } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
-import { NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
+import { HAS_ATTRIBUTE, NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
 import { GRPC_STATUS } from './grpc-status';
 
 /** How long, in ms, a server may take to say which search attributes it has. */
@@ -42,8 +42,11 @@ export async function startFindable(
 ): Promise<WorkflowHandleWithFirstExecutionRunId> {
   if (!(await hasAttentionAttribute(client))) return client.workflow.start(type, options);
   try {
-    const typedSearchAttributes = [{ key: NEEDS_ATTENTION_ATTRIBUTE, value: 'no' }];
-    return await client.workflow.start(type, { ...options, typedSearchAttributes });
+    return await client.workflow.start(type, {
+      ...options,
+      memo: { ...options.memo, [HAS_ATTRIBUTE]: true },
+      typedSearchAttributes: [{ key: NEEDS_ATTENTION_ATTRIBUTE, value: 'no' }],
+    });
   } catch (error) {
     if (!isInvalidArgument(error)) throw error;
     const handle = await client.workflow.start(type, options);

@@ -218,8 +218,15 @@ export class TaskHandle {
         const { type, message: reason } = failureInfo(error.cause);
         throw isFailureType(type) ? new CadreError(type, reason, { cause: error }) : error;
       }
-      throw this.translate(error);
+      throw isNotFound(error) ? await this.refusal(name, error) : this.translate(error);
     }
+  }
+
+  /** What an update means that nobody takes: there is no such task, or it has ended. */
+  private async refusal(update: string, error: unknown): Promise<unknown> {
+    const { state } = await this.describe();
+    const type = update === ANSWER_UPDATE ? 'NotAsked' : 'NotParked';
+    return new CadreError(type, `${this.id} waits for nobody: ${state.phase.kind}`, { cause: error });
   }
 
   private translate(error: unknown): unknown {

@@ -57,6 +57,12 @@ export const NEEDS_ATTENTION = 'needsAttention';
 /** The search attribute of tasks: `no`, `needsAttention` or `awaitingApproval`. Used where a server has it. */
 export const NEEDS_ATTENTION_ATTRIBUTE = defineSearchAttributeKey('CadreNeedsAttention', 'KEYWORD');
 
+/**
+ * The memo, true, of what was started with that attribute. A workflow must go by this: what its history shows of an
+ * attribute depends on what is registered when it is read, so after a removal it would no longer replay.
+ */
+export const HAS_ATTRIBUTE = 'hasAttentionAttribute';
+
 /** Activity names that no agent may take; `default` is the SDK's name for whatever is not registered. */
 export const RESERVED_ACTIVITIES: readonly string[] = [
   ...LEADER_WORK,

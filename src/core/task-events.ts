@@ -10,7 +10,7 @@
  */
 import type { Answering } from './approval';
 import type { Decision } from './decision';
-import type { FailureInfo, FailureType } from './failures';
+import { type FailureInfo, type FailureType, isFailureType } from './failures';
 import { assertNever } from './json';
 import type { LeaderWork } from './names';
 import { type AgentStep, type Plan, type Step, finalSteps, stepActor } from './plan';
@@ -501,9 +501,15 @@ export function finalOutputs(state: TaskState): Record<string, Stored> {
   return outputs;
 }
 
-function started(event: TaskEvent & { type: 'taskStarted' }): TaskState {
-  const { type: _type, ...facts } = event;
-  return { ...INITIAL_TASK_STATE, ...facts };
+function started({ root, goal, docs, options, deadline }: TaskEvent & { type: 'taskStarted' }): TaskState {
+  return {
+    ...INITIAL_TASK_STATE,
+    root,
+    goal,
+    ...(docs === undefined ? {} : { docs }),
+    ...(options === undefined ? {} : { options }),
+    ...(deadline === undefined ? {} : { deadline }),
+  };
 }
 
 function pinned(state: TaskState, { policies, options, deadline }: PinOutcome): TaskState {
@@ -625,7 +631,9 @@ function mustPark(state: TaskState, step: string, failure: FailureInfo): boolean
   const kind = pivotPassed(state) ? 'retryable' : planStep(state, step)?.kind;
   if (kind === 'retryable') return true;
   if (kind !== 'pivot') return false;
-  return neverBegan(failure) ? state.attempted?.[step] === true : failure.final !== true;
+  if (neverBegan(failure)) return state.attempted?.[step] === true;
+  // What is final by Cadre's own word (such as an output that its schema refuses) comes after the agent has acted.
+  return failure.final !== true || isFailureType(failure.type);
 }
 
 /** A step that a person did not allow. */

@@ -371,8 +371,10 @@ export class TaskProjection {
       return;
     }
     const step = stepOfSummary(fact.summary);
-    if (step === undefined) return;
     const agent = fact.activityType;
+    const { policies } = this.current;
+    // A workflow of a user's own may have local activities that are none of ours.
+    if (step === undefined || !Object.hasOwn(policies, agent) || policies[agent]?.local !== true) return;
     const number = this.count + 1;
     const envelope: Envelope = { root: '', step, kind: 'act', term: this.current.term, version: 1 };
     const event = requestedEvent(envelope, agent, undefined);

@@ -14,7 +14,7 @@ import { type Answering, readAnswering } from '../core/approval';
 import { crossingFailure } from '../core/failure-info';
 import { CadreError, inputInvalid } from '../core/failures';
 import { canonicalJson } from '../core/json';
-import { NEEDS_ATTENTION, NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
+import { HAS_ATTRIBUTE, NEEDS_ATTENTION, NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
 import { isUnwinding, pivotPassed, stepState } from '../core/task-events';
 import {
   ASKED,
@@ -134,14 +134,14 @@ export class Attendance {
     const { phase } = this.task.state;
     const waits = phase.kind === 'needsAttention' || phase.kind === 'awaitingApproval' ? phase.step : null;
     const asked = askedOf(this.task.state, this.options);
-    const { memo = {}, typedSearchAttributes } = workflowInfo();
+    const { memo = {} } = workflowInfo();
     const changes = {
       ...((memo[NEEDS_ATTENTION] ?? null) === waits ? {} : { [NEEDS_ATTENTION]: waits }),
       ...(canonicalJson(memo[ASKED] ?? {}) === canonicalJson(asked) ? {} : { [ASKED]: asked }),
     };
     if (Object.keys(changes).length === 0) return;
     upsertMemo(changes);
-    if (typedSearchAttributes.get(NEEDS_ATTENTION_ATTRIBUTE) === undefined) return;
+    if (memo[HAS_ATTRIBUTE] !== true) return;
     const value = phase.kind === 'needsAttention' || phase.kind === 'awaitingApproval' ? phase.kind : 'no';
     upsertSearchAttributes([{ key: NEEDS_ATTENTION_ATTRIBUTE, value }]);
   }

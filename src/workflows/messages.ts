@@ -16,7 +16,10 @@ import type { Resolving } from '../core/task-resolving';
 
 /** What the query `state` answers. */
 export interface TaskReport {
-  /** Length of the history in events, of which `state` is the fold. */
+  /**
+   * Length of the history in events. `state` is the fold of it, but for what came after the last workflow task began,
+   * which a worker that replays for the query counts already.
+   */
   readonly historyLength: number;
   readonly state: TaskState;
 }

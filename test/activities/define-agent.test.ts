@@ -136,5 +136,10 @@ test('two agents of one name are refused', () => {
 test('agents may be named after what every object has', () => {
   const stores = { artifacts: new FileArtifactStore('/nowhere'), ledger: new MemoryLedger() };
   const agents = [agent('constructor', () => 1), agent('then', () => 2)];
-  expect(Object.keys(createActivities({ ...stores, agents }))).toEqual(['default', 'pin', 'constructor', 'then']);
+  expect(Object.keys(createActivities({ ...stores, agents }))).toEqual([
+    'default',
+    'pin',
+    'constructor',
+    'then',
+  ]);
 });

@@ -2,10 +2,12 @@
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
+import { Worker } from '@temporalio/worker';
 import { hasAttentionAttribute } from '../../src/client/attention-attribute';
 import { CadreClient } from '../../src/client/cadre-client';
 import { NEEDS_ATTENTION, NEEDS_ATTENTION_ATTRIBUTE, SAGA_WORKFLOW } from '../../src/core/names';
 import type { SagaInput } from '../../src/core/saga-input';
+import { PREBUILT_BUNDLE } from '../../src/workers/build-id';
 import { agent, step } from '../support/agents';
 import { until } from '../support/cli';
 import { type DevServer, startDevServer } from '../support/dev-server';
@@ -81,6 +83,10 @@ async function waiting(of: CadreClient = client): Promise<string[]> {
 async function attributeOf(id: string): Promise<string | undefined> {
   const description = await client.temporal.workflow.getHandle(id).describe();
   return description.typedSearchAttributes.get(NEEDS_ATTENTION_ATTRIBUTE);
+}
+
+function historyOf(id: string): Promise<temporal.api.history.v1.IHistory> {
+  return client.temporal.workflow.getHandle(id).fetchHistory();
 }
 
 async function sayYes(id: string): Promise<void> {
@@ -230,18 +236,31 @@ describe('where the namespace has it no more, or not yet', () => {
   });
 
   test('a saga that has one that was removed meanwhile waits until it is back, and does not fail', async () => {
-    const saga = await newClient().startSaga(
+    await newClient().startSaga(
       { name: 'held', steps: [{ id: 'hold', agent: 'hold' }, ...asks.steps] },
       { id: 'held' },
     );
     expect(await attributeOf('held')).toBe('no');
     await remove();
     held.abort();
-    await until(async () => (await saga.describe()).state.steps['hold']?.kind === 'completed');
+    const failed = temporal.api.enums.v1.EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED;
+    const types = async () => (await historyOf('held')).events?.map(({ eventType }) => eventType) ?? [];
+    await until(async () => (await types()).includes(failed));
     await add();
     await until(async () => (await found(`${name} = "awaitingApproval"`)).includes('held'));
     await sayYes('held');
-  }, 60_000);
+  }, 40_000);
+
+  test('a history that has it replays', async () => {
+    await newClient().startSaga(asks, { id: 'replays' });
+    await until(async () => (await found(`${name} = "awaitingApproval"`)).includes('replays'));
+    await remove();
+    const workflowBundle = { codePath: PREBUILT_BUNDLE };
+    const replayed = Worker.runReplayHistory({ workflowBundle }, await historyOf('replays'), 'replays');
+    await expect(replayed).resolves.toBeUndefined();
+    await add();
+    await sayYes('replays');
+  });
 
   test('an attribute of another type is none', async () => {
     await remove();

@@ -125,15 +125,17 @@ test('at every workflow-task boundary the state is the fold of the projected eve
       const reports = await watch(task, drawn.cancelAfter, new Person(task, drawn.seed));
       const facts: HistoryFact[] = [];
       for await (const fact of readFacts(cadre.client.temporal, task.id)) facts.push(fact);
-      const commands = await commandsOf(task);
+      const { commands, begun } = await workflowTasksOf(task);
       for (const { historyLength, state } of reports) {
+        // A query may be answered by a replay, which counts events that no workflow task has brought yet.
+        if (!begun.has(historyLength)) continue;
         expect(foldAtBoundary(facts, commands, historyLength)).toEqual(state);
         compared += 1;
       }
       const projection = new TaskProjection();
       for (const fact of facts) for (const { type } of projection.next(fact)) seen.add(type);
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   );
   expect(compared).toBeGreaterThan(200);
   expect([...seen]).toEqual(expect.arrayContaining(SEEN));
@@ -234,12 +236,19 @@ class Person {
 const planned = ({ plan }: TaskState, id: string): Step | undefined =>
   plan?.steps.find((one) => one.id === id);
 
-/** By id of an event that a workflow task commanded: the id of the event of that task's completion. */
-async function commandsOf(task: TaskHandle): Promise<ReadonlyMap<number, number>> {
+/**
+ * `commands`: by id of an event that a workflow task commanded, the id of the event of that task's completion.
+ * `begun`: the ids of the events by which workflow tasks begin.
+ */
+async function workflowTasksOf(
+  task: TaskHandle,
+): Promise<{ commands: ReadonlyMap<number, number>; begun: ReadonlySet<number> }> {
   const { events = [] } = await cadre.client.temporal.workflow.getHandle(task.id).fetchHistory();
   const commands = new Map<number, number>();
+  const begun = new Set<number>();
   let completed = 0;
   for (const event of events ?? []) {
+    if (event.workflowTaskStartedEventAttributes) begun.add(Number(event.eventId));
     if (event.workflowTaskCompletedEventAttributes) completed = Number(event.eventId);
     // The event of an update does not say which workflow task had accepted it.
     if (event.workflowExecutionUpdateAcceptedEventAttributes) commands.set(Number(event.eventId), completed);
@@ -249,7 +258,7 @@ async function commandsOf(task: TaskHandle): Promise<ReadonlyMap<number, number>
       if (by !== undefined && by !== null) commands.set(Number(event.eventId), Number(by));
     }
   }
-  return commands;
+  return { commands, begun };
 }
 
 /** Asks the task for its state until it ends, and has `person` say what it asks for; cancels it where the case says so. */

@@ -23,7 +23,7 @@ async function check(file: string, flags: CommonFlags, output: Output): Promise<
   const text = await loadSagaFile(file);
   const config = configOf(flags);
   const agents = config.file === undefined ? undefined : config.agents;
-  const problems = problemsFor(text, agents);
+  const problems = await problemsFor(text, agents);
   const team = config.file === undefined ? {} : { configuration: config.file };
   if (text.kind === 'refused' || problems.length > 0) {
     writeProblems(file, problems, output);

@@ -9,7 +9,7 @@ import { follow, withTeam, writeTask } from '../../follow';
 import { webUiLink } from '../../links';
 import { type Output, duration } from '../../output';
 import { reportError } from '../../report-error';
-import { readSaga } from '../../saga-source';
+import { knownAgents, readSaga } from '../../saga-source';
 import type { Session } from '../../session';
 import { undoneWords } from '../../undone';
 
@@ -36,7 +36,7 @@ export function sagaRunCommand(saga: Command, execute: Execute): void {
 
 async function run(file: string, flags: RunFlags, output: Output): Promise<number> {
   if (flags.id !== undefined) validTaskId(flags.id);
-  const input = await readSaga(file);
+  const input = await readSaga(file, knownAgents(flags));
   return withTeam(flags, output, (session, signal) => runSaga(session, input, { flags, output, signal }), {
     leader: false,
   });

@@ -36,12 +36,15 @@ async function show(id: string, flags: CommonFlags, output: Output): Promise<num
     const { up, down } = sagaLadder(events);
     const ladder = [...up, ...down].map((rung) => withPending(rung, pending));
     const link = webUiLink(session.at, id);
-    const { phase, options, stack = [], compensations = [] } = state;
+    const { phase, options, deadline, locked = false, steps, stack = [], compensations = [] } = state;
     output.value({
       task: id,
       name: state.goal,
       phase,
       ...options,
+      ...(deadline === undefined ? {} : { deadline }),
+      ...(options?.lock === undefined ? {} : { lockHeld: locked && isOpen(phase) }),
+      steps,
       ladder,
       stack,
       compensations,
