@@ -116,6 +116,30 @@ const anyTask = fc.record({
 
 type Drawn = typeof anyTask extends fc.Arbitrary<infer Value> ? Value : never;
 
+const plain = { vote: undefined, needs: [], kind: undefined, compensate: undefined, approval: undefined };
+const undrawn = { saga: true, unwinding: undefined, timeLimit: undefined, cancelAfter: undefined, seed: 1 };
+
+/** Asks for approval, then has a pivot of which nobody knows whether it happened. */
+const PARKS: Drawn = {
+  ...undrawn,
+  steps: [
+    { ...plain, agent: 'undoable', approval: {} },
+    { ...plain, agent: 'unsure' },
+  ],
+  pivot: 1,
+};
+
+/** Fails, and a compensation fails too. */
+const FAILS: Drawn = {
+  ...undrawn,
+  steps: [
+    { ...plain, agent: 'undoable' },
+    { ...plain, agent: 'stubborn', needs: [0] },
+    { ...plain, agent: 'broken', needs: [1] },
+  ],
+  pivot: undefined,
+};
+
 test('at every workflow-task boundary the state is the fold of the projected events', async () => {
   let compared = 0;
   const seen = new Set<TaskEventType>();
@@ -135,7 +159,7 @@ test('at every workflow-task boundary the state is the fold of the projected eve
       const projection = new TaskProjection();
       for (const fact of facts) for (const { type } of projection.next(fact)) seen.add(type);
     }),
-    { numRuns: 100 },
+    { numRuns: 100, examples: [[PARKS], [FAILS]] },
   );
   expect(compared).toBeGreaterThan(200);
   expect([...seen]).toEqual(expect.arrayContaining(SEEN));
