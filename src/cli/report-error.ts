@@ -26,7 +26,9 @@ const USAGE: ReadonlySet<string> = new Set<FailureType>([
  */
 export function reportError(error: unknown, output: Output, also: Record<string, unknown> = {}): number {
   const { type, message } = describe(error);
-  const fix = fixFor(causeType(error) ?? type) ?? fixFor(type);
+  const cause = causeOf(error);
+  const names = { ...textsOf(also, 'task'), ...textsOf(cause.details, 'task', 'step') };
+  const fix = fixFor(cause.type ?? type, names) ?? fixFor(type, names);
   output.line(`${output.paint('red', '✗')} ${message}`);
   if (fix !== undefined) output.line(`  → ${fix}`);
   const unexpected = fix === undefined && !(error instanceof TaskFailedError);
@@ -48,12 +50,26 @@ function describe(error: unknown): { type: string; message: string } {
     : { type: 'Error', message: String(error) };
 }
 
-/** The type of what a step failed with, which has the better advice. */
-function causeType(error: unknown): string | undefined {
-  if (!(error instanceof TaskFailedError) || !isRecord(error.details)) return undefined;
+/** What is known of a failure's origin; of a task's, the step that failed and the type of its failure, which has the better advice. */
+function causeOf(error: unknown): { details?: unknown; type?: string } {
+  if (isCadreError(error)) return { details: error.details };
+  if (!(error instanceof TaskFailedError) || !isRecord(error.details)) return {};
   const { failed } = error.details;
-  const failure = isRecord(failed) ? failed['failure'] : undefined;
-  return isRecord(failure) && typeof failure['type'] === 'string' ? failure['type'] : undefined;
+  const { type } = textsOf(isRecord(failed) ? failed['failure'] : undefined, 'type');
+  return { details: failed, ...(type === undefined ? {} : { type }) };
+}
+
+/** Those of `fields` that are texts. */
+function textsOf<Field extends string>(
+  record: unknown,
+  ...fields: readonly Field[]
+): Partial<Record<Field, string>> {
+  const texts: Partial<Record<Field, string>> = {};
+  for (const field of fields) {
+    const value = isRecord(record) ? record[field] : undefined;
+    if (typeof value === 'string') texts[field] = value;
+  }
+  return texts;
 }
 
 const GRPC_UNAVAILABLE = 14;

@@ -214,12 +214,15 @@ const STATUS: Readonly<Record<string, TaskSummary['status']>> = {
 
 function toSummary(execution: WorkflowExecutionInfo): TaskSummary {
   const { closeTime, memo } = execution;
+  const status = STATUS[execution.status.name] ?? 'running';
+  const waits = memo?.[NEEDS_ATTENTION];
   return {
     id: execution.workflowId,
     runId: execution.runId,
     goal: typeof memo?.['goal'] === 'string' ? memo['goal'] : '',
-    ...(typeof memo?.[NEEDS_ATTENTION] === 'string' ? { needsAttention: memo[NEEDS_ATTENTION] } : {}),
-    status: STATUS[execution.status.name] ?? 'running',
+    // One that was terminated while it waited keeps its memo.
+    ...(typeof waits === 'string' && status === 'running' ? { needsAttention: waits } : {}),
+    status,
     startedAt: execution.startTime.getTime(),
     ...(closeTime === undefined ? {} : { endedAt: closeTime.getTime() }),
   };

@@ -10,7 +10,7 @@ import type { temporal } from '@temporalio/proto';
 import { type Answering, inputHash } from '../core/approval';
 import { failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo, isFailureType } from '../core/failures';
-import { ANSWER_UPDATE, RESOLVE_UPDATE } from '../core/names';
+import { ANSWER_UPDATE, RESOLVE_UPDATE, resumeId } from '../core/names';
 import type { Resolution } from '../core/saga';
 import type { Stored } from '../core/stored';
 import { actInput, approvalSubject } from '../core/step-inputs';
@@ -66,6 +66,8 @@ export interface TaskDescription {
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt?: number;
+  /** Id of the task that goes on with it, where it was terminated or timed out and somebody resumed it. */
+  readonly resumedAs?: string;
 }
 
 /** A step that asks a person whether it may run. */
@@ -124,7 +126,10 @@ export class TaskHandle {
       let events = 0;
       const description = await this.client.workflow.getHandle(this.id).describe();
       for await (const fact of readFacts(this.client, this.id)) events += projection.next(fact).length;
-      return toDescription(description, projection.state, events);
+      const described = toDescription(description, projection.state, events);
+      return described.state.phase.kind === 'terminated' && (await this.isResumed())
+        ? { ...described, resumedAs: resumeId(this.id) }
+        : described;
     } catch (error) {
       throw this.translate(error);
     }
@@ -216,17 +221,32 @@ export class TaskHandle {
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
         const { type, message: reason } = failureInfo(error.cause);
-        throw isFailureType(type) ? new CadreError(type, reason, { cause: error }) : error;
+        const details = { task: this.id, step: message.step };
+        throw isFailureType(type) ? new CadreError(type, reason, { cause: error, details }) : error;
       }
-      throw isNotFound(error) ? await this.refusal(name, error) : this.translate(error);
+      throw isNotFound(error) ? await this.refusal(name, message, error) : this.translate(error);
     }
   }
 
   /** What an update means that nobody takes: there is no such task, or it has ended. */
-  private async refusal(update: string, error: unknown): Promise<unknown> {
+  private async refusal(update: string, { step }: Answering | Resolving, error: unknown): Promise<unknown> {
     const { state } = await this.describe();
     const type = update === ANSWER_UPDATE ? 'NotAsked' : 'NotParked';
-    return new CadreError(type, `${this.id} waits for nobody: ${state.phase.kind}`, { cause: error });
+    const details = { task: this.id, step };
+    return new CadreError(type, `${this.id} waits for nobody: ${state.phase.kind}`, {
+      cause: error,
+      details,
+    });
+  }
+
+  private async isResumed(): Promise<boolean> {
+    try {
+      await this.client.workflow.getHandle(resumeId(this.id)).describe();
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
   }
 
   private translate(error: unknown): unknown {

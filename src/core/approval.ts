@@ -22,7 +22,8 @@ export const APPROVAL_VALID_FOR = DAY;
 
 /** What is wrong with `candidate` as an {@link Approval}. */
 export function approvalProblems(candidate: unknown): FieldProblem[] {
-  if (!isRecord(candidate)) return [[[], 'an object such as {} or { "answerWithin": 3600000 }']];
+  if (!isRecord(candidate))
+    return [[[], 'an object such as {} or { "answerWithin": 3600000 } (a file may say true for {})']];
   return Object.entries(candidate).flatMap(([field, value]): FieldProblem[] => {
     if (field !== 'answerWithin' && field !== 'validFor') {
       return [[[field], 'left out (the fields are answerWithin, validFor)']];

@@ -4,7 +4,7 @@
  * workflow sandbox nor Jest keeps intact.
  */
 export const FAILURES = {
-  InputInvalid: { retryable: false, fix: 'Correct the field and start again; nothing was started.' },
+  InputInvalid: { retryable: false, fix: 'Correct it and try again; nothing was done.' },
   InputTooLarge: {
     retryable: false,
     fix: 'Pass documents by path, and large values through the artifact store.',
@@ -59,7 +59,7 @@ export const FAILURES = {
   },
   StepFailed: {
     retryable: false,
-    fix: 'Read the cause with `cadre show`; what was undone, if anything, is in `cadre saga show`.',
+    fix: 'Read the cause with `cadre show ID`; what was undone, if anything, is in `cadre saga show ID`.',
   },
   VoteUndecided: {
     retryable: false,
@@ -95,7 +95,7 @@ export const FAILURES = {
   },
   LockHeld: {
     retryable: false,
-    fix: 'Wait until its holder has ended; one that was terminated gives it back after `cadre saga resume HOLDER`.',
+    fix: 'Wait until its holder has ended; one that was terminated gives it back once it is resumed.',
   },
   TaskExists: { retryable: false, fix: 'Choose another id, or leave it out and get a fresh one.' },
   TaskNotFound: { retryable: false, fix: 'List the tasks there are with `cadre list`.' },
@@ -176,7 +176,18 @@ export function isFailureType(type: unknown): type is FailureType {
   return typeof type === 'string' && Object.hasOwn(FAILURES, type);
 }
 
-/** What to do about a failure of this type, where we know; undefined for types of user code. */
-export function fixFor(type: string): string | undefined {
-  return isFailureType(type) ? FAILURES[type].fix : undefined;
+/**
+ * What to do about a failure of this type, where we know; undefined for types of user code. The commands in it are those
+ * to type where `task` and `step` are known; else they say ID and STEP.
+ */
+export function fixFor(type: string, { task = 'ID', step = 'STEP' }: FixOf = {}): string | undefined {
+  if (!isFailureType(type)) return undefined;
+  const names: Readonly<Record<string, string>> = { ID: task, STEP: step };
+  return FAILURES[type].fix.replace(/\b(ID|STEP)\b/g, (name) => names[name] ?? name);
+}
+
+/** Whose failure is to be mended. */
+export interface FixOf {
+  readonly task?: string;
+  readonly step?: string;
 }

@@ -529,7 +529,12 @@ function added(state: TaskState, step: AgentStep): TaskState {
 
 function stepFailed(state: TaskState, step: string, failure: FailureInfo): TaskState {
   const next = withAttempt(state, step, failure);
-  return withStep(next.attempted?.[step] ? next : offStack(next, step), step, { kind: 'failed', failure });
+  const failed = withStep(next.attempted?.[step] ? next : offStack(next, step), step, {
+    kind: 'failed',
+    failure,
+  });
+  // Nobody can answer any more where its time was over.
+  return failed.phase.kind === 'awaitingApproval' ? attended(failed) : failed;
 }
 
 /** Remembers that an attempt of `step` has begun, unless `failure` says that it never did. */

@@ -15,6 +15,7 @@ import { crossingFailure } from '../core/failure-info';
 import { CadreError, inputInvalid } from '../core/failures';
 import { canonicalJson } from '../core/json';
 import { HAS_ATTRIBUTE, NEEDS_ATTENTION, NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
+import { openQuestions } from '../core/task-details';
 import { isUnwinding, pivotPassed, stepState } from '../core/task-events';
 import {
   ASKED,
@@ -80,8 +81,10 @@ export class Attendance {
       const { state } = this.task;
       const { step, how } = resolving;
       if (!isParked(state, step)) {
-        const message = `The step "${step}" does not wait for a person: ${state.phase.kind}`;
-        throw new CadreError('NotParked', message);
+        const parked = openQuestions(state).filter(({ kind }) => kind === 'parked');
+        const others =
+          parked.length === 0 ? 'nothing does' : `${parked.map((one) => one.step).join(', ')} does`;
+        throw new CadreError('NotParked', `The step "${step}" does not wait for a person; ${others}`);
       }
       if (how === 'fail' && (isUnwinding(state) || pivotPassed(state))) {
         throw inputInvalid('`how`', 'retry or skip, since it can fail no more', how);

@@ -62,11 +62,19 @@ async function cutOff(id: string): Promise<void> {
   const run = cli.start(['run', 'a trip', '--plan', 'trip.json', '--id', id]);
   await until(() => ledger().includes(`do ${id} hotel`));
   await client.temporal.workflow.getHandle(id).terminate();
-  expect((await run.ended).code).toBe(1);
+  const { code, stdout } = await run.ended;
+  expect([code, stdout]).toEqual([1, expect.stringContaining(`by cadre saga resume ${id}\n`)]);
 }
 
 test('resume brings its own worker, says what it waits for and what was undone, and may be repeated', async () => {
   await cutOff('trip');
+  for (const verb of [['show'], ['saga', 'show']]) {
+    expect((await cli.run([...verb, 'trip'])).stdout).toMatch(
+      /→ What it left .* by cadre saga resume trip\n/,
+    );
+  }
+  await until(async () => /terminated/.test((await cli.run(['list'])).stdout));
+  expect((await cli.run(['list'])).stdout).toMatch(/→ .* cadre saga sweep/);
   const resumed = await cli.run(['saga', 'resume', 'trip']);
   sane(resumed);
   expect(resumed.code).toBe(0);
@@ -76,6 +84,12 @@ test('resume brings its own worker, says what it waits for and what was undone, 
   expect(resumed.stdout).toMatch(/hotel +is undone, whether or not it happened/);
   expect(resumed.stdout).toMatch(/✓ trip: Undone: hotel, train \(cadre saga show trip\.resume\)\n/);
   expect(ledger().slice(-2)).toEqual(['undo trip.resume hotel', 'undo trip.resume train']);
+  for (const verb of [['show'], ['saga', 'show']]) {
+    expect((await cli.run([...verb, 'trip'])).stdout).toMatch(/went on in trip\.resume: see cadre saga show/);
+    expect(json(await cli.run([...verb, 'trip', '--json']))).toMatchObject({ resumedAs: 'trip.resume' });
+  }
+  await until(async () => /trip\.resume/.test((await cli.run(['list'])).stdout));
+  expect((await cli.run(['list'])).stdout).not.toMatch(/→/);
   expect(json(await cli.run(['saga', 'resume', 'trip', '--json']))).toMatchObject({
     task: 'trip.resume',
     resumed: 'trip',

@@ -12,6 +12,16 @@ const SOURCE = `
 const { existsSync } = require('node:fs');
 const { defineAgent, defineConfig } = require(${JSON.stringify(join(ROOT, 'dist', 'index.js'))});
 const anything = { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } };
+const seats = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) =>
+      typeof value?.seats === 'number'
+        ? { value }
+        : { issues: [{ message: 'expected a number', path: [{ key: 'seats' }] }] },
+  },
+};
 const policy = { retry: { maximumAttempts: 1, initialInterval: '50ms' } };
 const make = (name, act, more = {}) =>
   defineAgent({ name, description: name, input: anything, output: anything, act, policy, ...more });
@@ -23,6 +33,7 @@ module.exports = defineConfig({
       if (attempt === 1) throw new Error('not yet');
       return 'at last';
     }),
+    make('strict', (input) => input, { input: seats }),
     make('broken', () => {
       if (!existsSync('mended')) throw new Error('no flight');
       return 'flown';
@@ -55,6 +66,7 @@ describe('cadre saga check', () => {
       "✗ wrong.yaml:4:5 steps[0].agent: expected an agent's name, got 5",
       '✗ wrong.yaml:5:7 steps[1].id: expected up to 63 letters, digits, ".", "_" or "-", got "a b"',
       '✗ wrong.yaml:5:31 steps[1].kind: expected compensable, pivot, retryable, got "maybe"',
+      '  What the steps refer to, and who does them, is checked once these are mended.',
       '',
     ]);
     expect(ended.code).toBe(2);
@@ -71,6 +83,24 @@ describe('cadre saga check', () => {
     });
   });
 
+  test('knows what the agents take, where the input refers to no other step', async () => {
+    const file = saga(
+      'taken',
+      '  - { id: a, agent: strict, input: { seats: two } }',
+      '  - { id: b, agent: strict, input: { $output: a } }',
+      '  - { id: c, agent: strict, input: { seats: 2 } }',
+    );
+    const words = `✗ ${file}:3:38 steps[0].input.seats: expected what agent "strict" takes: expected a number`;
+    for (const verb of ['check', 'run']) {
+      const ended = await cli.run(['saga', verb, file], offline);
+      sane(ended);
+      expect([ended.code, ended.stdout]).toEqual([
+        2,
+        expect.stringContaining(verb === 'check' ? `${words}\n` : words.slice(2)),
+      ]);
+    }
+  });
+
   test('knows the agents of the configuration, and what they can undo', async () => {
     const file = saga(
       'team',
@@ -85,7 +115,7 @@ describe('cadre saga check', () => {
     const lines = ended.stdout.trim().split('\n');
     expect(lines).toHaveLength(3);
     expect(lines[0]).toMatch(
-      /team\.yaml:4:14 steps\[1\]\.agent: .*"bokker", which is not in the roster \(booker, flaky, broken\)/,
+      /team\.yaml:4:14 steps\[1\]\.agent: .*"bokker", which is not in the roster \(booker, flaky, strict, broken\)/,
     );
     expect(lines[1]).toMatch(/team\.yaml:6:28 steps\[3\]\.compensate: .*"nobody"/);
     expect(lines[2]).toMatch(/team\.yaml:5:28 steps\[2\]\.kind: .*"flaky" has no `compensate`/);
@@ -168,7 +198,7 @@ describe('cadre saga run', () => {
     ]);
     sane(ended);
     expect(ended.code).toBe(0);
-    expect(ended.stdout).toMatch(/✓ worker ready on alone: booker, flaky, broken/);
+    expect(ended.stdout).toMatch(/✓ worker ready on alone: booker, flaky, strict, broken/);
   });
 
   test('that fails is undone, says what was, and exits with 1', async () => {

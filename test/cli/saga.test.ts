@@ -56,7 +56,7 @@ test('what cannot be undone waits, is found, shown and resolved', async () => {
   sane(wrong);
   expect([wrong.code, wrong.stdout]).toEqual([
     1,
-    expect.stringMatching(/"train" does not wait for a person/),
+    expect.stringMatching(/"train" does not wait for a person; hotel does/),
   ]);
   expect((await cli.run(['saga', 'resolve', 'trip', 'hotel', 'skip'])).stdout).toMatch(/--note to say why/);
   expect((await cli.run(['saga', 'resolve', 'trip', 'hotel', 'maybe'])).code).toBe(2);
@@ -83,6 +83,12 @@ test('what cannot be undone waits, is found, shown and resolved', async () => {
       { step: 'train', outcome: 'completed', kind: 'undone' },
     ],
   });
+  const late = await cli.run(['saga', 'resolve', 'trip', 'hotel', 'retry']);
+  sane(late);
+  expect([late.code, late.stdout]).toEqual([
+    1,
+    expect.stringMatching(/trip waits for nobody: compensated\n {2}→ See with `cadre show trip`/),
+  ]);
   const show = await cli.run(['show', 'trip']);
   sane(show);
   expect(show.stdout).toMatch(/^trip {2}failed and undone/);

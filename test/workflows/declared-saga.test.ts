@@ -347,6 +347,9 @@ describe('a step that asks for approval', () => {
     const task = await start(approving({ answerWithin: 30 * 24 * 60 * 60 * 1000 }));
     const error = await failureOf(task);
     expect(error.details).toMatchObject({ failed: { failure: { type: 'ApprovalTimedOut' } } });
+    const { memo } = await cadre.environment.client.workflow.getHandle(task.id).describe();
+    expect(memo?.['needsAttention'] ?? 'nothing').toBe('nothing');
+    expect(memo?.['asked']).toEqual({});
     expect(world.at(-1)).toBe('undo a completed');
     await expectToldAsLogged(task);
   });

@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import type { TaskSummary } from '../../client/cadre-client';
+import { resumeId } from '../../core/names';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
@@ -25,11 +27,13 @@ async function list(flags: ListFlags, output: Output): Promise<number> {
   const session = await openSession(flags);
   try {
     const rows: string[][] = [];
+    const tasks: TaskSummary[] = [];
     for await (const task of session.client.list({
       limit: flags.limit,
       needsAttention: flags.needsAttention ?? false,
     })) {
       output.value(task);
+      tasks.push(task);
       const took = duration((task.endedAt ?? Date.now()) - task.startedAt);
       const status = task.needsAttention === undefined ? task.status : `waits: ${task.needsAttention}`;
       rows.push([task.id, status, new Date(task.startedAt).toISOString().slice(0, 19), took, task.goal]);
@@ -40,9 +44,21 @@ async function list(flags: ListFlags, output: Output): Promise<number> {
     } else {
       for (const line of table([['TASK', 'STATUS', 'STARTED (UTC)', 'TOOK', 'GOAL'], ...rows]))
         output.line(line);
+      if (tasks.some((task) => isLeftOver(task, tasks))) {
+        output.line();
+        output.line(
+          '  → What was cut off may have left something to undo: cadre saga sweep finds out, and does it.',
+        );
+      }
     }
     return EXIT.done;
   } finally {
     await session.close();
   }
+}
+
+/** Whether it was cut off, and nothing among `tasks` goes on with it. */
+function isLeftOver({ id, status }: TaskSummary, tasks: readonly TaskSummary[]): boolean {
+  const cutOff = status === 'terminated' || status === 'timedOut';
+  return cutOff && !tasks.some((task) => task.id === resumeId(id));
 }

@@ -13,6 +13,7 @@ import { follow, withTeam, writeTask } from '../follow';
 import { webUiLink } from '../links';
 import { type Output, duration } from '../output';
 import { reportError } from '../report-error';
+import { writeResume } from '../resume-words';
 import { reportOf, writeReport } from '../report-file';
 import type { Session } from '../session';
 
@@ -119,10 +120,10 @@ async function runTask(
     return EXIT.done;
   } catch (error) {
     if (!(error instanceof TaskFailedError)) throw error;
-    return reportError(error, output, {
-      task: task.id,
-      status: error.type === 'Cancelled' ? 'cancelled' : 'failed',
-    });
+    const status = error.type === 'Cancelled' ? 'cancelled' : 'failed';
+    const code = reportError(error, output, { task: task.id, status });
+    writeResume(await task.describe(), output);
+    return code;
   }
 }
 

@@ -11,6 +11,7 @@ import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
 import { type Output, duration, size, table } from '../output';
+import { writeResume } from '../resume-words';
 import { writeQuestions } from '../questions';
 import { type Session, openSession } from '../session';
 
@@ -86,6 +87,7 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
   output.line();
   for (const line of stepLines(description)) output.line(`  ${line}`);
   writeQuestions(task.id, state, output);
+  writeResume(description, output);
   const { phase } = state;
   if (state.compensations !== undefined) {
     output.line();
@@ -95,7 +97,7 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
     );
   }
   if (phase.kind === 'failed' || phase.kind === 'compensated') {
-    const fix = failedStepFix(state) ?? fixFor(phase.failure.type);
+    const fix = failedStepFix(task.id, state) ?? fixFor(phase.failure.type, { task: task.id });
     output.line();
     output.line(`${output.paint('red', '✗')} ${phase.failure.message}`);
     if (fix !== undefined) output.line(`  → ${fix}`);
@@ -103,10 +105,10 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
 }
 
 /** What to do about the failure of the step that ended the task, where we know. */
-function failedStepFix({ steps }: TaskState): string | undefined {
-  for (const step of Object.values(steps)) {
+function failedStepFix(task: string, { steps }: TaskState): string | undefined {
+  for (const [id, step] of Object.entries(steps)) {
     const failure = step.kind === 'failed' || step.kind === 'arbitrating' ? step.failure : undefined;
-    if (failure !== undefined) return fixFor(failure.type);
+    if (failure !== undefined) return fixFor(failure.type, { task, step: id });
   }
   return undefined;
 }

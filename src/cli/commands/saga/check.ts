@@ -27,6 +27,9 @@ async function check(file: string, flags: CommonFlags, output: Output): Promise<
   const team = config.file === undefined ? {} : { configuration: config.file };
   if (text.kind === 'refused' || problems.length > 0) {
     writeProblems(file, problems, output);
+    if (text.kind === 'refused') {
+      output.line('  What the steps refer to, and who does them, is checked once these are mended.');
+    }
     output.value({ file, valid: false, problems, ...team });
     return EXIT.usage;
   }

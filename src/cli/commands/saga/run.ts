@@ -9,6 +9,7 @@ import { follow, withTeam, writeTask } from '../../follow';
 import { webUiLink } from '../../links';
 import { type Output, duration } from '../../output';
 import { reportError } from '../../report-error';
+import { resumeWords } from '../../resume-words';
 import { knownAgents, readSaga } from '../../saga-source';
 import type { Session } from '../../session';
 import { undoneWords } from '../../undone';
@@ -70,8 +71,9 @@ async function runSaga(
 }
 
 async function reportFailure(saga: TaskHandle, error: TaskFailedError, output: Output): Promise<number> {
-  const { phase, compensations = [] } = (await saga.describe()).state;
+  const description = await saga.describe();
+  const { phase, compensations = [] } = description.state;
   const code = reportError(error, output, { task: saga.id, status: phase.kind, compensations });
-  output.line(`  ${undoneWords(compensations)} (cadre saga show ${saga.id})`);
+  output.line(`  ${resumeWords(description) ?? undoneWords(compensations)} (cadre saga show ${saga.id})`);
   return code;
 }

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { PendingStep } from '../../../client/task-handle';
+import type { PendingStep, TaskDescription } from '../../../client/task-handle';
 import { oneLine } from '../../../core/one-line';
 import { type Rung, sagaLadder } from '../../../core/saga-ladder';
 import { standWords } from '../../../core/task-details';
-import { type TaskState, foldTask, isOpen, stepState } from '../../../core/task-events';
+import { type TaskState, isOpen, stepState } from '../../../core/task-events';
 import type { LoggedTaskEvent } from '../../../core/task-projection';
 import { type CommonFlags, withCommonOptions } from '../../connection-options';
 import type { Execute } from '../../execute';
@@ -11,6 +11,7 @@ import { EXIT } from '../../exit';
 import { webUiLink } from '../../links';
 import { type Output, duration, limit } from '../../output';
 import { writeQuestions } from '../../questions';
+import { writeResume } from '../../resume-words';
 import { openSession } from '../../session';
 
 const CELL_MAXIMUM_LENGTH = 60;
@@ -31,8 +32,8 @@ async function show(id: string, flags: CommonFlags, output: Output): Promise<num
     const task = session.client.task(id);
     const events: LoggedTaskEvent[] = [];
     for await (const event of task.events()) events.push(event);
-    const state = foldTask(events);
-    const pending = isOpen(state.phase) ? await task.pending() : [];
+    const description = await task.describe();
+    const { state, pending, resumedAs } = description;
     const { up, down } = sagaLadder(events);
     const ladder = [...up, ...down].map((rung) => withPending(rung, pending));
     const link = webUiLink(session.at, id);
@@ -48,16 +49,18 @@ async function show(id: string, flags: CommonFlags, output: Output): Promise<num
       ladder,
       stack,
       compensations,
+      ...(resumedAs === undefined ? {} : { resumedAs }),
       ...(link === undefined ? {} : { webUi: link }),
     });
-    if (!output.json) writeLadder(id, state, ladder, output);
+    if (!output.json) writeLadder(description, ladder, output);
     return EXIT.done;
   } finally {
     await session.close();
   }
 }
 
-function writeLadder(id: string, state: TaskState, ladder: readonly Rung[], output: Output): void {
+function writeLadder(description: TaskDescription, ladder: readonly Rung[], output: Output): void {
+  const { id, state } = description;
   output.line(`${output.paint('bold', id)}  ${standWords(state)}`);
   for (const [what, text] of factsOf(state)) output.line(`  ${what.padEnd(10)}  ${text}`);
   const rows = (wanted: Rung['direction']): string[][] =>
@@ -75,6 +78,7 @@ function writeLadder(id: string, state: TaskState, ladder: readonly Rung[], outp
     output.line(`  not begun: ${notBegun.join(', ')}`);
   }
   writeQuestions(id, state, output);
+  writeResume(description, output);
 }
 
 /** What it is for, and what of it is not in its steps. */
