@@ -28,6 +28,7 @@ describe('cadre doctor', () => {
         'Node',
         'workflows',
         'artifacts',
+        'ledger',
         'configuration',
         'server',
         'namespace',
@@ -74,6 +75,14 @@ describe('cadre doctor', () => {
     });
     expect((await cli.run(['doctor'])).stdout).toMatch(/✓ attribute +CadreNeedsAttention is registered/);
   }, 30_000);
+
+  test('says that the ledger cannot be used', async () => {
+    const file = cli.folder.write('no-folder', '');
+    const ended = await cli.run(['doctor'], { CADRE_LEDGER: join(file, 'ledger.db') });
+    sane(ended);
+    expect(ended.stdout).toMatch(/✗ ledger +The ledger .*ledger\.db cannot be used\n +→ /);
+    expect(ended.code).toBe(1);
+  });
 
   test('says that the artifacts cannot be written', async () => {
     const file = cli.folder.write('a-file', '');

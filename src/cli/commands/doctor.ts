@@ -7,7 +7,8 @@ import { type ResolvedConnection, connect } from '../../client/connection';
 import { fixFor, isCadreError } from '../../core/failures';
 import { type LeaderReport, readLeader } from '../../client/leader';
 import { NEEDS_ATTENTION_ATTRIBUTE, agentQueue, taskQueue } from '../../core/names';
-import { artifactsFolder } from '../../storage/folders';
+import { FileLedger } from '../../storage/file-ledger';
+import { artifactsFolder, ledgerFile } from '../../storage/folders';
 import { PREBUILT_BUNDLE, buildId, parseIdentity } from '../../workers/build-id';
 import type { LoadedConfig } from '../../workers/config';
 import { livePollers } from '../../workers/live-pollers';
@@ -45,6 +46,7 @@ async function doctor(flags: CommonFlags, output: Output): Promise<number> {
   add(checkNode());
   add(checkBundle());
   add(await checkArtifacts());
+  await attempt('ledger', add, async () => add(await checkLedger()));
   const config = await attempt('configuration', add, () => {
     const loaded = configOf(flags);
     const names = loaded.agents.map(({ name }) => name).join(', ');
@@ -104,6 +106,17 @@ async function checkArtifacts(): Promise<Finding> {
   } catch {
     const fix = 'Set CADRE_ARTIFACTS to a folder that may be written.';
     return { check: 'artifacts', kind: 'failed', message: `cannot write to ${folder}`, fix };
+  }
+}
+
+/** The ledger's file is opened as a worker opens it. Throws LedgerUnavailable. */
+async function checkLedger(): Promise<Finding> {
+  const ledger = new FileLedger(ledgerFile());
+  try {
+    await ledger.isTombstoned('doctor');
+    return ok('ledger', ledger.path);
+  } finally {
+    await ledger.close();
   }
 }
 
