@@ -429,7 +429,16 @@ export function restoreStep(state: TaskState, step: string, before: TaskState): 
   const stack = (state.stack ?? []).filter(
     (entry) => entry.step !== step || was.some((one) => sameEntry(one, entry)),
   );
-  return withStep(withStack(state, stack), step, stepState(before, step));
+  const restored = withStack(state, stack);
+  if (planStep(before, step) === undefined) return withoutStep(restored, step);
+  return withStep(restored, step, stepState(before, step));
+}
+
+/** The state without a step that was just added. */
+function withoutStep(state: TaskState, step: string): TaskState {
+  const { [step]: _gone, ...steps } = state.steps;
+  const plan = { steps: (state.plan?.steps ?? []).filter(({ id }) => id !== step) };
+  return { ...state, plan, steps };
 }
 
 /** The state after all of `events`, in order. */

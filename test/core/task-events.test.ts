@@ -81,6 +81,12 @@ describe('the way of a task', () => {
     expect(evolve(state, { type: 'stepHandedBack', step: 'a' }).steps['a']).toEqual({ kind: 'waiting' });
   });
 
+  test('a step that was just added is gone where it is put back', () => {
+    const before = foldTask([started, { type: 'stepAdded', step: step('a', 'echo') }]);
+    const after = foldTask([{ type: 'stepAdded', step: step('b', 'echo') }, scheduled('b')], before);
+    expect(restoreStep(after, 'b', before)).toEqual(before);
+  });
+
   test('a run that goes on begins with the snapshot', () => {
     const snapshot = foldTask([started, planned('a')]);
     const origin = { kind: 'continuedAsNew', workflowId: 'task', runId: 'run' } as const;
