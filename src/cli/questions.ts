@@ -1,5 +1,5 @@
 import { openQuestions, questionWords } from '../core/task-details';
-import { type TaskState, isOpen } from '../core/task-events';
+import { type TaskState, isOpen } from '../core/task-state';
 import type { Output } from './output';
 
 /** Writes what a task asks of persons, each with what to type; nothing where it asks nothing. */

@@ -21,7 +21,9 @@ export {
 export type { Decision } from '../core/decision';
 export type { Plan, Step } from '../core/plan';
 export type { Stored } from '../core/stored';
-export type { StepState, TaskEvent, TaskPhase, TaskResult, TaskState } from '../core/task-events';
-export { evolve, foldTask, INITIAL_TASK_STATE } from '../core/task-events';
+export type { TaskEvent } from '../core/task-events';
+export type { StepState, TaskPhase, TaskResult, TaskState } from '../core/task-state';
+export { evolve, foldTask } from '../core/task-fold';
+export { INITIAL_TASK_STATE } from '../core/task-state';
 export type { TaskInput } from '../core/task-input';
 export type { LogEntry, LoggedTaskEvent } from '../core/task-projection';

@@ -27,7 +27,8 @@ import {
 import { oneLine } from '../core/one-line';
 import type { Resume } from '../core/resume';
 import { needsResume, quietAt } from '../core/saga-resume';
-import { type TaskEventType, type TaskState } from '../core/task-events';
+import type { TaskEventType } from '../core/task-events';
+import type { TaskState } from '../core/task-state';
 import { TaskProjection } from '../core/task-projection';
 import { readResume } from '../core/task-resume';
 import { startFindable } from './attention-attribute';

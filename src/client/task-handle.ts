@@ -14,7 +14,7 @@ import { ANSWER_UPDATE, RESOLVE_UPDATE, resumeId } from '../core/names';
 import type { Resolution } from '../core/saga';
 import type { Stored } from '../core/stored';
 import { actInput, approvalSubject } from '../core/step-inputs';
-import { type TaskResult, type TaskState, isOpen, planStep, resultOf, stepState } from '../core/task-events';
+import { type TaskResult, type TaskState, isOpen, planStep, resultOf, stepState } from '../core/task-state';
 import { type LoggedTaskEvent, TaskProjection } from '../core/task-projection';
 import type { Resolving } from '../core/task-resolving';
 import type { ArtifactStore } from '../storage/artifact-store';

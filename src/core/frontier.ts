@@ -1,5 +1,5 @@
 import { type Plan, stepNeeds } from './plan';
-import { type TaskState, stepState } from './task-events';
+import { type TaskState, stepState } from './task-state';
 
 /** Which steps of a plan may start, kept up as steps complete. The plan must be a DAG. */
 export class Frontier {

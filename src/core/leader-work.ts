@@ -10,7 +10,8 @@ import type { Plan, Step } from './plan';
 import type { ResolvedPolicy } from './policy';
 import type { Stored } from './stored';
 import type { ActOutcome } from './task-activities';
-import { type ReturnReason, type TaskEvent, type TaskState, planStep, stepState } from './task-events';
+import type { ReturnReason, TaskEvent } from './task-events';
+import { type TaskState, planStep, stepState } from './task-state';
 import { type Ballot, type CastBallot, type Undecided, tallyOf, verdictOf } from './vote';
 
 /** Second argument of the activity `plan`. */

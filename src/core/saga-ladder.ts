@@ -5,7 +5,8 @@
 import { idempotencyKey } from './envelope';
 import type { FailureInfo } from './failures';
 import type { StepKind, StepOutcome } from './saga';
-import { type TaskState, actorOf, evolve, INITIAL_TASK_STATE, planStep, stepState } from './task-events';
+import { evolve } from './task-fold';
+import { type TaskState, INITIAL_TASK_STATE, actorOf, planStep, stepState } from './task-state';
 import type { LoggedTaskEvent } from './task-projection';
 
 /** A step that was begun, or asks whether it may be; or the undoing of one. */

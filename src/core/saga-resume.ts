@@ -2,7 +2,7 @@
 import type { Resume } from './resume';
 import { policyOfStep } from './policy';
 import type { StackEntry } from './saga';
-import { type TaskState, goesForward, planStep, stepState } from './task-events';
+import { type TaskState, goesForward, planStep, stepState } from './task-state';
 
 /** True where something is left to undo, or to finish after a pivot, or a lock may be held. */
 export function needsResume(state: TaskState): boolean {

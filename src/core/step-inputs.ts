@@ -1,7 +1,7 @@
 import { fillInput, type Step, stepNeeds } from './plan';
 import type { Stored } from './stored';
 import type { StepInputs } from './task-activities';
-import { type TaskState, actorOf, stepState } from './task-events';
+import { type TaskState, actorOf, stepState } from './task-state';
 
 /** What a step's agent is sent, to do it or to undo it. */
 export function stepInputs(state: TaskState, step: Step): StepInputs {

@@ -12,7 +12,7 @@ import {
   isUnwinding,
   pivotPassed,
   stepState,
-} from './task-events';
+} from './task-state';
 
 const ROWS_MAXIMUM = 20;
 /** So many digits of a hash tell inputs apart. */

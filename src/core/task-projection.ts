@@ -43,14 +43,9 @@ import {
   actEvents,
   stepOfSummary,
 } from './task-activities';
-import {
-  INITIAL_TASK_STATE,
-  type TaskEvent,
-  type TaskState,
-  evolve,
-  failureEvent,
-  planStep,
-} from './task-events';
+import type { TaskEvent } from './task-events';
+import { evolve, failureEvent } from './task-fold';
+import { type TaskState, INITIAL_TASK_STATE, planStep } from './task-state';
 import {
   ASKED,
   answerEvents,

@@ -7,14 +7,9 @@ import { type FailureInfo, inputInvalid } from './failures';
 import { isRecord } from './json';
 import type { AgentStep } from './plan';
 import { RESOLUTIONS, type Resolution } from './saga';
-import {
-  type TaskEvent,
-  type TaskState,
-  failureEvent,
-  isUnwinding,
-  planStep,
-  stepState,
-} from './task-events';
+import type { TaskEvent } from './task-events';
+import { failureEvent } from './task-fold';
+import { type TaskState, isUnwinding, planStep, stepState } from './task-state';
 import { voteOfTimer } from './vote';
 
 /** What a person says of a compensation, or of a step that is not undone, that failed for good. */

@@ -1,7 +1,7 @@
 import { isRecord } from './json';
 import { planProblems } from './plan';
 import type { Resume } from './resume';
-import type { StepState, TaskPhase, TaskState } from './task-events';
+import type { StepState, TaskPhase, TaskState } from './task-state';
 
 const PHASES: readonly TaskPhase['kind'][] = [
   'planning',

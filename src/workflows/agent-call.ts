@@ -13,7 +13,7 @@ import { agentQueue } from '../core/names';
 import type { Step } from '../core/plan';
 import { type ResolvedPolicy, policyOfStep } from '../core/policy';
 import { type ActOutcome, type ActRequest, stepSummary } from '../core/task-activities';
-import type { TaskState } from '../core/task-events';
+import type { TaskState } from '../core/task-state';
 import { retryPolicy } from './retry-policy';
 
 type AgentActivities = Record<string, (envelope: Envelope, request: ActRequest) => Promise<ActOutcome>>;

@@ -16,7 +16,7 @@ import { CadreError, inputInvalid } from '../core/failures';
 import { canonicalJson } from '../core/json';
 import { HAS_ATTRIBUTE, NEEDS_ATTENTION, NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
 import { openQuestions } from '../core/task-details';
-import { isUnwinding, pivotPassed, stepState } from '../core/task-events';
+import { isUnwinding, pivotPassed, stepState } from '../core/task-state';
 import {
   ASKED,
   type Resolving,

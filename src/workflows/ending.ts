@@ -4,7 +4,7 @@ import { isCancellation } from '@temporalio/workflow';
 import { crossingFailure, failureDetails, failureInfo } from '../core/failure-info';
 import { CadreError } from '../core/failures';
 import { isRecord } from '../core/json';
-import type { TaskState } from '../core/task-events';
+import type { TaskState } from '../core/task-state';
 import type { TaskRecord } from './task-record';
 
 /** What a task fails with whose time is over. */

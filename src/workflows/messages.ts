@@ -11,7 +11,7 @@ import {
   RESIGN_UPDATE,
   RESOLVE_UPDATE,
 } from '../core/names';
-import type { TaskState } from '../core/task-events';
+import type { TaskState } from '../core/task-state';
 import type { Resolving } from '../core/task-resolving';
 
 /** What the query `state` answers. */

@@ -19,7 +19,8 @@ import { returnReason } from '../core/leader-work';
 import { type LeaderWork, leaderQueue } from '../core/names';
 import { oneLine } from '../core/one-line';
 import { SUMMARY_MAXIMUM_LENGTH } from '../core/task-activities';
-import type { TaskEvent, TaskState } from '../core/task-events';
+import type { TaskEvent } from '../core/task-events';
+import type { TaskState } from '../core/task-state';
 import type { TaskRecord } from './task-record';
 
 export interface LeaderCall<Request, Outcome> {

@@ -11,7 +11,7 @@ import type { Resume } from '../core/resume';
 import { type SagaOptions, type StepOutcome, sagaOptionProblems } from '../core/saga';
 import { isArtifactReference } from '../core/stored';
 import type { Undoes } from '../core/task-activities';
-import { type TaskState, isUnwinding, pivotPassed, planStep, stepState } from '../core/task-events';
+import { type TaskState, isUnwinding, pivotPassed, planStep, stepState } from '../core/task-state';
 import { startEvents, taskRoot } from '../core/task-projection';
 import type { AgentInput, AgentName, AgentOutput, AnyTeam } from '../core/team';
 import { Attendance } from './attendance';

@@ -1,6 +1,6 @@
 import type { Resume } from '../core/resume';
 import type { SagaInput } from '../core/saga-input';
-import type { TaskResult, TaskState } from '../core/task-events';
+import type { TaskResult, TaskState } from '../core/task-state';
 import { runTask } from './task';
 
 /**

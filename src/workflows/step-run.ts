@@ -9,15 +9,8 @@ import { type FailureInfo, isHandedBack } from '../core/failures';
 import type { AgentStep } from '../core/plan';
 import { approvalSubject, stepInputs } from '../core/step-inputs';
 import { type ActRequest, type HandedBack, actEvents, readHandedBack } from '../core/task-activities';
-import {
-  agentOf,
-  failureEvent,
-  goesForward,
-  isUndoable,
-  pivotPassed,
-  planStep,
-  stepState,
-} from '../core/task-events';
+import { failureEvent } from '../core/task-fold';
+import { agentOf, goesForward, isUndoable, pivotPassed, planStep, stepState } from '../core/task-state';
 import { callAgent } from './agent-call';
 import type { Attendance } from './attendance';
 import type { TaskRecord } from './task-record';

@@ -1,7 +1,9 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { Envelope } from '../core/envelope';
 import { taskDetails } from '../core/task-details';
-import { INITIAL_TASK_STATE, type TaskEvent, type TaskState, evolve, restoreStep } from '../core/task-events';
+import type { TaskEvent } from '../core/task-events';
+import { evolve, restoreStep } from '../core/task-fold';
+import { type TaskState, INITIAL_TASK_STATE } from '../core/task-state';
 
 /** What one run of a task knows: the fold of the events it recorded. */
 export class TaskRecord {

@@ -57,7 +57,7 @@ import {
   pivotPassed,
   resultOf,
   stepState,
-} from '../core/task-events';
+} from '../core/task-state';
 import { parseTaskInput } from '../core/task-input';
 import { startEvents, taskRoot } from '../core/task-projection';
 import { readResume } from '../core/task-resume';

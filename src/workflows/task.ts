@@ -1,6 +1,6 @@
 import { setHandler, workflowInfo } from '@temporalio/workflow';
 import type { Resume } from '../core/resume';
-import type { TaskResult, TaskState } from '../core/task-events';
+import type { TaskResult, TaskState } from '../core/task-state';
 import type { TaskInput } from '../core/task-input';
 import type { Attendance } from './attendance';
 import { answerUpdate, resolveUpdate, stateQuery } from './messages';

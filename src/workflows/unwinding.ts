@@ -17,7 +17,7 @@ import { type StackEntry, type StepOutcome, nextToUndo } from '../core/saga';
 import { stepInputs } from '../core/step-inputs';
 import { INLINE_MAXIMUM_BYTES, type Stored } from '../core/stored';
 import { type CompensateRequest, type Undoes, stepSummary } from '../core/task-activities';
-import { type TaskState, agentOf, planStep, stepState, undoStep } from '../core/task-events';
+import { type TaskState, agentOf, planStep, stepState, undoStep } from '../core/task-state';
 import { callAgent } from './agent-call';
 import type { Attendance } from './attendance';
 import { retryPolicy } from './retry-policy';

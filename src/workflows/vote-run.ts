@@ -10,7 +10,7 @@ import {
 } from '../core/leader-work';
 import type { VoteStep } from '../core/plan';
 import { type ActOutcome, type HandedBack, readHandedBack } from '../core/task-activities';
-import { stepState } from '../core/task-events';
+import { stepState } from '../core/task-state';
 import { VOTE_TIME_LIMIT, verdictOf, voteTimer } from '../core/vote';
 import { onLeader } from './on-leader';
 import type { TaskRecord } from './task-record';

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { approvalProblems, inputHash, readAnswering } from '../../src/core/approval';
 import { approvalSubject } from '../../src/core/step-inputs';
-import { type TaskState, evolve, foldTask } from '../../src/core/task-events';
+import { evolve, foldTask } from '../../src/core/task-fold';
+import type { TaskState } from '../../src/core/task-state';
 import { sagaPlan } from '../../src/core/saga-input';
 import type { AgentStep } from '../../src/core/plan';
 

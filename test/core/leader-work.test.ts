@@ -11,7 +11,9 @@ import {
 } from '../../src/core/leader-work';
 import { type Plan, type Step, planProblems } from '../../src/core/plan';
 import type { ResolvedPolicy } from '../../src/core/policy';
-import { type TaskEvent, type TaskState, agentOf, evolve, foldTask } from '../../src/core/task-events';
+import type { TaskEvent } from '../../src/core/task-events';
+import { evolve, foldTask } from '../../src/core/task-fold';
+import { type TaskState, agentOf } from '../../src/core/task-state';
 import { TaskProjection } from '../../src/core/task-projection';
 import {
   QUORUMS,

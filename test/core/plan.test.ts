@@ -12,7 +12,8 @@ import {
   stepNeeds,
   validatePlan,
 } from '../../src/core/plan';
-import { INITIAL_TASK_STATE, type TaskState, evolve } from '../../src/core/task-events';
+import { evolve } from '../../src/core/task-fold';
+import { type TaskState, INITIAL_TASK_STATE } from '../../src/core/task-state';
 import { step } from '../support/agents';
 
 const AGENTS = new Set(['echo']);

@@ -1,6 +1,7 @@
 // Pure: the ladder of a saga, from the events of its log.
 import { type Rung, sagaLadder } from '../../src/core/saga-ladder';
-import { type TaskEvent, foldTask } from '../../src/core/task-events';
+import type { TaskEvent } from '../../src/core/task-events';
+import { foldTask } from '../../src/core/task-fold';
 import type { LoggedTaskEvent } from '../../src/core/task-projection';
 import { step } from '../support/agents';
 

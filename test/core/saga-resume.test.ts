@@ -5,15 +5,9 @@ import type { ResolvedPolicy } from '../../src/core/policy';
 import type { Resume } from '../../src/core/resume';
 import { type StackEntry, nextToUndo } from '../../src/core/saga';
 import { needsResume, quietAt } from '../../src/core/saga-resume';
-import {
-  type TaskEvent,
-  type TaskState,
-  evolve,
-  failureEvent,
-  foldTask,
-  goesForward,
-  mayBeCancelled,
-} from '../../src/core/task-events';
+import type { TaskEvent } from '../../src/core/task-events';
+import { evolve, failureEvent, foldTask } from '../../src/core/task-fold';
+import { type TaskState, goesForward, mayBeCancelled } from '../../src/core/task-state';
 
 const AT = 1_000_000;
 const retry = { maximumAttempts: 3, initialInterval: 1, backoffCoefficient: 1, maximumInterval: 1 };

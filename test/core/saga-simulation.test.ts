@@ -5,7 +5,7 @@ import type { ResolvedPolicy } from '../../src/core/policy';
 import type { UnwindingOptions } from '../../src/core/saga';
 import type { SagaInput } from '../../src/core/saga-input';
 import { needsResume } from '../../src/core/saga-resume';
-import { isUndoable, pivotPassed, stepState } from '../../src/core/task-events';
+import { isUndoable, pivotPassed, stepState } from '../../src/core/task-state';
 import {
   type Choices,
   type Hazards,

@@ -2,7 +2,9 @@
 import fc from 'fast-check';
 import type { ResolvedPolicy } from '../../src/core/policy';
 import { nextToUndo } from '../../src/core/saga';
-import { type TaskEvent, type TaskState, evolve, foldTask, restoreStep } from '../../src/core/task-events';
+import type { TaskEvent } from '../../src/core/task-events';
+import { evolve, foldTask, restoreStep } from '../../src/core/task-fold';
+import type { TaskState } from '../../src/core/task-state';
 import { step } from '../support/agents';
 
 const retry = { maximumAttempts: 1, initialInterval: 1, backoffCoefficient: 1, maximumInterval: 1 };

@@ -1,6 +1,8 @@
 // Pure: what the Web UI and the commands say of a task.
 import { openQuestions, questionWords, standWords, taskDetails } from '../../src/core/task-details';
-import { type TaskEvent, type TaskState, foldTask } from '../../src/core/task-events';
+import type { TaskEvent } from '../../src/core/task-events';
+import { foldTask } from '../../src/core/task-fold';
+import type { TaskState } from '../../src/core/task-state';
 import { step } from '../support/agents';
 
 const failure = { type: 'Error', message: 'no | answer' };

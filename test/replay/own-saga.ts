@@ -1,7 +1,7 @@
 /** The workflow whose history is recorded as `own-saga`. */
 import { ApplicationFailure, continueAsNew } from '@temporalio/workflow';
 import type { Resume } from '../../src/core/resume';
-import type { TaskState } from '../../src/core/task-events';
+import type { TaskState } from '../../src/core/task-state';
 import { Saga } from '../../src/workflows';
 
 export * from '../../src/workflows';

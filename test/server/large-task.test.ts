@@ -1,6 +1,6 @@
 // On a real server whose history limits are lowered, so that continue-as-new comes in seconds.
-import type { TaskState } from '../../src/core/task-events';
-import { foldTask } from '../../src/core/task-events';
+import type { TaskState } from '../../src/core/task-state';
+import { foldTask } from '../../src/core/task-fold';
 import type { LoggedTaskEvent } from '../../src/core/task-projection';
 import { agent, step } from '../support/agents';
 import { type ServerCadre, startServerCadre } from '../support/server-cadre';

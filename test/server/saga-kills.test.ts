@@ -6,7 +6,7 @@ import { CadreClient } from '../../src/client/cadre-client';
 import { connect } from '../../src/client/connection';
 import type { TaskHandle } from '../../src/client/task-handle';
 import type { SagaInput } from '../../src/core/saga-input';
-import type { TaskState } from '../../src/core/task-events';
+import type { TaskState } from '../../src/core/task-state';
 import { step } from '../support/agents';
 import { Cli, ROOT, fileAppears, jsonLines, until } from '../support/cli';
 import { type DevServer, startDevServer } from '../support/dev-server';

@@ -12,19 +12,17 @@ import { type StackEntry, nextToUndo, sameEntry } from '../../src/core/saga';
 import type { SagaInput } from '../../src/core/saga-input';
 import { needsResume } from '../../src/core/saga-resume';
 import { approvalSubject } from '../../src/core/step-inputs';
+import type { TaskEvent } from '../../src/core/task-events';
+import { evolve, failureEvent, restoreStep } from '../../src/core/task-fold';
 import {
-  INITIAL_TASK_STATE,
-  type TaskEvent,
   type TaskState,
-  evolve,
-  failureEvent,
+  INITIAL_TASK_STATE,
   goesForward,
   isUnwinding,
   mayBeCancelled,
   pivotPassed,
-  restoreStep,
   stepState,
-} from '../../src/core/task-events';
+} from '../../src/core/task-state';
 import { startEvents } from '../../src/core/task-projection';
 import {
   answerEvents,

@@ -5,7 +5,7 @@ import { TaskFailedError, type TaskHandle } from '../../src/client/task-handle';
 import { inputHash } from '../../src/core/approval';
 import { ANSWER_UPDATE, SAGA_WORKFLOW } from '../../src/core/names';
 import type { SagaInput, SagaStep } from '../../src/core/saga-input';
-import type { TaskState } from '../../src/core/task-events';
+import type { TaskState } from '../../src/core/task-state';
 import { TestCadre } from '../../src/testing';
 import { agent } from '../support/agents';
 import { until } from '../support/cli';

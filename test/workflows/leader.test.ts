@@ -5,7 +5,7 @@ import { readFacts } from '../../src/client/history-reader';
 import { TaskFailedError } from '../../src/client/task-handle';
 import { MAIN } from '../../src/core/names';
 import type { Step } from '../../src/core/plan';
-import type { TaskState } from '../../src/core/task-events';
+import type { TaskState } from '../../src/core/task-state';
 import { TaskProjection } from '../../src/core/task-projection';
 import { TestCadre } from '../../src/testing';
 import { agent, step } from '../support/agents';

@@ -5,7 +5,7 @@ import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { inputHash } from '../../src/core/approval';
 import { ANSWER_UPDATE } from '../../src/core/names';
-import type { TaskState } from '../../src/core/task-events';
+import type { TaskState } from '../../src/core/task-state';
 import { TestCadre } from '../../src/testing';
 import { until } from '../support/cli';
 import type { Script } from './own-sagas';

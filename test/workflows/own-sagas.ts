@@ -9,7 +9,7 @@ import {
 } from '@temporalio/workflow';
 import { Saga } from '../../src/workflows';
 import type { SagaOptions } from '../../src/core/saga';
-import type { TaskState } from '../../src/core/task-events';
+import type { TaskState } from '../../src/core/task-state';
 import type { Resume } from '../../src/core/resume';
 import type { OwnStep } from '../../src/workflows';
 import type { AnyTeam } from '../../src/core/team';

@@ -6,7 +6,7 @@ import type { TaskHandle } from '../../src/client/task-handle';
 import type { HistoryFact } from '../../src/core/history-facts';
 import { MAIN } from '../../src/core/names';
 import type { Step } from '../../src/core/plan';
-import type { TaskState } from '../../src/core/task-events';
+import type { TaskState } from '../../src/core/task-state';
 import { TaskProjection } from '../../src/core/task-projection';
 import { CadreWorker, type CadreWorkerOptions } from '../../src/workers/cadre-worker';
 import { agent, step } from '../support/agents';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { phaseWords } from '../../core/task-details';
-import { isOpen } from '../../core/task-events';
+import { isOpen } from '../../core/task-state';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';

@@ -4,7 +4,7 @@ import { CadreError, fixFor } from '../../core/failures';
 import { assertNever } from '../../core/json';
 import { oneLine } from '../../core/one-line';
 import { shortHash, standWords } from '../../core/task-details';
-import { type StepState, type TaskState, actorOf, isOpen, stepState } from '../../core/task-events';
+import { type StepState, type TaskState, actorOf, isOpen, stepState } from '../../core/task-state';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import { EventLines } from '../event-lines';
 import type { Execute } from '../execute';

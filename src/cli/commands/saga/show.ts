@@ -3,7 +3,7 @@ import type { PendingStep, TaskDescription } from '../../../client/task-handle';
 import { oneLine } from '../../../core/one-line';
 import { type Rung, sagaLadder } from '../../../core/saga-ladder';
 import { standWords } from '../../../core/task-details';
-import { type TaskState, isOpen, stepState } from '../../../core/task-events';
+import { type TaskState, isOpen, stepState } from '../../../core/task-state';
 import type { LoggedTaskEvent } from '../../../core/task-projection';
 import { type CommonFlags, withCommonOptions } from '../../connection-options';
 import type { Execute } from '../../execute';

@@ -1,16 +1,8 @@
 import fc from 'fast-check';
 import { taskDetails } from '../../src/core/task-details';
-import {
-  INITIAL_TASK_STATE,
-  type TaskEvent,
-  type TaskState,
-  evolve,
-  foldTask,
-  isOpen,
-  resultOf,
-  stepState,
-  restoreStep,
-} from '../../src/core/task-events';
+import type { TaskEvent } from '../../src/core/task-events';
+import { evolve, foldTask, restoreStep } from '../../src/core/task-fold';
+import { type TaskState, INITIAL_TASK_STATE, isOpen, resultOf, stepState } from '../../src/core/task-state';
 import { step } from '../support/agents';
 
 const failure = { type: 'Error', message: 'no' };

@@ -1,0 +1,459 @@
+/**
+ * The fold of a task's events: how each changes the state.
+ *
+ * 1. `evolve` is pure, and a state survives JSON unchanged.
+ * 2. What a workflow records and what its history projects to fold to the same state at every workflow-task boundary.
+ */
+import type { Decision } from './decision';
+import { type FailureInfo, type FailureType, isFailureType } from './failures';
+import { assertNever } from './json';
+import type { AgentStep } from './plan';
+import {
+  type Compensation,
+  type StackEntry,
+  type StackedEntry,
+  type StepOutcome,
+  dropEntry,
+  neverBegan,
+  pushEntry,
+  sameEntry,
+  withCompensation,
+} from './saga';
+import type { Stored } from './stored';
+import type { PinOutcome } from './task-activities';
+import type { TaskEvent } from './task-events';
+import {
+  type StepState,
+  type TaskPhase,
+  type TaskState,
+  INITIAL_TASK_STATE,
+  agentOf,
+  assignmentOf,
+  goesForward,
+  isUndoable,
+  isUnsettled,
+  isUnwinding,
+  mayBeCancelled,
+  pivotPassed,
+  planStep,
+  stepState,
+  undoStep,
+} from './task-state';
+import type { CastBallot, Undecided } from './vote';
+
+/** The state after `event`. */
+export function evolve(state: TaskState, event: TaskEvent): TaskState {
+  switch (event.type) {
+    case 'taskStarted':
+      return started(event);
+    case 'taskResumed':
+      return event.origin.kind === 'terminated' ? afterTerminate(event.snapshot) : event.snapshot;
+    case 'pinned':
+      // What was pinned first stays so.
+      return pinned(state, event);
+    case 'stepAdded':
+      return added(state, event.step);
+    case 'lockAcquired':
+      return { ...state, locked: true };
+    case 'approvalRequested': {
+      const { step, hash } = event;
+      return attended(withStep(state, step, { kind: 'awaitingApproval', hash }));
+    }
+    case 'approvalAnswered':
+    case 'approvalWithdrawn':
+      return attended(withStep(state, event.step, { kind: 'waiting' }));
+    case 'stepParked': {
+      const { step, failure } = event;
+      return attended(withStep(withAttempt(state, step, failure), step, { kind: 'parked', failure }));
+    }
+    case 'stepResolved':
+      return stepResolved(state, event);
+    case 'planned':
+      return {
+        ...withTerm(state, event.term),
+        phase: state.phase.kind === 'planning' ? { kind: 'running' } : state.phase,
+        plan: event.plan,
+        policies: event.policies,
+        ...(event.decisions === undefined ? {} : { planDecisions: event.decisions }),
+        steps: Object.fromEntries(event.plan.steps.map((step) => [step.id, { kind: 'waiting' }])),
+      };
+    case 'stepScheduled':
+      return withStep(onStack(withTerm(state, event.term), event), event.step, { kind: 'scheduled' });
+    case 'decisionsRecorded':
+      return withDecisions(state, event.step, event.decisions);
+    case 'stepCompleted': {
+      const before = stepState(state, event.step);
+      const decisions = before.kind === 'scheduled' ? before.decisions : undefined;
+      return completed(state, event.step, {
+        kind: 'completed',
+        output: event.output,
+        ...(decisions === undefined ? {} : { decisions }),
+      });
+    }
+    case 'assigned':
+      return assigned(state, event);
+    case 'ballotRequested':
+      return stepState(state, event.step).kind !== 'waiting'
+        ? withTerm(state, event.term)
+        : withStep(withTerm(state, event.term), event.step, {
+            kind: 'voting',
+            ballots: [],
+            spoiled: 0,
+            withdrawn: 0,
+          });
+    case 'ballotCast':
+      return withBallot(state, event);
+    case 'ballotSpoiled':
+      return withVote(state, event.step, (vote) => ({ ...vote, spoiled: vote.spoiled + 1 }));
+    case 'ballotWithdrawn':
+      return withVote(state, event.step, (vote) => ({ ...vote, withdrawn: vote.withdrawn + 1 }));
+    case 'voteTimedOut':
+      return withArbitration(state, event.step, 'timeLimit');
+    case 'arbitrationRequested':
+      return withArbitration(withTerm(state, event.term), event.step, event.why);
+    case 'arbitrationFailed':
+      return withArbitration(state, event.step, 'noQuorum', event.failure);
+    case 'voteDecided':
+      return withTerm(state, event.outcome.term);
+    case 'aggregateRequested':
+      return state.phase.kind === 'running' ? { ...state, phase: { kind: 'aggregating' } } : state;
+    case 'aggregated': {
+      const { term, outputs } = event;
+      return {
+        ...withTerm(state, term),
+        aggregated: { term, ...(outputs === undefined ? {} : { outputs }) },
+      };
+    }
+    case 'stepFailed':
+      return stepFailed(state, event.step, event.failure);
+    case 'compensationScheduled': {
+      const { step, agent, outcome } = event;
+      return attended(undoing(state, { step, agent, outcome, kind: 'running' }));
+    }
+    case 'compensated':
+      return undoing(state, { ...compensationOf(state, event), kind: 'undone' });
+    case 'compensationFailed': {
+      const { failure } = event;
+      return attended(undoing(state, { ...compensationOf(state, event), kind: 'failed', failure }));
+    }
+    case 'compensationResolved':
+      return resolved(state, event);
+    case 'stepHandedBack':
+      return withStep(withAttempt(state, event.step), event.step, { kind: 'waiting' });
+    case 'stepCancelled':
+      return withStep(state, event.step, { kind: 'cancelled' });
+    case 'cancelRequested':
+    case 'timeLimitReached':
+      return mayBeCancelled(state) ? { ...state, phase: { kind: 'cancelling' } } : state;
+    case 'taskCompleted':
+      return { ...state, phase: { kind: 'completed' } };
+    case 'taskFailed':
+      return {
+        ...state,
+        phase: { kind: state.compensations === undefined ? 'failed' : 'compensated', failure: event.failure },
+      };
+    case 'taskCancelled':
+      return { ...state, phase: { kind: 'cancelled' } };
+    case 'taskTerminated':
+      return { ...state, phase: { kind: 'terminated', how: event.how } };
+    case 'planRequested':
+    case 'planFailed':
+    case 'lockRequested':
+    case 'lockRefused':
+    case 'compensationStarted':
+    case 'approvalTimedOut':
+    case 'leaderWorkReturned':
+    case 'assignRequested':
+    case 'notAssigned':
+    case 'assignFailed':
+    case 'aggregateFailed':
+    case 'stepStarted':
+    case 'stepRetried':
+    case 'continuedAsNew':
+      return state;
+    default:
+      return assertNever(event);
+  }
+}
+
+/** The state with one step as it was `before`; not an event, since history never heard of what came after. */
+export function restoreStep(state: TaskState, step: string, before: TaskState): TaskState {
+  const was = before.stack ?? [];
+  const stack = (state.stack ?? []).filter(
+    (entry) => entry.step !== step || was.some((one) => sameEntry(one, entry)),
+  );
+  const restored = withStack(state, stack);
+  if (planStep(before, step) === undefined) return withoutStep(restored, step);
+  return withStep(restored, step, stepState(before, step));
+}
+
+/** The state without a step that was just added. */
+function withoutStep(state: TaskState, step: string): TaskState {
+  const { [step]: _gone, ...steps } = state.steps;
+  const plan = { steps: (state.plan?.steps ?? []).filter(({ id }) => id !== step) };
+  return { ...state, plan, steps };
+}
+
+/** The state after all of `events`, in order. */
+export function foldTask(events: Iterable<TaskEvent>, from: TaskState = INITIAL_TASK_STATE): TaskState {
+  let state = from;
+  for (const event of events) state = evolve(state, event);
+  return state;
+}
+
+function started({ root, goal, docs, options, deadline }: TaskEvent & { type: 'taskStarted' }): TaskState {
+  return {
+    ...INITIAL_TASK_STATE,
+    root,
+    goal,
+    ...(docs === undefined ? {} : { docs }),
+    ...(options === undefined ? {} : { options }),
+    ...(deadline === undefined ? {} : { deadline }),
+  };
+}
+
+function pinned(state: TaskState, { policies, options, deadline }: PinOutcome): TaskState {
+  return {
+    ...state,
+    policies: { ...policies, ...state.policies },
+    ...(options === undefined ? {} : { options }),
+    ...(deadline === undefined ? {} : { deadline }),
+  };
+}
+
+function added(state: TaskState, step: AgentStep): TaskState {
+  const steps = [...(state.plan?.steps ?? []), step];
+  const phase: TaskPhase = state.phase.kind === 'planning' ? { kind: 'running' } : state.phase;
+  return withStep({ ...state, phase, plan: { steps } }, step.id, { kind: 'waiting' });
+}
+
+function stepFailed(state: TaskState, step: string, failure: FailureInfo): TaskState {
+  const next = withAttempt(state, step, failure);
+  const failed = withStep(next.attempted?.[step] ? next : offStack(next, step), step, {
+    kind: 'failed',
+    failure,
+  });
+  // Nobody can answer any more where its time was over.
+  return failed.phase.kind === 'awaitingApproval' ? attended(failed) : failed;
+}
+
+/** Remembers that an attempt of `step` has begun, unless `failure` says that it never did. */
+function withAttempt(state: TaskState, step: string, failure?: FailureInfo): TaskState {
+  const refused = REFUSALS.some((type) => type === failure?.type);
+  if (refused || (failure !== undefined && neverBegan(failure))) return state;
+  return { ...state, attempted: { ...state.attempted, [step]: true } };
+}
+
+/** The phase that follows from what waits for a person, where something does. */
+function attended(state: TaskState): TaskState {
+  const failed = state.compensations?.find(({ kind }) => kind === 'failed');
+  if (failed?.kind === 'failed') {
+    const { step, failure } = failed;
+    return { ...state, phase: { kind: 'needsAttention', step, failure } };
+  }
+  if (isUnwinding(state)) return { ...state, phase: { kind: 'compensating' } };
+  const steps = Object.entries(state.steps);
+  for (const [step, now] of steps) {
+    if (now.kind === 'parked') {
+      return { ...state, phase: { kind: 'needsAttention', step, failure: now.failure } };
+    }
+  }
+  if (state.phase.kind === 'cancelling') return state;
+  const asks = steps.find(([, { kind }]) => kind === 'awaitingApproval');
+  return {
+    ...state,
+    phase: asks === undefined ? { kind: 'running' } : { kind: 'awaitingApproval', step: asks[0] },
+  };
+}
+
+/** A pivot that is done leaves nothing to undo, and a cancel that came while it ran comes to nothing. */
+function completed(state: TaskState, step: string, end: StepState & { kind: 'completed' }): TaskState {
+  const next = withStep(state, step, end);
+  if (planStep(state, step)?.kind !== 'pivot') return next;
+  const phase: TaskPhase = next.phase.kind === 'cancelling' ? { kind: 'running' } : next.phase;
+  return withStack({ ...next, phase }, []);
+}
+
+function stepResolved(state: TaskState, event: TaskEvent & { type: 'stepResolved' }): TaskState {
+  const { step, how, note } = event;
+  if (stepState(state, step).kind !== 'parked') return state;
+  const parked = stepState(state, step);
+  if (how === 'fail' && parked.kind === 'parked') {
+    return attended(withStep(state, step, { kind: 'failed', failure: parked.failure }));
+  }
+  if (how === 'skip') {
+    return attended(completed(state, step, { kind: 'completed', output: { value: null }, skipped: note }));
+  }
+  return attended(withStep(resolvedOnceMore(state, step), step, { kind: 'waiting' }));
+}
+
+function resolvedOnceMore(state: TaskState, step: string): TaskState {
+  return { ...state, resolutions: { ...state.resolutions, [step]: (state.resolutions?.[step] ?? 0) + 1 } };
+}
+
+/** What a failure of `step` leaves: it fails, or is parked where it must not; the same for the workflow and the log. */
+export function failureEvent(state: TaskState, step: string, failure: FailureInfo): TaskEvent {
+  return { type: mustPark(state, step, failure) ? 'stepParked' : 'stepFailed', step, failure };
+}
+
+/**
+ * A step that is retryable never fails the task. A pivot does where it surely had no effect; else neither direction is
+ * safe. Nor is it for any step whose effect is neither recorded nor to be found out.
+ */
+function mustPark(state: TaskState, step: string, failure: FailureInfo): boolean {
+  if (failure.type === ('OutcomeUnknown' satisfies FailureType)) return true;
+  const refused = REFUSALS.some((type) => type === failure.type);
+  if (refused) return goesForward(state);
+  const kind = pivotPassed(state) ? 'retryable' : planStep(state, step)?.kind;
+  if (kind === 'retryable') return true;
+  if (kind !== 'pivot') return false;
+  if (neverBegan(failure)) return state.attempted?.[step] === true;
+  // What is final by Cadre's own word (such as an output that its schema refuses) comes after the agent has acted.
+  return failure.final !== true || isFailureType(failure.type);
+}
+
+/** A step that a person did not allow. */
+const REFUSALS: readonly FailureType[] = ['ApprovalRefused', 'ApprovalTimedOut'];
+
+/**
+ * Where a terminated execution is gone on with. What was in flight may have happened: it is undone as unknown; after
+ * the pivot it is done again; a pivot itself is for a person to say. A compensation that had not ended is done again.
+ */
+function afterTerminate(state: TaskState): TaskState {
+  const forward = goesForward(state);
+  const cut = state.plan?.steps.find(({ id, kind }) => kind === 'pivot' && isUnsettled(state, id));
+  const steps = Object.entries(state.steps).map(([id, step]): [string, StepState] => {
+    if (id === cut?.id) {
+      return [id, step.kind === 'parked' ? step : { kind: 'parked', failure: CUT_OFF }];
+    }
+    if (!IN_FLIGHT.includes(step.kind)) return [id, step];
+    const again = forward || step.kind === 'awaitingApproval';
+    return [id, again ? { kind: 'waiting' } : { kind: 'cancelled' }];
+  });
+  const compensations = state.compensations?.map((one): Compensation => {
+    const { step, agent, outcome } = one;
+    return one.kind === 'running' || one.kind === 'failed' ? { step, agent, outcome, kind: 'retry' } : one;
+  });
+  const { deadline: _over, ...kept } = state;
+  const next: TaskState = {
+    ...kept,
+    phase: { kind: forward ? 'running' : 'compensating' },
+    steps: Object.fromEntries(steps),
+    ...(compensations === undefined ? {} : { compensations }),
+    ...(cut === undefined ? {} : { attempted: { ...kept.attempted, [cut.id]: true } }),
+  };
+  return forward ? attended(next) : next;
+}
+
+const IN_FLIGHT: readonly StepState['kind'][] = [
+  'scheduled',
+  'voting',
+  'arbitrating',
+  'awaitingApproval',
+  'parked',
+];
+const CUT_OFF: FailureInfo = { type: 'Terminated', message: 'It was running when the task was terminated' };
+
+function onStack(state: TaskState, { step, agent }: StackEntry): TaskState {
+  if (!isUndoable(state, { step, agent })) return state;
+  const inFlight = (other: string): boolean => stepState(state, other).kind === 'scheduled';
+  return withStack(state, pushEntry(state.stack ?? [], { step, agent }, inFlight));
+}
+
+/** Without the entry of who has the step now. */
+function offStack(state: TaskState, step: string): TaskState {
+  const planned = planStep(state, step);
+  const agent = planned === undefined ? undefined : agentOf(state, planned);
+  return agent === undefined ? state : withStack(state, dropEntry(state.stack ?? [], { step, agent }));
+}
+
+function withStack(state: TaskState, stack: readonly StackedEntry[]): TaskState {
+  const { stack: _before, ...rest } = state;
+  return stack.length === 0 ? rest : { ...rest, stack };
+}
+
+function undoing(state: TaskState, change: Compensation): TaskState {
+  return { ...state, compensations: withCompensation(state.compensations ?? [], change) };
+}
+
+function compensationOf(state: TaskState, entry: StackEntry): StackEntry & { outcome: StepOutcome } {
+  const { step, agent } = entry;
+  const known = state.compensations?.find((one) => sameEntry(one, entry));
+  return { step, agent, outcome: known?.outcome ?? 'unknown' };
+}
+
+/** `retry`: the compensation is begun anew; `skip`: the unwinding goes on without it. */
+function resolved(state: TaskState, event: TaskEvent & { type: 'compensationResolved' }): TaskState {
+  const { step, how, note } = event;
+  const failed = state.compensations?.find((one) => one.step === step && one.kind === 'failed');
+  if (failed?.kind !== 'failed') return state;
+  const { agent, outcome, failure } = failed;
+  if (how !== 'retry') {
+    return attended(undoing(state, { step, agent, outcome, kind: 'skipped', failure, note }));
+  }
+  return attended(undoing(resolvedOnceMore(state, undoStep(step)), { step, agent, outcome, kind: 'retry' }));
+}
+
+function withTerm(state: TaskState, term: number): TaskState {
+  return term > state.term ? { ...state, term } : state;
+}
+
+function assigned(state: TaskState, event: TaskEvent & { type: 'assigned' }): TaskState {
+  const { step, agent, policy, term } = event;
+  const planned = planStep(state, step)?.agent;
+  const last = assignmentOf(state, step);
+  const before = last === undefined ? [planned ?? ''] : [...last.before, last.agent];
+  const given: TaskState = {
+    ...withTerm(state, term),
+    // What was pinned with the plan stays so.
+    policies: { [agent]: policy, ...state.policies },
+    assignments: { ...state.assignments, [step]: { agent, before } },
+  };
+  const { [step]: _begun, ...attempted } = given.attempted ?? {};
+  const { attempted: _before, ...rest } = given;
+  // Whether the agent that has it now will have begun is another matter.
+  const anew: TaskState = Object.keys(attempted).length === 0 ? rest : { ...rest, attempted };
+  return withStep(anew, step, { kind: 'waiting' });
+}
+
+function withBallot(state: TaskState, event: TaskEvent & { type: 'ballotCast' }): TaskState {
+  const { step, voter, agent, choice, reason } = event;
+  const ballot: CastBallot = { voter, agent, choice, ...(reason === undefined ? {} : { reason }) };
+  return withVote(state, step, (vote) => ({ ...vote, ballots: [...vote.ballots, ballot] }));
+}
+
+/** A vote of which every ballot is in or out, and one was withdrawn, is cancelled. */
+function withVote(
+  state: TaskState,
+  step: string,
+  change: (before: StepState & { kind: 'voting' }) => StepState & { kind: 'voting' },
+): TaskState {
+  const before = stepState(state, step);
+  if (before.kind !== 'voting') return state;
+  const vote = change(before);
+  const closed = vote.ballots.length + vote.spoiled + vote.withdrawn;
+  const voters = planStep(state, step)?.vote?.agents.length ?? 0;
+  const cancelled = vote.withdrawn > 0 && closed >= voters;
+  return withStep(state, step, cancelled ? { kind: 'cancelled' } : vote);
+}
+
+function withArbitration(state: TaskState, step: string, why: Undecided, failure?: FailureInfo): TaskState {
+  const before = stepState(state, step);
+  if (before.kind !== 'voting' && before.kind !== 'arbitrating') return state;
+  const { ballots } = before;
+  return withStep(state, step, {
+    kind: 'arbitrating',
+    ballots,
+    why: before.kind === 'arbitrating' ? before.why : why,
+    ...(failure === undefined ? {} : { failure }),
+  });
+}
+
+function withStep(state: TaskState, step: string, next: StepState): TaskState {
+  return { ...state, steps: { ...state.steps, [step]: next } };
+}
+
+function withDecisions(state: TaskState, step: string, decisions: Stored<readonly Decision[]>): TaskState {
+  const before = stepState(state, step);
+  return before.kind === 'scheduled' ? withStep(state, step, { ...before, decisions }) : state;
+}
