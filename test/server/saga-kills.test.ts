@@ -2,15 +2,14 @@
 // frozen until its action was undone, on a real server with real processes. What counts is a ledger outside of Temporal.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CadreClient } from '../../src/client/cadre-client';
-import { connect } from '../../src/client/connection';
+import type { CadreClient } from '../../src/client/cadre-client';
 import type { TaskHandle } from '../../src/client/task-handle';
 import type { SagaInput } from '../../src/core/saga-input';
 import type { TaskState } from '../../src/core/task-state';
 import { step } from '../support/agents';
-import { Cli, ROOT, fileAppears, jsonLines, until } from '../support/cli';
-import { type DevServer, startDevServer } from '../support/dev-server';
-import { TemporaryFolder } from '../support/temporary-folder';
+import { ROOT, fileAppears, jsonLines, until } from '../support/cli';
+import { CliStage } from '../support/cli-stage';
+import type { TemporaryFolder } from '../support/temporary-folder';
 
 const STEPS = ['a', 'b', 'c', 'd', 'e'];
 const KINDS = ['act', 'undo'];
@@ -25,32 +24,26 @@ function boundariesOf(...places: readonly string[]): string[] {
   return STEPS.flatMap((id) => KINDS.flatMap((kind) => places.map((place) => `${place}-${kind}-${id}`)));
 }
 
-let server: DevServer;
+let cli: CliStage;
 let folder: TemporaryFolder;
-let cli: Cli;
 let client: CadreClient;
 let over = false;
 
 beforeAll(async () => {
-  server = await startDevServer();
-  folder = new TemporaryFolder();
+  cli = await CliStage.start();
+  ({ folder } = cli);
   folder.write('cadre.config.js', source(folder.path));
   folder.write('ledger.jsonl', '');
-  cli = Cli.at(server, folder);
-  const { address, namespace } = server;
-  client = new CadreClient(await connect({ address, namespace, configured: true }));
+  client = await cli.client();
   await cli.start(['worker', '--role', 'leader', '--role', 'workflows']).says(/worker ready/);
   // Two at once halve the time that restarts take.
   void supervise();
   void supervise();
 }, 60_000);
 
-afterAll(async () => {
+afterAll(() => {
   over = true;
-  await cli.stop();
-  await client.close();
-  await server.stop();
-  folder.remove();
+  return cli.close();
 });
 
 /**
