@@ -9,6 +9,7 @@ import type { AnyAgent, Undo } from './define-agent';
 import { actionUndone } from './once';
 import type { EffectLedger } from '../storage/effect-ledger';
 import { load, loadAll, store } from '../storage/stored-values';
+import { isArtifactReference } from '../core/stored';
 import { validate } from './validate';
 
 /** The activity that runs an agent: what Temporal calls, named after the agent. */
@@ -25,14 +26,14 @@ export function agentActivity(agent: AnyAgent, stores: AgentStores): AgentActivi
   const { artifacts } = stores;
   return (envelope, request) =>
     attempting(agent, envelope, request, stores, async (attempt) => {
-      const { ballot, inlineMaximum, undoes } = request;
+      const { ballot, undoes } = request;
       const input =
         undoes === undefined
           ? await inputOf(request, artifacts)
           : await inputToUndo(envelope, request, undoes, artifacts);
       const output = await runAgent(agent, input, attempt);
       return ballot === undefined
-        ? outcomeOf(attempt, output, inlineMaximum)
+        ? outcomeOf(attempt, output, request)
         : { output: { value: ballotOf(output, ballot.choices) } };
     });
 }
@@ -130,9 +131,18 @@ function actionKey(envelope: Envelope): string {
   return idempotencyKey({ ...envelope, kind: 'act' });
 }
 
-async function outcomeOf(attempt: Attempt, output: unknown, inlineMaximum: number): Promise<ActOutcome> {
+async function outcomeOf(
+  attempt: Attempt,
+  output: unknown,
+  { inlineMaximum, returnMaximum = 0 }: Pick<ActRequest, 'inlineMaximum' | 'returnMaximum'>,
+): Promise<ActOutcome> {
   const { artifacts } = attempt.context;
   const stored = await store(artifacts, output ?? null, inlineMaximum);
-  if (attempt.decisions.length === 0) return { output: stored };
-  return { output: stored, decisions: await store(artifacts, attempt.decisions, inlineMaximum) };
+  const returns = isArtifactReference(stored) && stored.bytes <= returnMaximum;
+  const { decisions } = attempt;
+  return {
+    output: stored,
+    ...(returns ? { returned: output } : {}),
+    ...(decisions.length === 0 ? {} : { decisions: await store(artifacts, decisions, inlineMaximum) }),
+  };
 }

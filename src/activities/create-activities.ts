@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { crossingFailure } from '../core/failure-info';
 import { CadreError } from '../core/failures';
 import type { Locks } from '../core/lock';
-import { LOCK_ACTIVITY, PIN_ACTIVITY, compensateActivityName } from '../core/names';
+import { LOAD_ACTIVITY, LOCK_ACTIVITY, PIN_ACTIVITY, compensateActivityName } from '../core/names';
 import {
   type AgentActivity,
   type AgentStores,
@@ -13,10 +13,11 @@ import {
 import { agentsByName } from './agents-by-name';
 import { afterEarlier } from './attempt';
 import type { AnyAgent } from './define-agent';
+import { type LoadActivity, loadActivity } from './load';
 import { type LockActivity, lockActivity } from './lock';
 import { type PinActivity, pinActivity } from './pin';
 
-type Activity = AgentActivity | CompensateActivity | LockActivity | PinActivity;
+type Activity = AgentActivity | CompensateActivity | LoadActivity | LockActivity | PinActivity;
 
 export interface ActivityDependencies extends AgentStores {
   readonly agents: readonly AnyAgent[];
@@ -31,7 +32,11 @@ export function createActivities({
   ...stores
 }: ActivityDependencies): Record<string, Activity> {
   const known = agentsByName(agents);
-  const activities: Record<string, Activity> = { default: refuseUnknown, [PIN_ACTIVITY]: pinActivity(known) };
+  const activities: Record<string, Activity> = {
+    default: refuseUnknown,
+    [PIN_ACTIVITY]: pinActivity(known),
+    [LOAD_ACTIVITY]: loadActivity(stores.artifacts),
+  };
   if (locks !== undefined) activities[LOCK_ACTIVITY] = lockActivity(locks);
   for (const [name, agent] of known) {
     activities[name] = agentActivity(agent, stores);

@@ -122,6 +122,7 @@ async function toBody(
       kind: 'workflowStarted',
       workflowId,
       firstRunId: started.firstExecutionRunId ?? '',
+      ...(started.continuedExecutionRunId ? { continuedFrom: started.continuedExecutionRunId } : {}),
       input: await decoder.first(started.input?.payloads),
     };
   }

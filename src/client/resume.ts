@@ -29,7 +29,7 @@ import type { Resume } from '../core/resume';
 import { needsResume, quietAt } from '../core/saga-resume';
 import type { TaskEventType } from '../core/task-events';
 import type { TaskState } from '../core/task-state';
-import { TaskProjection } from '../core/task-projection';
+import { TaskProjection, rootOf } from '../core/task-projection';
 import { readResume } from '../core/task-resume';
 import { startFindable } from './attention-attribute';
 import { GRPC_STATUS, hasStatus, isNotFound } from './grpc-status';
@@ -130,14 +130,13 @@ async function sweepOne(client: Client, cadre: string, found: WorkflowExecutionI
   return { kind: started ? 'resumed' : 'resumedBefore', as: id };
 }
 
-/** A reset, or Temporal's own retry, ends a run too; its successor has what it did. */
+/** A reset ends a run too; its successor has what it did. That of Temporal's own retry, or of a cron, begins anew. */
 async function refuseUnlessLast(client: Client, { workflowId, runId }: Cut): Promise<void> {
   const present = await describe(client, workflowId);
   if (present === undefined) throw notFound(client, workflowId);
   if (present.runId === runId) return;
-  const run = await describe(client, workflowId, runId);
-  if (run === undefined) throw notFound(client, workflowId);
-  if (firstRunOf(run) !== firstRunOf(present)) return;
+  if ((await rootOfRun(client, workflowId, runId)) !== (await rootOfRun(client, workflowId, present.runId)))
+    return;
   throw new CadreError('NothingToResume', `${workflowId} goes on in the run ${present.runId}`);
 }
 
@@ -259,8 +258,16 @@ function isCutOff({ status }: WorkflowExecutionDescription): boolean {
   return status.name === 'TERMINATED' || status.name === 'TIMED_OUT';
 }
 
-function firstRunOf({ raw }: WorkflowExecutionDescription): string | null | undefined {
-  return raw.workflowExecutionInfo?.firstRunId;
+/** What the keys of a run's steps begin with. Throws TaskNotFound. */
+async function rootOfRun(client: Client, workflowId: string, runId: string): Promise<string | undefined> {
+  try {
+    for await (const fact of readFacts(client, workflowId, { firstRunId: runId })) {
+      return fact.kind === 'workflowStarted' ? rootOf(fact) : undefined;
+    }
+  } catch (error) {
+    throw isNotFound(error) ? notFound(client, workflowId) : error;
+  }
+  return undefined;
 }
 
 async function describe(

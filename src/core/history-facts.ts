@@ -10,6 +10,8 @@ export type HistoryFact = FactBase &
         readonly kind: 'workflowStarted';
         readonly workflowId: string;
         readonly firstRunId: string;
+        /** The run that this one follows: by continue-as-new, by Temporal's retry, or as the next of a cron. */
+        readonly continuedFrom?: string;
         readonly input: unknown;
       }
     | {

@@ -99,11 +99,13 @@ export function readLockMemo(memo: unknown, startedAt: number): LockState | unde
   return { key, holder: by, since: isTime(since) ? since : startedAt };
 }
 
-/** The first run of a holder's workflow, which its root names: `<workflow id>/<run id>`. */
+/** The first run of a holder's workflow, which its root names: `<workflow id>/<run id>`, and `~<run id>` behind it
+ * where it is a later run that began anew. */
 export function firstRunOf({ workflowId, root }: LockHolder): { workflowId: string; runId?: string } {
   const slash = root.lastIndexOf('/');
   if (slash <= 0) return { workflowId };
-  return { workflowId: root.slice(0, slash), runId: root.slice(slash + 1) };
+  const [runId = ''] = root.slice(slash + 1).split('~');
+  return { workflowId: root.slice(0, slash), runId };
 }
 
 /** One line for a Web UI's lists. */

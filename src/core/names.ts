@@ -32,6 +32,9 @@ export type LeaderWork = (typeof LEADER_WORK)[number];
 /** The local activity by which a saga learns its agents' policies. */
 export const PIN_ACTIVITY = 'pin';
 
+/** The local activity that fetches a value which workflow code asks for from the artifact store. */
+export const LOAD_ACTIVITY = 'load';
+
 /** The activity whose holder is the leader. */
 export const LEAD_ACTIVITY = 'lead';
 
@@ -68,6 +71,7 @@ export const RESERVED_ACTIVITIES: readonly string[] = [
   ...LEADER_WORK,
   LEAD_ACTIVITY,
   PIN_ACTIVITY,
+  LOAD_ACTIVITY,
   LOCK_ACTIVITY,
   'default',
 ];

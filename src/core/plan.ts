@@ -110,9 +110,9 @@ const STEP_FIELDS: readonly string[] = [
 ] satisfies (keyof AgentStep)[];
 const INSTRUCTION_MAXIMUM_LENGTH = 2000;
 /** What all outputs, and again all decisions, of a task may take inline in its state. */
-const INLINE_BUDGET_BYTES = 256 * 1024;
+export const INLINE_BUDGET_BYTES = 256 * 1024;
 /** A reference takes about 120 bytes, so a lower limit would save nothing. */
-const INLINE_MINIMUM_BYTES = 200;
+export const INLINE_MINIMUM_BYTES = 200;
 const PROBLEMS_SHOWN = 5;
 
 /**
@@ -146,6 +146,14 @@ export function planProblems(candidate: unknown, agents: ReadonlySet<string> | u
   if (excess !== undefined) return [{ code: 'TooLarge', message: excess }];
   const malformed = steps.flatMap((step, index) => shapeProblems(step, index));
   return malformed.length > 0 ? malformed : graphProblems(steps as Step[], agents);
+}
+
+/**
+ * What is wrong with a step that came by itself, after those that it refers to. `agents` are the names there are; default:
+ * not known.
+ */
+export function ownStepProblem(step: unknown, agents?: ReadonlySet<string>): PlanProblem | undefined {
+  return planProblems({ steps: [step] }, agents).find(({ code }) => code !== 'UnknownNeed');
 }
 
 /** How the plan is too large to travel; undefined where it is not. */
@@ -289,7 +297,8 @@ export function kindProblem(
 ): PlanProblem | undefined {
   for (const [index, step] of (plan?.steps ?? []).entries()) {
     const { id, agent, kind, compensate } = step;
-    if (kind !== 'compensable' || compensate || policies[agent ?? '']?.compensation !== undefined) continue;
+    if (kind !== 'compensable' || compensate) continue;
+    if (Object.hasOwn(policies, agent ?? '') && policies[agent ?? '']?.compensation !== undefined) continue;
     const message = `Step "${id}" is compensable, but its agent "${agent}" has no \`compensate\`: give it one, or let the step name who undoes it`;
     return { code: 'StepInvalid', step: id, path: ['steps', index, 'kind'], message };
   }

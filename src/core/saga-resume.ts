@@ -2,7 +2,7 @@
 import type { Resume } from './resume';
 import { policyOfStep } from './policy';
 import type { StackEntry } from './saga';
-import { type TaskState, goesForward, planStep, stepState } from './task-state';
+import { type TaskState, agentOf, goesForward, planStep, policyOf, stepState } from './task-state';
 
 /** True where something is left to undo, or to finish after a pivot, or a lock may be held. */
 export function needsResume(state: TaskState): boolean {
@@ -21,11 +21,11 @@ export function needsResume(state: TaskState): boolean {
  */
 export function quietAt({ snapshot, origin }: Resume<TaskState>): number {
   if (origin.kind !== 'terminated') return 0;
-  const { policies, compensations = [] } = snapshot;
+  const { compensations = [] } = snapshot;
   const acting = Object.entries(snapshot.steps).flatMap(([id, step]) => {
     const planned = planStep(snapshot, id);
     if (step.kind !== 'scheduled' || planned?.agent === undefined) return [];
-    const policy = policies[snapshot.assignments?.[id]?.agent ?? planned.agent];
+    const policy = policyOf(snapshot, agentOf(snapshot, planned) ?? planned.agent);
     return policy === undefined ? [] : [policyOfStep(policy, planned.policy).startToClose];
   });
   const undoing = compensations.flatMap((one) => (one.kind === 'running' ? [undoLimit(snapshot, one)] : []));
@@ -34,8 +34,7 @@ export function quietAt({ snapshot, origin }: Resume<TaskState>): number {
 }
 
 function undoLimit(state: TaskState, { step, agent }: StackEntry): number {
-  const { policies } = state;
   const compensate = planStep(state, step)?.compensate;
-  const policy = compensate ? policies[compensate.agent] : policies[agent]?.compensation;
+  const policy = compensate ? policyOf(state, compensate.agent) : policyOf(state, agent)?.compensation;
   return policy?.startToClose ?? 0;
 }

@@ -23,6 +23,11 @@ export interface StepInputs {
 export interface ActRequest extends StepInputs {
   /** An output or list of decisions of more bytes than this goes to the artifact store. */
   readonly inlineMaximum: number;
+  /**
+   * For workflow code: an output that goes to the artifact store comes back beside its reference, where it has at most so
+   * many bytes. Default: never.
+   */
+  readonly returnMaximum?: number;
   /** Present for a ballot: the output is taken as one, and must be among the choices where there are some. */
   readonly ballot?: { readonly choices?: readonly unknown[] };
   /** Present where a step is undone by this agent's `act`. */
@@ -81,6 +86,8 @@ export function readHandedBack(details: unknown): HandedBack {
 /** What an agent's activity returns. */
 export interface ActOutcome {
   readonly output: Stored;
+  /** What a reference in `output` stands for; see {@link ActRequest.returnMaximum}. */
+  readonly returned?: unknown;
   /** Left out where the agent made none. */
   readonly decisions?: Stored<readonly Decision[]>;
 }

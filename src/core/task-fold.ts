@@ -34,8 +34,10 @@ import {
   isUnsettled,
   isUnwinding,
   mayBeCancelled,
+  isGivenUp,
   pivotPassed,
   planStep,
+  resolutionsOf,
   stepState,
   undoStep,
 } from './task-state';
@@ -190,8 +192,9 @@ export function restoreStep(state: TaskState, step: string, before: TaskState): 
 /** The state without a step that was just added. */
 function withoutStep(state: TaskState, step: string): TaskState {
   const { [step]: _gone, ...steps } = state.steps;
-  const plan = { steps: (state.plan?.steps ?? []).filter(({ id }) => id !== step) };
-  return { ...state, plan, steps };
+  const left = (state.plan?.steps ?? []).filter(({ id }) => id !== step);
+  const { plan: _plan, own: _own, ...rest } = state;
+  return left.length === 0 ? { ...rest, steps } : { ...state, plan: { steps: left }, steps };
 }
 
 /** The state after all of `events`, in order. */
@@ -224,12 +227,12 @@ function pinned(state: TaskState, { policies, options, deadline }: PinOutcome): 
 function added(state: TaskState, step: AgentStep): TaskState {
   const steps = [...(state.plan?.steps ?? []), step];
   const phase: TaskPhase = state.phase.kind === 'planning' ? { kind: 'running' } : state.phase;
-  return withStep({ ...state, phase, plan: { steps } }, step.id, { kind: 'waiting' });
+  return withStep({ ...state, own: true, phase, plan: { steps } }, step.id, { kind: 'waiting' });
 }
 
 function stepFailed(state: TaskState, step: string, failure: FailureInfo): TaskState {
   const next = withAttempt(state, step, failure);
-  const failed = withStep(next.attempted?.[step] ? next : offStack(next, step), step, {
+  const failed = withStep(next.attempted?.[step] === true ? next : offStack(next, step), step, {
     kind: 'failed',
     failure,
   });
@@ -266,12 +269,16 @@ function attended(state: TaskState): TaskState {
   };
 }
 
-/** A pivot that is done leaves nothing to undo, and a cancel that came while it ran comes to nothing. */
+/**
+ * A pivot that is done leaves nothing to undo but what was given up before, and a cancel that came while it ran comes to
+ * nothing.
+ */
 function completed(state: TaskState, step: string, end: StepState & { kind: 'completed' }): TaskState {
   const next = withStep(state, step, end);
   if (planStep(state, step)?.kind !== 'pivot') return next;
   const phase: TaskPhase = next.phase.kind === 'cancelling' ? { kind: 'running' } : next.phase;
-  return withStack({ ...next, phase }, []);
+  const givenUp = (next.stack ?? []).filter((entry) => isGivenUp(next, entry.step));
+  return withStack({ ...next, phase }, givenUp);
 }
 
 function stepResolved(state: TaskState, event: TaskEvent & { type: 'stepResolved' }): TaskState {
@@ -288,7 +295,7 @@ function stepResolved(state: TaskState, event: TaskEvent & { type: 'stepResolved
 }
 
 function resolvedOnceMore(state: TaskState, step: string): TaskState {
-  return { ...state, resolutions: { ...state.resolutions, [step]: (state.resolutions?.[step] ?? 0) + 1 } };
+  return { ...state, resolutions: { ...state.resolutions, [step]: resolutionsOf(state, step) + 1 } };
 }
 
 /** What a failure of `step` leaves: it fails, or is parked where it must not; the same for the workflow and the log. */

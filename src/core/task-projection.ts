@@ -183,7 +183,7 @@ export class TaskProjection {
   private *readStart(fact: HistoryFact & { kind: 'workflowStarted' }): Generator<Reading> {
     this.open.clear();
     this.timers.clear();
-    for (const event of startEvents(fact.input, taskRoot(fact.workflowId, fact.firstRunId), fact.time)) {
+    for (const event of startEvents(fact.input, rootOf(fact), fact.time)) {
       if (event.type === 'taskResumed') yield { event, actor: 'task', cause: this.lastOutcome };
       else yield { event, actor: 'caller', cause: this.begun };
     }
@@ -502,8 +502,14 @@ export function addedStep(id: string, agent: string, request: ActRequest): Agent
 }
 
 /** The `root` of a task's envelopes: readable, and unique also where an id is used again. */
-export function taskRoot(workflowId: string, firstRunId: string): string {
-  return `${workflowId}/${firstRunId}`;
+export function taskRoot(workflowId: string, firstRunId: string, continuedFrom?: string): string {
+  return `${workflowId}/${firstRunId}${continuedFrom === undefined ? '' : `~${continuedFrom}`}`;
+}
+
+/** The root of an execution by how it began. */
+export function rootOf(fact: HistoryFact & { kind: 'workflowStarted' }): string {
+  const { workflowId, firstRunId, continuedFrom, input } = fact;
+  return findResume(input)?.snapshot.root ?? taskRoot(workflowId, firstRunId, continuedFrom);
 }
 
 /** The event of an activity's being scheduled; undefined for one that is none of a task's. */

@@ -1,5 +1,5 @@
 import { isRecord } from './json';
-import { planProblems } from './plan';
+import { ownStepProblem, planProblems } from './plan';
 import type { Resume } from './resume';
 import type { StepState, TaskPhase, TaskState } from './task-state';
 
@@ -60,6 +60,13 @@ function isTaskState(value: unknown): value is TaskState {
     Object.values(steps).every(
       (step) => isRecord(step) && STEP_KINDS.some((kind) => kind === step['kind']),
     ) &&
-    (plan === undefined || planProblems(plan, undefined).length === 0)
+    (plan === undefined ||
+      (value['own'] === true ? hasSteps(plan) : planProblems(plan, undefined).length === 0))
   );
+}
+
+/** Of steps that came one by one there is no plan that could be checked as a whole. */
+function hasSteps(plan: unknown): boolean {
+  if (!isRecord(plan) || !Array.isArray(plan['steps'])) return false;
+  return plan['steps'].every((step: unknown) => ownStepProblem(step) === undefined);
 }

@@ -63,6 +63,8 @@ export type StepState =
 /** A task at one point of its history. At most 1 MiB of JSON, by the plan's limits. */
 export interface TaskState {
   readonly version: 1;
+  /** Present where the steps came one by one, from workflow code. */
+  readonly own?: true;
   readonly root: string;
   readonly goal: string;
   readonly docs?: string;
@@ -149,6 +151,19 @@ export function assignmentOf({ assignments = {} }: TaskState, step: string): Ass
   return Object.hasOwn(assignments, step) ? assignments[step] : undefined;
 }
 
+/** The policy that the task's steps of `agent` run by; undefined where it knows none. */
+export function policyOf(
+  { policies }: Pick<TaskState, 'policies'>,
+  agent: string,
+): ResolvedPolicy | undefined {
+  return Object.hasOwn(policies, agent) ? policies[agent] : undefined;
+}
+
+/** How often a person said to try `step` again; see {@link undoStep} for undoing it. */
+export function resolutionsOf({ resolutions = {} }: TaskState, step: string): number {
+  return Object.hasOwn(resolutions, step) ? (resolutions[step] ?? 0) : 0;
+}
+
 /** What a finished task returns. */
 export interface TaskResult {
   /** What the leader's `aggregator` made of them, else the outputs of the steps that no other step needs. */
@@ -186,15 +201,25 @@ export function isUnwinding(state: TaskState): boolean {
   return state.compensations !== undefined;
 }
 
+/** True for a step that was failed or cancelled and that the workflow's code went on without. */
+export function isGivenUp(state: TaskState, step: string): boolean {
+  const { kind } = stepState(state, step);
+  return kind === 'failed' || kind === 'cancelled';
+}
+
 /** What is being undone, and what has passed its pivot or may have, goes on to its end. */
 export function mayBeCancelled(state: TaskState): boolean {
-  const pivot = state.plan?.steps.find(({ kind }) => kind === 'pivot');
+  const tried = pivotsOf(state).find(({ id }) => isUnsettled(state, id));
   // Its first attempt may still end as if it had never begun.
   const running =
-    pivot !== undefined &&
-    stepState(state, pivot.id).kind === 'scheduled' &&
-    state.attempted?.[pivot.id] !== true;
+    tried !== undefined &&
+    stepState(state, tried.id).kind === 'scheduled' &&
+    state.attempted?.[tried.id] !== true;
   return isOpen(state.phase) && !isUnwinding(state) && (running || !goesForward(state));
+}
+
+function pivotsOf({ plan }: TaskState): Step[] {
+  return (plan?.steps ?? []).filter(({ kind }) => kind === 'pivot');
 }
 
 /** By which the undoing of a step is known beside it: in its activity's id and among the resolutions. */
@@ -205,8 +230,7 @@ export function undoStep(step: string): string {
 /** True where it cannot be undone: its pivot is done, or may be, and nobody has said otherwise. */
 export function goesForward(state: TaskState): boolean {
   if (isUnwinding(state)) return false;
-  const pivot = state.plan?.steps.find(({ kind }) => kind === 'pivot');
-  return pivot !== undefined && (pivotPassed(state) || isUnsettled(state, pivot.id));
+  return pivotPassed(state) || pivotsOf(state).some(({ id }) => isUnsettled(state, id));
 }
 
 /** True for a step that may have happened, and may yet be done. */
@@ -221,5 +245,5 @@ export function isUndoable(state: TaskState, { step, agent }: StackEntry): boole
   const planned = planStep(state, step);
   if (planned?.kind === 'pivot' || planned?.kind === 'retryable') return false;
   if (planned?.compensate === false || pivotPassed(state)) return false;
-  return planned?.compensate !== undefined || state.policies[agent]?.compensation !== undefined;
+  return planned?.compensate !== undefined || policyOf(state, agent)?.compensation !== undefined;
 }

@@ -13,7 +13,7 @@ import { agentQueue } from '../core/names';
 import type { Step } from '../core/plan';
 import { type ResolvedPolicy, policyOfStep } from '../core/policy';
 import { type ActOutcome, type ActRequest, stepSummary } from '../core/task-activities';
-import type { TaskState } from '../core/task-state';
+import { type TaskState, policyOf } from '../core/task-state';
 import { retryPolicy } from './retry-policy';
 
 type AgentActivities = Record<string, (envelope: Envelope, request: ActRequest) => Promise<ActOutcome>>;
@@ -31,7 +31,7 @@ export interface AgentCall {
 /** Calls an agent by the policy that `state` has of it and `step` changes. Throws AgentUnknown where it has none. */
 export function callAgent(state: TaskState, step: Step, call: AgentCall): Promise<ActOutcome> {
   const { agent, envelope, activityId, instruction, request } = call;
-  const pinned = state.policies[agent];
+  const pinned = policyOf(state, agent);
   if (pinned === undefined) throw new CadreError('AgentUnknown', `No policy for the agent "${agent}"`);
   const policy = envelope.kind === 'act' ? policyOfStep(pinned, step.policy) : pinned;
   const summary = stepSummary({ id: envelope.step, instruction });

@@ -1,15 +1,14 @@
 /** What a worker of Cadre runs around workflows of your own: it ends their sagas. */
-import { TemporalFailure } from '@temporalio/common';
+import { TemporalFailure, ensureApplicationFailure } from '@temporalio/common';
 import { CancellationScope, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
-import { crossingFailure } from '../core/failure-info';
-import { CadreError } from '../core/failures';
-import { findResume } from '../core/task-resume';
+import { maybeGetActivator } from '@temporalio/workflow/lib/global-attributes';
 import { guard } from './own-saga';
 
 export const interceptors: WorkflowInterceptorsFactory = () => ({
   inbound: [
     {
       async execute(input, next) {
+        guard.whole = CancellationScope.current();
         const forward = new CancellationScope();
         guard.forward = forward;
         guard.start = input.args[0];
@@ -18,9 +17,20 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
           await guard.saga?.complete();
           return result;
         } catch (error) {
+          const failure = failureOf(error);
           // Any other error is one of the code, which Temporal has run again once it is mended.
-          const ends = error instanceof TemporalFailure && guard.saga !== undefined;
-          throw ends ? await guard.saga?.fail(error) : error;
+          if (failure === undefined || guard.saga === undefined) throw error;
+          throw await guard.saga.fail(failure);
+        }
+      },
+      async handleSignal(input, next) {
+        try {
+          await next(input);
+        } catch (error) {
+          const failure = failureOf(error);
+          // It would end the workflow at once, and nothing would be undone.
+          if (failure === undefined || guard.saga === undefined) throw error;
+          guard.saga.failBy(failure);
         }
       },
     },
@@ -28,14 +38,21 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
   outbound: [
     {
       continueAsNew(input, next) {
-        const stack = guard.saga?.state.stack ?? [];
-        if (stack.length > 0 && findResume(input.args[0]) === undefined) {
-          const message =
-            'Expected the first argument of continueAsNew to be, or to have as a field, saga.snapshot(): without it nothing that was done could be undone';
-          throw crossingFailure(new CadreError('InputInvalid', message));
-        }
+        guard.saga?.checkContinuing(input.args[0]);
         return next(input);
       },
     },
   ],
 });
+
+/** What ends a workflow as `error`; undefined for one that does not. */
+function failureOf(error: unknown): unknown {
+  if (error instanceof TemporalFailure) return error;
+  const sdk = maybeGetActivator() as unknown as FailureOptions | undefined;
+  return sdk?.isConfiguredFailureException(error) ? ensureApplicationFailure(error) : undefined;
+}
+
+/** By which the SDK (1.24) asks for `failureExceptionTypes` and `workflowFailureErrorTypes`; it exports no other way. */
+interface FailureOptions {
+  isConfiguredFailureException(error: unknown): boolean;
+}

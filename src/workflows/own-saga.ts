@@ -2,30 +2,45 @@
  * A saga in a workflow of your own. Each step is known as it starts; what was done is undone where the workflow fails,
  * is cancelled or takes too long. The worker's interceptor sees to that (see `interceptors.ts`).
  */
+import { CancelledFailure } from '@temporalio/common';
 import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
 import { crossingFailure, failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo } from '../core/failures';
-import { fieldMessage } from '../core/json';
-import { type AgentStep, kindProblem, planProblems, stepNeeds } from '../core/plan';
+import { canonicalJson, fieldMessage, jsonBytes } from '../core/json';
+import {
+  type AgentStep,
+  INLINE_BUDGET_BYTES,
+  INLINE_MINIMUM_BYTES,
+  PLAN_MAXIMUM_STEPS,
+  kindProblem,
+  ownStepProblem,
+  stepNeeds,
+} from '../core/plan';
 import type { Resume } from '../core/resume';
 import { type SagaOptions, type StepOutcome, sagaOptionProblems } from '../core/saga';
-import { isArtifactReference } from '../core/stored';
+import { type Stored, isArtifactReference } from '../core/stored';
+import { findResume } from '../core/task-resume';
 import type { Undoes } from '../core/task-activities';
 import { type TaskState, isUnwinding, pivotPassed, planStep, stepState } from '../core/task-state';
 import { startEvents, taskRoot } from '../core/task-projection';
 import type { AgentInput, AgentName, AgentOutput, AnyTeam } from '../core/team';
 import { Attendance } from './attendance';
 import { claimLock, giveLockBack } from './claim';
+import { loadStored } from './load';
 import { endOf, timeLimitReached } from './ending';
 import { pinPolicies } from './pin';
 import { StepRun } from './step-run';
 import { handleMessages } from './task';
 import { TaskRecord } from './task-record';
 import { startTimeLimit } from './time-limit';
-import { unwind } from './unwinding';
+import { undoGivenUp, unwind } from './unwinding';
 
 /** A larger output cannot be in a workflow: Temporal takes 2 MB. */
 const OUTPUT_MAXIMUM_BYTES = 1024 * 1024;
+/** Of all steps as they were given, so that what undoes them can be started with it. */
+const STEPS_MAXIMUM_BYTES = 512 * 1024;
+/** Of one output as it stands in the state, while all of them have room there. */
+const INLINE_BYTES = 8 * 1024;
 
 /** A step of a {@link Saga}. */
 export interface OwnStep<Team, Name extends AgentName<Team>>
@@ -71,7 +86,8 @@ interface Added {
 
 /** What the interceptor and the saga of one workflow know of each other. */
 interface Guard {
-  /** What the workflow's own code runs in; absent without the interceptor. */
+  /** What the whole workflow runs in, and in it the workflow's own code; absent without the interceptor. */
+  whole?: CancellationScope;
   forward?: CancellationScope;
   /** The workflow's first argument. */
   start?: unknown;
@@ -92,9 +108,16 @@ export const guard: Guard = ((globalThis as { [GUARD]?: Guard })[GUARD] ??= {});
 export class Saga<Team = AnyTeam> {
   private readonly task = new TaskRecord();
   private readonly attendance = new Attendance(this.task, { own: true });
-  private readonly inFlight = new Set<Promise<unknown>>();
+  /** The steps that have not ended, as the workflow's code has them, each in a scope of its own. */
+  private readonly inFlight = new Map<Promise<unknown>, CancellationScope>();
+  /** Their kinds, by id. */
+  private readonly open = new Map<string, AgentStep['kind']>();
   /** The ids of this run's steps. */
   private readonly used = new Set<string>();
+  /** What this run's steps put out that stands in the state as a reference. */
+  private readonly outputs = new Map<string, unknown>();
+  private stepBytes = 0;
+  private outputBytes = 0;
   private readonly inputsOf = new Map<string, (undo: OwnUndo) => unknown>();
   private readonly added: Added[] = [];
   private readonly options: SagaOptions;
@@ -102,6 +125,10 @@ export class Saga<Team = AnyTeam> {
   private readonly stopTimer: () => void;
   private prepared: Promise<void> | undefined;
   private overdue = false;
+  /** True once no step may begin any more. */
+  private closing = false;
+  /** What a signal's handler failed with, which fails the workflow. */
+  private failedBy: unknown;
 
   /**
    * Fails as InputInvalid for options out of their range, for a second saga in a workflow, and on a worker without
@@ -118,6 +145,9 @@ export class Saga<Team = AnyTeam> {
     if (problem !== undefined) throw refused(fieldMessage(options, problem));
     guard.saga = this as unknown as Saga;
     this.begin();
+    const { plan, steps } = this.task.state;
+    for (const step of plan?.steps ?? []) this.stepBytes += jsonBytes(step);
+    this.outputBytes = jsonBytes(steps);
     this.options = this.task.state.options ?? options;
     this.deadline = this.task.state.deadline ?? deadlineOf(options);
     handleMessages(() => this.task.state, this.attendance);
@@ -143,24 +173,27 @@ export class Saga<Team = AnyTeam> {
   }
 
   /**
-   * Runs a step and returns its agent's output. `id` is unique in the workflow: letters, digits, `.`, `_`, `-`. What an
-   * earlier run completed is not run again.
+   * Runs a step and returns its agent's output. `id` is unique in the workflow: letters, digits, `.`, `_`, `-`, and not
+   * digits alone. What an earlier run completed is not run again.
    *
-   * Rejects as StepFailed where the step failed for good; what was done before stays until the workflow fails. Rejects
-   * as InputInvalid or PlanInvalid for a step that cannot be, AgentUnknown, and AgentOutputInvalid for an output of
-   * more than 1 MiB.
+   * Rejects as StepFailed where the step failed for good, and with the cancellation where it was cancelled. What was done
+   * before stays until the workflow fails; what the step itself may have done is undone at the latest before the workflow
+   * completes. A step that nobody has awaited when the workflow's code ends is waited for, and fails it where it fails.
+   *
+   * Rejects as InputInvalid or PlanInvalid for a step that cannot be: one that begins beside a pivot or once the saga
+   * ends, or that brings all steps, as they are given, over 512 KiB or 1,000; as AgentUnknown; and as AgentOutputInvalid
+   * for an output of more than 1 MiB.
    */
-  async step<Name extends AgentName<Team>>(
+  step<Name extends AgentName<Team>>(
     id: string,
     step: OwnStep<Team, Name>,
   ): Promise<AgentOutput<Team, Name>> {
-    const running = this.runStep(id, step as unknown as OwnStep<AnyTeam, string>);
-    this.inFlight.add(running);
-    try {
-      return (await running) as AgentOutput<Team, Name>;
-    } finally {
-      this.inFlight.delete(running);
-    }
+    const scope = new CancellationScope();
+    const running = scope
+      .run(() => this.runStep(id, step as unknown as OwnStep<AnyTeam, string>))
+      .finally(() => this.inFlight.delete(running));
+    this.inFlight.set(running, scope);
+    return running as Promise<AgentOutput<Team, Name>>;
   }
 
   /**
@@ -172,21 +205,24 @@ export class Saga<Team = AnyTeam> {
       readonly [Id in keyof Names]: OwnStep<Team, Names[Id]>;
     },
   ): Promise<{ -readonly [Id in keyof Names]: AgentOutput<Team, Names[Id]> }> {
+    const entries = Object.entries(steps as unknown as Record<string, OwnStep<Team, AgentName<Team>>>);
+    const pivot = entries.find(([, { kind }]) => kind === 'pivot');
+    if (pivot !== undefined && entries.length > 1) {
+      throw refused(`Step "${pivot[0]}" is a pivot and runs alone: take it out of the parallel ones`);
+    }
     const scope = new CancellationScope();
     const failures: unknown[] = [];
     const outputs = await scope.run(() =>
       Promise.all(
-        Object.entries(steps as unknown as Record<string, OwnStep<Team, AgentName<Team>>>).map(
-          async ([id, step]) => {
-            try {
-              return [id, await this.step(id, step)] as const;
-            } catch (error) {
-              failures.push(error);
-              scope.cancel();
-              return [id, undefined] as const;
-            }
-          },
-        ),
+        entries.map(async ([id, step]) => {
+          try {
+            return [id, await this.step(id, step)] as const;
+          } catch (error) {
+            failures.push(error);
+            scope.cancel();
+            return [id, undefined] as const;
+          }
+        }),
       ),
     );
     if (failures.length > 0) throw failures[0];
@@ -219,9 +255,16 @@ export class Saga<Team = AnyTeam> {
     return outputs;
   }
 
-  /** Ends it well: nothing is undone any more. Called by the interceptor. */
+  /**
+   * Ends it well: of what was completed nothing is undone any more. Rejects where a step fails that nobody awaited, or a
+   * signal's handler has. Called by the interceptor.
+   */
   async complete(): Promise<void> {
-    await this.settled();
+    const failures = await this.settled();
+    this.closing = true;
+    if (this.failedBy !== undefined) throw this.failedBy;
+    if (failures.length > 0) throw failures[0];
+    await undoGivenUp(this.task, this.attendance, (step, undoes) => this.inputOf(step.id, undoes));
     this.stopTimer();
     await giveLockBack(this.task);
     this.task.record({ type: 'taskCompleted' });
@@ -229,46 +272,147 @@ export class Saga<Team = AnyTeam> {
 
   /** Undoes what was done, and returns what is to end the workflow. Called by the interceptor. */
   async fail(error: unknown): Promise<unknown> {
+    this.closing = true;
     guard.forward?.cancel();
+    for (const scope of this.inFlight.values()) scope.cancel();
     await CancellationScope.nonCancellable(() => this.settled());
     this.stopTimer();
-    const reason = this.overdue && isCancellation(error) ? timeLimitReached() : error;
+    const reason = this.reasonOf(error);
     await unwind(this.task, this.attendance, failureInfo(reason), (step, undoes) =>
-      this.inputsOf.get(step.id)?.(undoOf(undoes)),
+      this.inputOf(step.id, undoes),
     );
     await giveLockBack(this.task);
     return endOf(this.task, reason);
   }
 
-  private async settled(): Promise<void> {
-    await Promise.allSettled(this.inFlight);
+  /** Has the workflow fail by what a signal's handler threw. Called by the interceptor. */
+  failBy(error: unknown): void {
+    if (this.closing || (isCancellation(error) && guard.forward?.consideredCancelled)) return;
+    this.failedBy ??= error;
+    guard.forward?.cancel();
+  }
+
+  /** Throws InputInvalid where the next run, which begins with `input`, could not undo what this one did. Called by the interceptor. */
+  checkContinuing(input: unknown): void {
+    const { state } = this.task;
+    if (this.inFlight.size > 0) {
+      throw refused(`Steps run (${[...this.open.keys()].join(', ')}): await them before continueAsNew`);
+    }
+    if (state.plan === undefined && state.locked !== true) return;
+    const given = findResume(input)?.snapshot;
+    if (given !== undefined && (given === state || canonicalJson(given) === canonicalJson(state))) return;
+    throw refused(
+      'Expected the first argument of continueAsNew to be, or to have as a field, what saga.snapshot() returns then: without it nothing that was done could be undone, and it would be done again',
+    );
+  }
+
+  private reasonOf(error: unknown): unknown {
+    if (isCancellation(error) && this.failedBy !== undefined) return this.failedBy;
+    return isCancellation(error) && this.overdue ? timeLimitReached() : error;
+  }
+
+  /** Waits until no step is in flight; returns what those failed with that were. */
+  private async settled(): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    while (this.inFlight.size > 0) {
+      for (const end of await Promise.allSettled(this.inFlight.keys())) {
+        if (end.status === 'rejected') failures.push(end.reason);
+      }
+    }
+    return failures;
+  }
+
+  /** What the workflow's code makes the input of an undoing of. What it throws is a mistake in it, and no failure. */
+  private async inputOf(step: string, undoes: Undoes): Promise<unknown> {
+    const make = this.inputsOf.get(step);
+    if (make === undefined) return undefined;
+    const { input, outcome, output, reason } = undoes;
+    const known = output === undefined ? {} : { output: await this.valueOf(step, output) };
+    try {
+      const made = make({ input, outcome, ...known, reason });
+      if (made === undefined || jsonBytes(made) > 0) return made;
+      throw new TypeError('it is not JSON');
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`The input of what undoes the step "${step}" cannot be made: ${why}`, { cause });
+    }
+  }
+
+  /** Undefined for what no artifact store has any more. */
+  private async valueOf(step: string, output: Stored): Promise<unknown> {
+    if (this.outputs.has(step)) return this.outputs.get(step);
+    if (isArtifactReference(output) && output.bytes > OUTPUT_MAXIMUM_BYTES) return undefined;
+    return loadStored(output, `output of ${step}`).catch(() => undefined);
   }
 
   private begin(): void {
-    CancellationScope.current().cancelRequested.catch(() => this.task.record({ type: 'cancelRequested' }));
-    const { workflowId, firstExecutionRunId, startTime } = workflowInfo();
-    const root = taskRoot(workflowId, firstExecutionRunId);
+    guard.whole?.cancelRequested.catch(() => this.task.record({ type: 'cancelRequested' }));
+    const { workflowId, firstExecutionRunId, continuedFromExecutionRunId, startTime } = workflowInfo();
+    const root = taskRoot(workflowId, firstExecutionRunId, continuedFromExecutionRunId);
     for (const event of startEvents(guard.start, root, startTime.getTime())) this.task.record(event);
   }
 
   private async runStep(id: string, given: OwnStep<AnyTeam, string>): Promise<unknown> {
+    if (this.closing) throw tooLate(id);
     if (this.used.has(id)) throw refused(`Two steps have the id "${id}": give each its own`);
+    if (stepState(this.state, id).kind !== 'completed') this.refuseBesidePivot(id, given.kind);
     this.used.add(id);
-    await (this.prepared ??= this.prepare());
-    const done = stepState(this.state, id);
-    if (done.kind === 'completed') return this.outputOf(id);
-    const { compensate, instruction = '', ...rest } = given;
-    const added = { ...rest, ...compensation(compensate) };
-    const { agent, input, ...saga } = added;
-    const step: AgentStep = { id, agent, instruction, ...(input === undefined ? {} : { input }), ...saga };
-    if (planStep(this.state, id) === undefined) this.check(step);
+    this.open.set(id, given.kind);
+    try {
+      await this.ready();
+      if (this.closing) throw tooLate(id);
+      return await this.carryOut(id, given);
+    } finally {
+      this.open.delete(id);
+      if (planStep(this.state, id) === undefined) this.used.delete(id);
+    }
+  }
+
+  private async carryOut(id: string, given: OwnStep<AnyTeam, string>): Promise<unknown> {
+    const { compensate } = given;
     if (compensate && compensate.inputOf !== undefined) this.inputsOf.set(id, compensate.inputOf);
-    const failure = await new StepRun(this.task, this.attendance, step, OUTPUT_MAXIMUM_BYTES, saga).execute();
+    if (stepState(this.state, id).kind === 'completed') return this.outputOf(id);
+    const { compensate: _compensate, instruction = '', ...rest } = given;
+    const { agent, input, ...added } = { ...rest, ...compensation(compensate) };
+    const step: AgentStep = { id, agent, instruction, ...(input === undefined ? {} : { input }), ...added };
+    if (planStep(this.state, id) === undefined) this.check(step);
+    const own = { added, returnMaximum: OUTPUT_MAXIMUM_BYTES };
+    const run = new StepRun(this.task, this.attendance, step, this.inlineMaximum(), own);
+    const failure = await run.execute();
     if (failure !== undefined) throw stepFailed(step, failure);
+    if (run.returned !== undefined) this.outputs.set(id, run.returned);
+    this.outputBytes += jsonBytes(stepState(this.state, id));
     return this.outputOf(id);
   }
 
-  /** Learns the agents' policies and takes the lock: once a workflow. */
+  /** The largest output that stands in the state itself, so that what all steps leave there fits what undoes them is started with. */
+  private inlineMaximum(): number {
+    const free = INLINE_BUDGET_BYTES - this.outputBytes - this.open.size * INLINE_BYTES;
+    return free > 0 ? INLINE_BYTES : INLINE_MINIMUM_BYTES;
+  }
+
+  /** Nothing may be undone beside a pivot, since nothing could be once that is done. */
+  private refuseBesidePivot(id: string, kind: AgentStep['kind']): void {
+    const pivot = [...this.open].find(([, one]) => one === 'pivot');
+    const [beside] = kind === 'pivot' ? this.open.keys() : [];
+    if (pivot !== undefined) {
+      throw refused(`Step "${id}" would run beside the pivot "${pivot[0]}": await that first`);
+    }
+    if (beside !== undefined) throw refused(`Step "${beside}" runs beside the pivot "${id}": await it first`);
+  }
+
+  /** Resolves once the agents' policies are known and the lock is taken, whoever asked first; tries again where that failed. */
+  private ready(): Promise<void> {
+    const forward = guard.forward ?? CancellationScope.current();
+    return (this.prepared ??= forward
+      .run(() => this.prepare())
+      .catch((error: unknown) => {
+        this.prepared = undefined;
+        throw error;
+      }));
+  }
+
+  /** Learns the agents' policies and takes the lock. */
   private async prepare(): Promise<void> {
     if (Object.keys(this.state.policies).length === 0) {
       const { options, deadline } = this;
@@ -282,11 +426,8 @@ export class Saga<Team = AnyTeam> {
 
   /** Refuses a step that no plan could have here. */
   private check(step: AgentStep): void {
-    const { policies, steps } = this.state;
-    // What it refers to is known, and no part of a plan of one step.
-    const [problem] = planProblems({ steps: [step] }, new Set(Object.keys(policies))).filter(
-      ({ code }) => code !== 'UnknownNeed',
-    );
+    const { policies, plan } = this.state;
+    const problem = ownStepProblem(step, new Set(Object.keys(policies)));
     const wrong = problem ?? kindProblem({ steps: [step] }, policies);
     if (wrong !== undefined) {
       const type = wrong.code === 'UnknownAgent' ? 'AgentUnknown' : 'PlanInvalid';
@@ -298,18 +439,33 @@ export class Saga<Team = AnyTeam> {
     if (pivotPassed(this.state) && (step.kind === 'pivot' || step.kind === 'compensable')) {
       throw refused(`Step "${step.id}" comes after the pivot and is never undone: make it retryable`);
     }
-    const beside = Object.entries(steps).find(([, { kind }]) => kind === 'scheduled');
-    if (step.kind === 'pivot' && beside !== undefined) {
-      throw refused(`Step "${beside[0]}" runs beside the pivot "${step.id}": await it first`);
+    if (/^\d+$/.test(step.id)) {
+      throw refused(`Step "${step.id}" has an id of digits alone, like activities of your own: add a letter`);
     }
+    const count = plan?.steps.length ?? 0;
+    if (count >= PLAN_MAXIMUM_STEPS) {
+      throw refused(`Step "${step.id}" is one too many: a saga has at most ${PLAN_MAXIMUM_STEPS}`);
+    }
+    const bytes = this.stepBytes + jsonBytes(step);
+    if (bytes > STEPS_MAXIMUM_BYTES) {
+      throw refused(
+        `With step "${step.id}" all steps are ${bytes} bytes, of which a saga takes ${STEPS_MAXIMUM_BYTES}: give large inputs by reference, such as to context.artifacts or a path`,
+      );
+    }
+    this.stepBytes = bytes;
   }
 
   private outputOf(id: string): unknown {
     const state = stepState(this.state, id);
+    if (state.kind === 'cancelled') throw new CancelledFailure(`Step "${id}" was cancelled`);
     if (state.kind !== 'completed')
       throw crossingFailure(new CadreError('StepFailed', `Step "${id}" has no output`));
-    if (!isArtifactReference(state.output)) return state.output.value;
-    const message = `The output of step "${id}" is ${state.output.bytes} bytes, of which a workflow takes ${OUTPUT_MAXIMUM_BYTES}: have its agent keep it in context.artifacts and put out the reference`;
+    const { output } = state;
+    if (!isArtifactReference(output)) return output.value;
+    if (this.outputs.has(id)) return this.outputs.get(id);
+    // Of an earlier run.
+    if (output.bytes <= OUTPUT_MAXIMUM_BYTES) return loadStored(output, `output of ${id}`);
+    const message = `The output of step "${id}" is ${output.bytes} bytes, of which a workflow takes ${OUTPUT_MAXIMUM_BYTES}: have its agent keep it in context.artifacts and put out the reference`;
     throw crossingFailure(new CadreError('AgentOutputInvalid', message));
   }
 
@@ -331,17 +487,16 @@ function compensation(compensate: false | OwnCompensation | undefined): Pick<Age
   return { compensate: { agent, ...(input === undefined ? {} : { input }) } };
 }
 
-function undoOf({ input, outcome, output, reason }: Undoes): OwnUndo {
-  const value = output === undefined || isArtifactReference(output) ? {} : { output: output.value };
-  return { input, outcome, ...value, reason };
-}
-
 function stepFailed({ id, agent }: AgentStep, failure: FailureInfo): unknown {
   return crossingFailure(
     new CadreError('StepFailed', `Step "${id}" (${agent}) failed: ${failure.message}`, {
       details: { failed: { step: id, agent, failure } },
     }),
   );
+}
+
+function tooLate(id: string): unknown {
+  return refused(`Step "${id}" comes too late: the saga ends`);
 }
 
 function refused(message: string): unknown {

@@ -10,14 +10,26 @@ import type { AgentStep } from '../core/plan';
 import { approvalSubject, stepInputs } from '../core/step-inputs';
 import { type ActRequest, type HandedBack, actEvents, readHandedBack } from '../core/task-activities';
 import { failureEvent } from '../core/task-fold';
-import { agentOf, goesForward, isUndoable, pivotPassed, planStep, stepState } from '../core/task-state';
+import {
+  agentOf,
+  goesForward,
+  isUndoable,
+  pivotPassed,
+  planStep,
+  resolutionsOf,
+  stepState,
+} from '../core/task-state';
 import { callAgent } from './agent-call';
 import type { Attendance } from './attendance';
 import type { TaskRecord } from './task-record';
 
 export class StepRun {
+  /** The output, where the state has only its reference and the step's agent was asked to return it. */
+  returned: unknown;
   /** The last yes: to which input, and until when it holds. */
   private approved: { hash: string; until: number } | undefined;
+  /** What the last attempt left, where its worker stopped. */
+  private handedBack: HandedBack | undefined;
 
   /** An output of more bytes than `inlineMaximum` goes to the artifact store. */
   constructor(
@@ -25,7 +37,8 @@ export class StepRun {
     private readonly attendance: Attendance,
     private readonly step: AgentStep,
     private readonly inlineMaximum: number,
-    private readonly added?: ActRequest['added'],
+    /** Of a step that no plan has. */
+    private readonly own?: Pick<ActRequest, 'added' | 'returnMaximum'>,
   ) {}
 
   /**
@@ -82,7 +95,7 @@ export class StepRun {
     }
   }
 
-  private async attempt(handedBack?: HandedBack): Promise<void> {
+  private async attempt(): Promise<void> {
     const { id } = this.step;
     const before = this.task.state;
     this.addToPlan();
@@ -95,14 +108,15 @@ export class StepRun {
         envelope: this.task.envelope(id, 'act'),
         activityId: id,
         instruction: this.step.instruction,
-        request: this.request(agent, handedBack),
+        request: this.request(agent),
       });
+      this.returned = outcome.returned;
       for (const event of actEvents(id, outcome)) this.task.record(event);
     } catch (error) {
       const failure = failureInfo(error);
       if (isHandedBack(failure)) {
         this.task.record({ type: 'stepHandedBack', step: id });
-        await this.attempt(readHandedBack(failureDetails(error)));
+        this.handedBack = readHandedBack(failureDetails(error));
       } else if (!isCancellation(error)) {
         this.task.record(failureEvent(this.task.state, id, failure));
       } else if (workflowInfo().historyLength === historyLength) {
@@ -113,16 +127,18 @@ export class StepRun {
     }
   }
 
-  private request(agent: string, handedBack: HandedBack | undefined): ActRequest {
+  private request(agent: string): ActRequest {
+    const { handedBack } = this;
+    this.handedBack = undefined;
     const { state } = this.task;
     const { id } = this.step;
-    const resolutions = state.resolutions?.[id];
+    const resolutions = resolutionsOf(state, id);
     return {
       ...stepInputs(state, this.step),
       inlineMaximum: this.inlineMaximum,
       ...(isUndoable(state, { step: id, agent }) ? { undoable: true } : {}),
-      ...(this.added === undefined ? {} : { added: this.added }),
-      ...(resolutions === undefined ? {} : { resolutions }),
+      ...this.own,
+      ...(resolutions === 0 ? {} : { resolutions }),
       ...(handedBack === undefined ? {} : { handedBack }),
     };
   }

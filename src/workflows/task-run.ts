@@ -52,6 +52,8 @@ import {
   type TaskState,
   actorOf,
   assignmentOf,
+  isGivenUp,
+  policyOf,
   finalOutputs,
   goesForward,
   pivotPassed,
@@ -71,7 +73,7 @@ import { pinPolicies } from './pin';
 import { StepRun } from './step-run';
 import { TaskRecord } from './task-record';
 import { startTimeLimit } from './time-limit';
-import { unwind } from './unwinding';
+import { undoGivenUp, unwind } from './unwinding';
 import { VoteRun } from './vote-run';
 
 const STEPS_IN_FLIGHT = 100;
@@ -111,6 +113,7 @@ export class TaskRun {
       stopTimer?.();
     }
     if (this.unfinished()) return this.continueAsNew();
+    await undoGivenUp(this.task, this.attendance);
     await giveLockBack(this.task);
     this.task.record({ type: 'taskCompleted' });
     return resultOf(this.state);
@@ -119,8 +122,8 @@ export class TaskRun {
   /** Returns the caller's own plan where there is one. */
   private begin(start: unknown): Plan | undefined {
     CancellationScope.current().cancelRequested.catch(() => this.task.record({ type: 'cancelRequested' }));
-    const { workflowId, firstExecutionRunId, startTime } = workflowInfo();
-    const root = taskRoot(workflowId, firstExecutionRunId);
+    const { workflowId, firstExecutionRunId, continuedFromExecutionRunId, startTime } = workflowInfo();
+    const root = taskRoot(workflowId, firstExecutionRunId, continuedFromExecutionRunId);
     for (const event of startEvents(start, root, startTime.getTime())) this.task.record(event);
     if (readResume(start) !== undefined) return undefined;
     if (this.led) return parseTaskInput(start).plan;
@@ -150,9 +153,9 @@ export class TaskRun {
 
   /** Learns the policies of a saga's agents. */
   private async pin(): Promise<void> {
-    const { plan, policies } = this.state;
+    const { plan } = this.state;
     const names = new Set((plan?.steps ?? []).flatMap(agentsOf));
-    const agents = [...names].filter((agent) => policies[agent] === undefined);
+    const agents = [...names].filter((agent) => policyOf(this.state, agent) === undefined);
     if (agents.length > 0) await pinPolicies(this.task, { agents });
     const problem = kindProblem(plan, this.state.policies);
     if (problem !== undefined) throw new CadreError('PlanInvalid', problem.message, { details: [problem] });
@@ -341,7 +344,8 @@ export class TaskRun {
   }
 
   private unfinished(): boolean {
-    return Object.values(this.state.steps).some((step) => step.kind !== 'completed');
+    const { steps } = this.state;
+    return Object.entries(steps).some(([id, { kind }]) => kind !== 'completed' && !isGivenUp(this.state, id));
   }
 
   private continueAsNew(): Promise<never> {

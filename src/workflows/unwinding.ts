@@ -12,12 +12,21 @@ import type { Envelope } from '../core/envelope';
 import { failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
 import { agentQueue, compensateActivityName } from '../core/names';
-import type { CompensatingAgent, Step } from '../core/plan';
+import type { Step } from '../core/plan';
 import { type StackEntry, type StepOutcome, nextToUndo } from '../core/saga';
 import { stepInputs } from '../core/step-inputs';
 import { INLINE_MAXIMUM_BYTES, type Stored } from '../core/stored';
 import { type CompensateRequest, type Undoes, stepSummary } from '../core/task-activities';
-import { type TaskState, agentOf, planStep, stepState, undoStep } from '../core/task-state';
+import {
+  type TaskState,
+  agentOf,
+  isGivenUp,
+  planStep,
+  policyOf,
+  resolutionsOf,
+  stepState,
+  undoStep,
+} from '../core/task-state';
 import { callAgent } from './agent-call';
 import type { Attendance } from './attendance';
 import { retryPolicy } from './retry-policy';
@@ -25,26 +34,51 @@ import type { TaskRecord } from './task-record';
 
 type CompensateActivities = Record<string, (envelope: Envelope, request: CompensateRequest) => Promise<void>>;
 
-/** The input of whoever undoes a step in another agent's place, where workflow code has one. */
-export type InputOfUndoing = (step: Step, undoes: Undoes) => unknown;
+/** The input of whoever undoes a step in another agent's place, where workflow code has one. Never rejects as a failure. */
+export type InputOfUndoing = (step: Step, undoes: Undoes) => Promise<unknown>;
+
+/** What is undone, and why. */
+interface Unwinding {
+  readonly includes: (entry: StackEntry) => boolean;
+  readonly reasonOf: (step: string) => FailureInfo;
+  readonly inputOf: InputOfUndoing | undefined;
+}
 
 /** So many compensations at once, so that what one workflow task sends stays under Temporal's 4 MB. */
 const AT_ONCE = 100;
 
-/** Undoes all that is on the stack; resolves when it is undone, or skipped. */
+/** Undoes all that is on the stack; resolves when it is undone, or skipped. Rejects where `inputOf` does. */
 export async function unwind(
   task: TaskRecord,
   attendance: Attendance,
   reason: FailureInfo,
   inputOf?: InputOfUndoing,
 ): Promise<void> {
+  await carryOut(task, attendance, { includes: () => true, reasonOf: () => reason, inputOf });
+}
+
+/** Undoes what may have been done of steps that the workflow went on without, before it completes. */
+export async function undoGivenUp(
+  task: TaskRecord,
+  attendance: Attendance,
+  inputOf?: InputOfUndoing,
+): Promise<void> {
+  const includes = ({ step }: StackEntry) => isGivenUp(task.state, step);
+  const reasonOf = (step: string): FailureInfo => {
+    const now = stepState(task.state, step);
+    return now.kind === 'failed' ? now.failure : { type: 'Cancelled', message: 'Cancelled' };
+  };
+  if (task.state.stack?.some(includes)) await carryOut(task, attendance, { includes, reasonOf, inputOf });
+}
+
+async function carryOut(task: TaskRecord, attendance: Attendance, unwinding: Unwinding): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
     for (;;) {
       const { stack = [], compensations = [], options = {} } = task.state;
-      const next = nextToUndo(stack, compensations, options.unwinding);
+      const next = nextToUndo(stack.filter(unwinding.includes), compensations, options.unwinding);
       const failed = compensations.filter(({ kind }) => kind === 'failed');
       if (next.length > 0) {
-        await Promise.all(next.slice(0, AT_ONCE).map((entry) => undo(task, entry, reason, inputOf)));
+        await Promise.all(next.slice(0, AT_ONCE).map((entry) => undo(task, entry, unwinding)));
       } else if (failed.length > 0) {
         await Promise.race(failed.map(({ step }) => attendance.resolution(step)));
       } else return;
@@ -52,23 +86,26 @@ export async function unwind(
   });
 }
 
-/** Never rejects. */
+/** Rejects where `inputOf` does. */
 async function undo(
   task: TaskRecord,
   { step, agent }: StackEntry,
-  reason: FailureInfo,
-  inputOf: InputOfUndoing | undefined,
+  { reasonOf, inputOf }: Unwinding,
 ): Promise<void> {
   const planned = planStep(task.state, step) ?? { id: step, agent, instruction: '' };
   const undoes: Undoes = {
     agent,
     ...(planned.input === undefined ? {} : { input: planned.input }),
     ...outcomeOf(task.state, planned, agent),
-    reason,
+    reason: reasonOf(step),
   };
+  const { compensate } = planned;
+  // A mistake in it is the code's: nothing of the undoing stands in history yet.
+  const given = compensate ? compensate.input : undefined;
+  const input = compensate && inputOf !== undefined ? ((await inputOf(planned, undoes)) ?? given) : given;
   task.record({ type: 'compensationScheduled', step, agent, outcome: undoes.outcome });
   try {
-    if (planned.compensate) await byAnother(task, planned, planned.compensate, undoes, inputOf);
+    if (compensate) await byAnother(task, planned, compensate.agent, undoes, input);
     else await byItself(task, planned, undoes);
     task.record({ type: 'compensated', step, agent });
   } catch (error) {
@@ -79,7 +116,7 @@ async function undo(
 
 /** The agent that did the step undoes it. */
 async function byItself(task: TaskRecord, step: Step, { agent, ...undoes }: Undoes): Promise<void> {
-  const policy = task.state.policies[agent];
+  const policy = policyOf(task.state, agent);
   if (policy?.compensation === undefined) return;
   const { startToClose, heartbeatTimeout, retry } = policy.compensation;
   const name = compensateActivityName(agent);
@@ -95,7 +132,7 @@ async function byItself(task: TaskRecord, step: Step, { agent, ...undoes }: Undo
   const request: CompensateRequest = {
     ...stepInputs(task.state, step),
     ...undoes,
-    ...resolutionsOf(task.state, step),
+    ...triedAgain(task.state, step),
   };
   await (activities[name] as CompensateActivities[string])(task.envelope(step.id, 'undo'), request);
 }
@@ -104,14 +141,13 @@ async function byItself(task: TaskRecord, step: Step, { agent, ...undoes }: Undo
 async function byAnother(
   task: TaskRecord,
   step: Step,
-  compensate: CompensatingAgent,
+  agent: string,
   undoes: Undoes,
-  inputOf: InputOfUndoing | undefined,
+  input: unknown,
 ): Promise<void> {
   const { goal, outputs } = stepInputs(task.state, step);
-  const input = inputOf?.(step, undoes) ?? compensate.input;
   await callAgent(task.state, step, {
-    agent: compensate.agent,
+    agent,
     envelope: task.envelope(step.id, 'undo'),
     activityId: undoStep(step.id),
     instruction: undoing(step),
@@ -122,15 +158,15 @@ async function byAnother(
       outputs: undoes.output === undefined ? outputs : { ...outputs, [step.id]: undoes.output },
       inlineMaximum: INLINE_MAXIMUM_BYTES,
       undoes,
-      ...resolutionsOf(task.state, step),
+      ...triedAgain(task.state, step),
     },
   });
 }
 
 /** How often a person said to try undoing the step again. */
-function resolutionsOf({ resolutions }: TaskState, { id }: Step): { resolutions?: number } {
-  const said = resolutions?.[undoStep(id)];
-  return said === undefined ? {} : { resolutions: said };
+function triedAgain(state: TaskState, { id }: Step): { resolutions?: number } {
+  const resolutions = resolutionsOf(state, undoStep(id));
+  return resolutions === 0 ? {} : { resolutions };
 }
 
 function undoing({ instruction }: Step): string {

@@ -139,6 +139,7 @@ test('agents may be named after what every object has', () => {
   expect(Object.keys(createActivities({ ...stores, agents }))).toEqual([
     'default',
     'pin',
+    'load',
     'constructor',
     'then',
   ]);
