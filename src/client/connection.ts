@@ -74,8 +74,11 @@ export async function connect(to: ResolvedConnection, timeout = 5000): Promise<C
       ...(tls === undefined ? {} : { tls }),
       ...(apiKey === undefined ? {} : { apiKey }),
       ...(metadata === undefined ? {} : { metadata }),
-      // A proxy of the environment has no way to this machine's own ports.
-      ...(LOOPBACK.test(address) ? { channelArgs: { 'grpc.enable_http_proxy': 0 } } : {}),
+      channelArgs: {
+        'grpc.max_receive_message_length': RECEIVED_MAXIMUM_BYTES,
+        // A proxy of the environment has no way to this machine's own ports.
+        ...(LOOPBACK.test(address) ? { 'grpc.enable_http_proxy': 0 } : {}),
+      },
     });
     await connection.ensureConnected();
     return new Client({ connection, namespace });
@@ -86,6 +89,8 @@ export async function connect(to: ResolvedConnection, timeout = 5000): Promise<C
   }
 }
 
+/** The server bounds a page of a history by its number of events, each of which may have a payload of 2 MB. */
+const RECEIVED_MAXIMUM_BYTES = 256 * 1024 * 1024;
 const LOOPBACK = /^(127\.0\.0\.1|localhost|\[::1\]):/;
 
 /**

@@ -118,12 +118,15 @@ async function toBody(
 ): Promise<FactBody | undefined> {
   const started = event.workflowExecutionStartedEventAttributes;
   if (started) {
+    const { firstWorkflowTaskBackoff } = started;
+    const delay = firstWorkflowTaskBackoff ? tsToMs(firstWorkflowTaskBackoff) : 0;
     return {
       kind: 'workflowStarted',
       workflowId,
       firstRunId: started.firstExecutionRunId ?? '',
       ...(started.continuedExecutionRunId ? { continuedFrom: started.continuedExecutionRunId } : {}),
       input: await decoder.first(started.input?.payloads),
+      ...(delay === 0 ? {} : { delay }),
     };
   }
   if (event.workflowExecutionCancelRequestedEventAttributes) return { kind: 'cancelRequested' };

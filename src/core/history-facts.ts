@@ -13,6 +13,8 @@ export type HistoryFact = FactBase &
         /** The run that this one follows: by continue-as-new, by Temporal's retry, or as the next of a cron. */
         readonly continuedFrom?: string;
         readonly input: unknown;
+        /** How long, in ms, its first workflow task was to wait: a delay, a retry's pause, or a cron's. */
+        readonly delay?: number;
       }
     | {
         readonly kind: 'activityScheduled';

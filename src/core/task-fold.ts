@@ -230,11 +230,15 @@ function added(state: TaskState, step: AgentStep): TaskState {
   return withStep({ ...state, own: true, phase, plan: { steps } }, step.id, { kind: 'waiting' });
 }
 
+/** Of what a step of workflow code failed with so much stands in the state; history has it all. */
+const OWN_MESSAGE_LENGTH = 400;
+
 function stepFailed(state: TaskState, step: string, failure: FailureInfo): TaskState {
   const next = withAttempt(state, step, failure);
   const failed = withStep(next.attempted?.[step] === true ? next : offStack(next, step), step, {
     kind: 'failed',
-    failure,
+    // Workflow code may go on without many of them.
+    failure: state.own ? { ...failure, message: failure.message.slice(0, OWN_MESSAGE_LENGTH) } : failure,
   });
   // Nobody can answer any more where its time was over.
   return failed.phase.kind === 'awaitingApproval' ? attended(failed) : failed;

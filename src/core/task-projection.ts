@@ -183,7 +183,7 @@ export class TaskProjection {
   private *readStart(fact: HistoryFact & { kind: 'workflowStarted' }): Generator<Reading> {
     this.open.clear();
     this.timers.clear();
-    for (const event of startEvents(fact.input, rootOf(fact), fact.time)) {
+    for (const event of startEvents(fact.input, rootOf(fact), fact.time + (fact.delay ?? 0))) {
       if (event.type === 'taskResumed') yield { event, actor: 'task', cause: this.lastOutcome };
       else yield { event, actor: 'caller', cause: this.begun };
     }

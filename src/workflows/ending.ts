@@ -12,9 +12,12 @@ export function timeLimitReached(): CadreError {
   return new CadreError('TimeLimitReached', 'It took longer than it may; what was done is undone');
 }
 
-/** Records the end for `error`, and returns what to throw for it: the same failure, with what became of each compensation. */
-export function endOf(task: TaskRecord, error: unknown): unknown {
-  if (isCancellation(error)) {
+/**
+ * Records the end for `error`, and returns what to throw for it: the same failure, with what became of each compensation.
+ * `cancelled`: whether the whole workflow was, without which Temporal takes a cancellation for a failure; default true.
+ */
+export function endOf(task: TaskRecord, error: unknown, cancelled = true): unknown {
+  if (isCancellation(error) && cancelled) {
     task.record({ type: 'taskCancelled' });
     return error;
   }

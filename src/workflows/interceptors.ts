@@ -1,8 +1,8 @@
 /** What a worker of Cadre runs around workflows of your own: it ends their sagas. */
 import { TemporalFailure, ensureApplicationFailure } from '@temporalio/common';
-import { CancellationScope, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
+import { CancellationScope, ContinueAsNew, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
 import { maybeGetActivator } from '@temporalio/workflow/lib/global-attributes';
-import { guard } from './own-saga';
+import { guard, inHandler } from './own-saga';
 
 export const interceptors: WorkflowInterceptorsFactory = () => ({
   inbound: [
@@ -25,12 +25,23 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
       },
       async handleSignal(input, next) {
         try {
-          await next(input);
+          await inHandler(() => next(input));
         } catch (error) {
           const failure = failureOf(error);
           // It would end the workflow at once, and nothing would be undone.
           if (failure === undefined || guard.saga === undefined) throw error;
           guard.saga.failBy(failure);
+        }
+      },
+      async handleUpdate(input, next) {
+        try {
+          return await inHandler(() => next(input));
+        } catch (error) {
+          const failure = failureOf(error);
+          // Of any failure but Temporal's own it would end the workflow at once, too; of those it only refuses the update.
+          if (failure === undefined || failure === error || guard.saga === undefined) throw error;
+          guard.saga.failBy(failure);
+          throw failure;
         }
       },
     },
@@ -48,6 +59,7 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
 /** What ends a workflow as `error`; undefined for one that does not. */
 function failureOf(error: unknown): unknown {
   if (error instanceof TemporalFailure) return error;
+  if (error instanceof ContinueAsNew) return undefined;
   const sdk = maybeGetActivator() as unknown as FailureOptions | undefined;
   return sdk?.isConfiguredFailureException(error) ? ensureApplicationFailure(error) : undefined;
 }

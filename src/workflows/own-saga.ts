@@ -3,7 +3,13 @@
  * is cancelled or takes too long. The worker's interceptor sees to that (see `interceptors.ts`).
  */
 import { CancelledFailure } from '@temporalio/common';
-import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import {
+  AsyncLocalStorage,
+  CancellationScope,
+  condition,
+  isCancellation,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { crossingFailure, failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo } from '../core/failures';
 import { canonicalJson, fieldMessage, jsonBytes } from '../core/json';
@@ -26,13 +32,14 @@ import { startEvents, taskRoot } from '../core/task-projection';
 import type { AgentInput, AgentName, AgentOutput, AnyTeam } from '../core/team';
 import { Attendance } from './attendance';
 import { claimLock, giveLockBack } from './claim';
+import { HeardPromise } from './heard-promise';
 import { loadStored } from './load';
 import { endOf, timeLimitReached } from './ending';
 import { pinPolicies } from './pin';
 import { StepRun } from './step-run';
 import { handleMessages } from './task';
 import { TaskRecord } from './task-record';
-import { startTimeLimit } from './time-limit';
+import { begunAt, startTimeLimit } from './time-limit';
 import { undoGivenUp, unwind } from './unwinding';
 
 /** A larger output cannot be in a workflow: Temporal takes 2 MB. */
@@ -92,12 +99,33 @@ interface Guard {
   /** The workflow's first argument. */
   start?: unknown;
   saga?: Saga;
+  readonly handlers: Set<Handler>;
 }
 
 const GUARD = Symbol.for('cadre.saga');
 
+/** A signal's or update's handler while it runs. */
+interface Handler {
+  hasSteps: boolean;
+}
+
+const handling = new AsyncLocalStorage<Handler>();
+
+/** Runs a handler, so that its steps are known to be its. */
+export async function inHandler<Result>(work: () => Promise<Result>): Promise<Result> {
+  const handler: Handler = { hasSteps: false };
+  guard.handlers.add(handler);
+  try {
+    return await handling.run(handler, work);
+  } finally {
+    guard.handlers.delete(handler);
+  }
+}
+
 /** Of this workflow: its globals are its own. They are where two copies of this module in a bundle meet. */
-export const guard: Guard = ((globalThis as { [GUARD]?: Guard })[GUARD] ??= {});
+export const guard: Guard = ((globalThis as { [GUARD]?: Guard })[GUARD] ??= {
+  handlers: new Set(),
+});
 
 /**
  * Steps that happen all, or are undone. One a workflow: start a child workflow for another.
@@ -108,15 +136,18 @@ export const guard: Guard = ((globalThis as { [GUARD]?: Guard })[GUARD] ??= {});
 export class Saga<Team = AnyTeam> {
   private readonly task = new TaskRecord();
   private readonly attendance = new Attendance(this.task, { own: true });
-  /** The steps that have not ended, as the workflow's code has them, each in a scope of its own. */
+  /** The steps, alone and side by side, that have not ended, each in a scope of its own. */
   private readonly inFlight = new Map<Promise<unknown>, CancellationScope>();
+  /** What the workflow's code was given and that rejected, with what. */
+  private readonly rejected: { readonly given: HeardPromise<unknown>; readonly error: unknown }[] = [];
   /** Their kinds, by id. */
   private readonly open = new Map<string, AgentStep['kind']>();
   /** The ids of this run's steps. */
   private readonly used = new Set<string>();
   /** What this run's steps put out that stands in the state as a reference. */
   private readonly outputs = new Map<string, unknown>();
-  private stepBytes = 0;
+  /** Of the steps as they were given, in bytes, by id. */
+  private readonly sizes = new Map<string, number>();
   private outputBytes = 0;
   private readonly inputsOf = new Map<string, (undo: OwnUndo) => unknown>();
   private readonly added: Added[] = [];
@@ -146,7 +177,7 @@ export class Saga<Team = AnyTeam> {
     guard.saga = this as unknown as Saga;
     this.begin();
     const { plan, steps } = this.task.state;
-    for (const step of plan?.steps ?? []) this.stepBytes += jsonBytes(step);
+    for (const step of plan?.steps ?? []) this.sizes.set(step.id, jsonBytes(step));
     this.outputBytes = jsonBytes(steps);
     this.options = this.task.state.options ?? options;
     this.deadline = this.task.state.deadline ?? deadlineOf(options);
@@ -188,29 +219,50 @@ export class Saga<Team = AnyTeam> {
     id: string,
     step: OwnStep<Team, Name>,
   ): Promise<AgentOutput<Team, Name>> {
+    const handler = handling.getStore();
+    if (handler !== undefined) handler.hasSteps = true;
     const scope = new CancellationScope();
-    const running = scope
-      .run(() => this.runStep(id, step as unknown as OwnStep<AnyTeam, string>))
-      .finally(() => this.inFlight.delete(running));
-    this.inFlight.set(running, scope);
-    return running as Promise<AgentOutput<Team, Name>>;
+    const running = scope.run(() => this.runStep(id, step as unknown as OwnStep<AnyTeam, string>));
+    return this.given(running as Promise<AgentOutput<Team, Name>>, scope);
+  }
+
+  /** `work`, which `scope` cancels, as the workflow's code is to have it; in flight until it ends. */
+  private given<Value>(work: Promise<Value>, scope: CancellationScope): Promise<Value> {
+    const given = HeardPromise.of(work);
+    const ended: Promise<void> = work
+      .then(
+        () => undefined,
+        (error: unknown) => void this.rejected.push({ given, error }),
+      )
+      .then(() => void this.inFlight.delete(ended));
+    this.inFlight.set(ended, scope);
+    return given;
   }
 
   /**
    * Runs steps side by side and returns their outputs, by id. Where one fails the others are cancelled and waited for,
    * and it rejects as that step does.
    */
-  async parallel<Names extends Readonly<Record<string, AgentName<Team>>>>(
+  parallel<Names extends Readonly<Record<string, AgentName<Team>>>>(
     steps: {
       readonly [Id in keyof Names]: OwnStep<Team, Names[Id]>;
     },
   ): Promise<{ -readonly [Id in keyof Names]: AgentOutput<Team, Names[Id]> }> {
-    const entries = Object.entries(steps as unknown as Record<string, OwnStep<Team, AgentName<Team>>>);
+    const all = steps as unknown as Record<string, OwnStep<Team, AgentName<Team>>>;
+    const scope = new CancellationScope();
+    const running = this.sideBySide(Object.entries(all), scope);
+    type Outputs = { -readonly [Id in keyof Names]: AgentOutput<Team, Names[Id]> };
+    return this.given(running as Promise<Outputs>, scope);
+  }
+
+  private async sideBySide(
+    entries: readonly [string, OwnStep<Team, AgentName<Team>>][],
+    scope: CancellationScope,
+  ): Promise<Record<string, unknown>> {
     const pivot = entries.find(([, { kind }]) => kind === 'pivot');
     if (pivot !== undefined && entries.length > 1) {
       throw refused(`Step "${pivot[0]}" is a pivot and runs alone: take it out of the parallel ones`);
     }
-    const scope = new CancellationScope();
     const failures: unknown[] = [];
     const outputs = await scope.run(() =>
       Promise.all(
@@ -226,7 +278,7 @@ export class Saga<Team = AnyTeam> {
       ),
     );
     if (failures.length > 0) throw failures[0];
-    return Object.fromEntries(outputs) as { -readonly [Id in keyof Names]: AgentOutput<Team, Names[Id]> };
+    return Object.fromEntries(outputs);
   }
 
   /**
@@ -260,10 +312,20 @@ export class Saga<Team = AnyTeam> {
    * signal's handler has. Called by the interceptor.
    */
   async complete(): Promise<void> {
-    const failures = await this.settled();
+    const cancelledBefore = guard.whole?.consideredCancelled;
+    await this.settled();
+    while ([...guard.handlers].some(({ hasSteps }) => hasSteps)) {
+      await condition(() => ![...guard.handlers].some(({ hasSteps }) => hasSteps));
+      await this.settled();
+    }
     this.closing = true;
     if (this.failedBy !== undefined) throw this.failedBy;
-    if (failures.length > 0) throw failures[0];
+    // What the code has caught is its own matter.
+    if (!cancelledBefore && guard.whole?.consideredCancelled)
+      throw new CancelledFailure('Workflow cancelled');
+    if (this.overdue) throw crossingFailure(timeLimitReached());
+    const lost = this.rejected.find(({ given }) => !given.heard);
+    if (lost !== undefined) throw lost.error;
     await undoGivenUp(this.task, this.attendance, (step, undoes) => this.inputOf(step.id, undoes));
     this.stopTimer();
     await giveLockBack(this.task);
@@ -273,8 +335,7 @@ export class Saga<Team = AnyTeam> {
   /** Undoes what was done, and returns what is to end the workflow. Called by the interceptor. */
   async fail(error: unknown): Promise<unknown> {
     this.closing = true;
-    guard.forward?.cancel();
-    for (const scope of this.inFlight.values()) scope.cancel();
+    this.stop();
     await CancellationScope.nonCancellable(() => this.settled());
     this.stopTimer();
     const reason = this.reasonOf(error);
@@ -282,19 +343,26 @@ export class Saga<Team = AnyTeam> {
       this.inputOf(step.id, undoes),
     );
     await giveLockBack(this.task);
-    return endOf(this.task, reason);
+    return endOf(this.task, reason, guard.whole?.consideredCancelled);
   }
 
-  /** Has the workflow fail by what a signal's handler threw. Called by the interceptor. */
+  /** Cuts off the workflow's own code, and the steps of handlers, which run beside it. */
+  private stop(): void {
+    guard.forward?.cancel();
+    for (const scope of this.inFlight.values()) scope.cancel();
+  }
+
+  /** Has the workflow fail by what a handler threw. Called by the interceptor. */
   failBy(error: unknown): void {
     if (this.closing || (isCancellation(error) && guard.forward?.consideredCancelled)) return;
     this.failedBy ??= error;
-    guard.forward?.cancel();
+    this.stop();
   }
 
   /** Throws InputInvalid where the next run, which begins with `input`, could not undo what this one did. Called by the interceptor. */
   checkContinuing(input: unknown): void {
     const { state } = this.task;
+    if (this.closing) throw refused('It is too late for continueAsNew: the saga ends');
     if (this.inFlight.size > 0) {
       throw refused(`Steps run (${[...this.open.keys()].join(', ')}): await them before continueAsNew`);
     }
@@ -311,15 +379,9 @@ export class Saga<Team = AnyTeam> {
     return isCancellation(error) && this.overdue ? timeLimitReached() : error;
   }
 
-  /** Waits until no step is in flight; returns what those failed with that were. */
-  private async settled(): Promise<unknown[]> {
-    const failures: unknown[] = [];
-    while (this.inFlight.size > 0) {
-      for (const end of await Promise.allSettled(this.inFlight.keys())) {
-        if (end.status === 'rejected') failures.push(end.reason);
-      }
-    }
-    return failures;
+  /** Waits until no step is in flight. */
+  private async settled(): Promise<void> {
+    while (this.inFlight.size > 0) await Promise.all(this.inFlight.keys());
   }
 
   /** What the workflow's code makes the input of an undoing of. What it throws is a mistake in it, and no failure. */
@@ -330,7 +392,10 @@ export class Saga<Team = AnyTeam> {
     const known = output === undefined ? {} : { output: await this.valueOf(step, output) };
     try {
       const made = make({ input, outcome, ...known, reason });
-      if (made === undefined || jsonBytes(made) > 0) return made;
+      const bytes = jsonBytes(made);
+      if (bytes > OUTPUT_MAXIMUM_BYTES)
+        throw new TypeError(`it is ${bytes} bytes of ${OUTPUT_MAXIMUM_BYTES}`);
+      if (made === undefined || bytes > 0) return made;
       throw new TypeError('it is not JSON');
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -347,9 +412,9 @@ export class Saga<Team = AnyTeam> {
 
   private begin(): void {
     guard.whole?.cancelRequested.catch(() => this.task.record({ type: 'cancelRequested' }));
-    const { workflowId, firstExecutionRunId, continuedFromExecutionRunId, startTime } = workflowInfo();
+    const { workflowId, firstExecutionRunId, continuedFromExecutionRunId } = workflowInfo();
     const root = taskRoot(workflowId, firstExecutionRunId, continuedFromExecutionRunId);
-    for (const event of startEvents(guard.start, root, startTime.getTime())) this.task.record(event);
+    for (const event of startEvents(guard.start, root, begunAt())) this.task.record(event);
   }
 
   private async runStep(id: string, given: OwnStep<AnyTeam, string>): Promise<unknown> {
@@ -364,7 +429,10 @@ export class Saga<Team = AnyTeam> {
       return await this.carryOut(id, given);
     } finally {
       this.open.delete(id);
-      if (planStep(this.state, id) === undefined) this.used.delete(id);
+      if (planStep(this.state, id) === undefined) {
+        this.used.delete(id);
+        this.sizes.delete(id);
+      }
     }
   }
 
@@ -436,7 +504,8 @@ export class Saga<Team = AnyTeam> {
     const open = stepNeeds(step).find((need) => stepState(this.state, need).kind !== 'completed');
     if (open !== undefined) throw refused(`Step "${step.id}" refers to "${open}", which is not completed`);
     if (isUnwinding(this.state)) throw refused(`Step "${step.id}" comes too late: the saga is being undone`);
-    if (pivotPassed(this.state) && (step.kind === 'pivot' || step.kind === 'compensable')) {
+    const undone = step.kind === 'compensable' || Boolean(step.compensate);
+    if (pivotPassed(this.state) && (step.kind === 'pivot' || undone)) {
       throw refused(`Step "${step.id}" comes after the pivot and is never undone: make it retryable`);
     }
     if (/^\d+$/.test(step.id)) {
@@ -446,13 +515,13 @@ export class Saga<Team = AnyTeam> {
     if (count >= PLAN_MAXIMUM_STEPS) {
       throw refused(`Step "${step.id}" is one too many: a saga has at most ${PLAN_MAXIMUM_STEPS}`);
     }
-    const bytes = this.stepBytes + jsonBytes(step);
+    this.sizes.set(step.id, jsonBytes(step));
+    const bytes = [...this.sizes.values()].reduce((sum, size) => sum + size, 0);
     if (bytes > STEPS_MAXIMUM_BYTES) {
       throw refused(
         `With step "${step.id}" all steps are ${bytes} bytes, of which a saga takes ${STEPS_MAXIMUM_BYTES}: give large inputs by reference, such as to context.artifacts or a path`,
       );
     }
-    this.stepBytes = bytes;
   }
 
   private outputOf(id: string): unknown {
@@ -472,12 +541,12 @@ export class Saga<Team = AnyTeam> {
   private timeIsOver(): void {
     if (this.state.phase.kind !== 'cancelling') return;
     this.overdue = true;
-    guard.forward?.cancel();
+    this.stop();
   }
 }
 
 function deadlineOf({ timeLimit }: SagaOptions): number | undefined {
-  return timeLimit === undefined ? undefined : workflowInfo().startTime.getTime() + timeLimit;
+  return timeLimit === undefined ? undefined : begunAt() + timeLimit;
 }
 
 /** What of a compensation can stand in history. */

@@ -72,7 +72,7 @@ import { onLeader } from './on-leader';
 import { pinPolicies } from './pin';
 import { StepRun } from './step-run';
 import { TaskRecord } from './task-record';
-import { startTimeLimit } from './time-limit';
+import { begunAt, startTimeLimit } from './time-limit';
 import { undoGivenUp, unwind } from './unwinding';
 import { VoteRun } from './vote-run';
 
@@ -122,9 +122,9 @@ export class TaskRun {
   /** Returns the caller's own plan where there is one. */
   private begin(start: unknown): Plan | undefined {
     CancellationScope.current().cancelRequested.catch(() => this.task.record({ type: 'cancelRequested' }));
-    const { workflowId, firstExecutionRunId, continuedFromExecutionRunId, startTime } = workflowInfo();
+    const { workflowId, firstExecutionRunId, continuedFromExecutionRunId } = workflowInfo();
     const root = taskRoot(workflowId, firstExecutionRunId, continuedFromExecutionRunId);
-    for (const event of startEvents(start, root, startTime.getTime())) this.task.record(event);
+    for (const event of startEvents(start, root, begunAt())) this.task.record(event);
     if (readResume(start) !== undefined) return undefined;
     if (this.led) return parseTaskInput(start).plan;
     parseSagaInput(start);

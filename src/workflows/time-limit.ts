@@ -9,6 +9,15 @@ const RESERVE_MAXIMUM = 10 * 60 * 1000;
 /** A limit that is further off is none: test servers give every workflow ten years. */
 const HORIZON = 366 * 24 * 60 * 60 * 1000;
 
+/**
+ * From when on a time limit counts, in ms since 1970: a run that Temporal was to begin later (a delay, a retry, a cron) has
+ * it from then. The SDK (1.24) names how much later after the cron alone.
+ */
+export function begunAt(): number {
+  const { startTime, cronScheduleToScheduleInterval = 0 } = workflowInfo();
+  return startTime.getTime() + cronScheduleToScheduleInterval;
+}
+
 /** Starts the timer, where there is a limit. `reached` is called at its end, unless the returned function was before. */
 export function startTimeLimit(
   task: TaskRecord,

@@ -12,6 +12,7 @@ import type { Envelope } from '../core/envelope';
 import { failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
 import { agentQueue, compensateActivityName } from '../core/names';
+import { jsonBytes } from '../core/json';
 import type { Step } from '../core/plan';
 import { type StackEntry, type StepOutcome, nextToUndo } from '../core/saga';
 import { stepInputs } from '../core/step-inputs';
@@ -46,6 +47,8 @@ interface Unwinding {
 
 /** So many compensations at once, so that what one workflow task sends stays under Temporal's 4 MB. */
 const AT_ONCE = 100;
+/** Of what workflow code makes of what is undone. */
+const INPUTS_MAXIMUM_BYTES = 1024 * 1024;
 
 /** Undoes all that is on the stack; resolves when it is undone, or skipped. Rejects where `inputOf` does. */
 export async function unwind(
@@ -78,7 +81,8 @@ async function carryOut(task: TaskRecord, attendance: Attendance, unwinding: Unw
       const next = nextToUndo(stack.filter(unwinding.includes), compensations, options.unwinding);
       const failed = compensations.filter(({ kind }) => kind === 'failed');
       if (next.length > 0) {
-        await Promise.all(next.slice(0, AT_ONCE).map((entry) => undo(task, entry, unwinding)));
+        const batch = await prepared(task, next.slice(0, AT_ONCE), unwinding);
+        await Promise.all(batch.map((one) => undo(task, one)));
       } else if (failed.length > 0) {
         await Promise.race(failed.map(({ step }) => attendance.resolution(step)));
       } else return;
@@ -86,12 +90,36 @@ async function carryOut(task: TaskRecord, attendance: Attendance, unwinding: Unw
   });
 }
 
-/** Rejects where `inputOf` does. */
-async function undo(
+/** One undoing before it begins. */
+interface Prepared {
+  readonly planned: Step;
+  readonly undoes: Undoes;
+  /** Of another agent that undoes it. */
+  readonly input: unknown;
+}
+
+/** The first of `entries`, at least one, whose inputs fit one workflow task. Rejects where `inputOf` does. */
+async function prepared(
+  task: TaskRecord,
+  entries: readonly StackEntry[],
+  unwinding: Unwinding,
+): Promise<Prepared[]> {
+  const batch: Prepared[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const one = await prepare(task, entry, unwinding);
+    bytes += jsonBytes(one.input);
+    if (batch.length > 0 && bytes > INPUTS_MAXIMUM_BYTES) break;
+    batch.push(one);
+  }
+  return batch;
+}
+
+async function prepare(
   task: TaskRecord,
   { step, agent }: StackEntry,
   { reasonOf, inputOf }: Unwinding,
-): Promise<void> {
+): Promise<Prepared> {
   const planned = planStep(task.state, step) ?? { id: step, agent, instruction: '' };
   const undoes: Undoes = {
     agent,
@@ -103,7 +131,14 @@ async function undo(
   // A mistake in it is the code's: nothing of the undoing stands in history yet.
   const given = compensate ? compensate.input : undefined;
   const input = compensate && inputOf !== undefined ? ((await inputOf(planned, undoes)) ?? given) : given;
-  task.record({ type: 'compensationScheduled', step, agent, outcome: undoes.outcome });
+  return { planned, undoes, input };
+}
+
+/** Never rejects. */
+async function undo(task: TaskRecord, { planned, undoes, input }: Prepared): Promise<void> {
+  const { agent, outcome } = undoes;
+  const { id: step, compensate } = planned;
+  task.record({ type: 'compensationScheduled', step, agent, outcome });
   try {
     if (compensate) await byAnother(task, planned, compensate.agent, undoes, input);
     else await byItself(task, planned, undoes);

@@ -1,150 +1,23 @@
 // Workflows of a user's own with the class Saga, in odd hands, on a real server.
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
-import { WorkflowFailedError, type WorkflowHandle, type WorkflowOptions } from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { z } from 'zod';
-import { type Undo, defineAgent } from '../../../src/activities/define-agent';
-import type { TaskState } from '../../../src/core/task-state';
-import { TestCadre } from '../../../src/testing';
-import { installRuntime } from '../../../src/workers/runtime';
-import { agent } from '../../support/agents';
+import { WorkflowFailedError } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestCadre } from '../../../src/testing';
 import { until } from '../../support/cli';
-import { type DevServer, startDevServer } from '../../support/dev-server';
-
-/** What was done and undone, in order. */
-const world: string[] = [];
-/** By step: has the agent `gated` go on. */
-const gates = new Map<string, () => void>();
-
-const undoes = {
-  compensate: ({ outcome }: Undo<unknown, unknown>, { step }: { step: string }) =>
-    void world.push(`undo ${step} ${outcome}`),
-};
-const once = { policy: { retry: { maximumAttempts: 1 } } };
-const act = (_input: unknown, { step }: { step: string }): string => {
-  world.push(`do ${step}`);
-  return `did ${step}`;
-};
+import type { DevServer } from '../../support/dev-server';
+import { clear, close, endOf, gates, open, start, stateOf, times, toldOf, world } from './stage';
 
 let server: DevServer;
 let environment: TestWorkflowEnvironment;
 let cadre: TestCadre;
 
 beforeAll(async () => {
-  installRuntime('ERROR');
-  server = await startDevServer();
-  environment = await TestWorkflowEnvironment.createFromExistingServer({ address: server.address });
-  cadre = await TestCadre.create({
-    environment,
-    agents: [
-      agent('worker', act, { ...once, ...undoes }),
-      agent('constructor', act, { ...once, ...undoes }),
-      agent('large', (_input, context) => act(null, context) && 'x'.repeat(1_000_000), {
-        ...once,
-        ...undoes,
-      }),
-      agent('undoer', (input, { step }) => void world.push(`undoer of ${step} by ${JSON.stringify(input)}`)),
-      agent('counting', (_input, { step, once: effect }) =>
-        effect('count', () => world.push(`effect ${step}`)),
-      ),
-      agent(
-        'broken',
-        () => {
-          throw ApplicationFailure.nonRetryable('it is broken', 'Broken');
-        },
-        once,
-      ),
-      agent(
-        'uncertain',
-        (_input, context) => {
-          act(null, context);
-          throw new Error('the connection was lost');
-        },
-        { ...once, ...undoes },
-      ),
-      agent(
-        'slow',
-        async (_input, context) => {
-          act(null, context);
-          await new Promise((resolve) => context.signal.addEventListener('abort', resolve));
-          throw context.signal.reason;
-        },
-        { policy: { ...once.policy, startToClose: 3000, heartbeatTimeout: 500 }, ...undoes },
-      ),
-      agent(
-        'gated',
-        async (_input, context) => {
-          act(null, context);
-          await new Promise<void>((resolve) => gates.set(context.step, resolve));
-          world.push(`did ${context.step}`);
-        },
-        { ...once, ...undoes },
-      ),
-      defineAgent({
-        name: 'picky',
-        description: 'takes numbers',
-        input: z.number(),
-        output: z.null(),
-        ...once,
-        act: () => null,
-        ...undoes,
-      }),
-    ],
-    workflowsPath: join(__dirname, 'workflows.ts'),
-  });
+  ({ server, environment, cadre } = await open());
 }, 60_000);
 
-afterAll(async () => {
-  await cadre.close();
-  await environment.teardown();
-  await server.stop();
-}, 30_000);
+afterAll(close, 30_000);
 
-beforeEach(() => {
-  world.splice(0);
-  gates.clear();
-});
-
-/** By workflow type; `saga` is a declared one. */
-function start(
-  type: string,
-  input: unknown = null,
-  options: Pick<WorkflowOptions, 'cronSchedule' | 'retry'> = {},
-): Promise<WorkflowHandle> {
-  const workflowId = `${type}-${randomUUID()}`;
-  const taskQueue = cadre.client.cadre;
-  return environment.client.workflow.start(type, { workflowId, taskQueue, args: [input], ...options });
-}
-
-/** How it ended. Terminates it, and says so, where a workflow task fails again and again. */
-async function endOf(handle: WorkflowHandle): Promise<Record<string, unknown>> {
-  let stuck: string | undefined;
-  let status = 'RUNNING';
-  await until(async () => {
-    const description = await handle.describe();
-    status = description.status.name;
-    const attempt = description.raw.pendingWorkflowTask?.attempt ?? 0;
-    if (attempt > 2) stuck = `attempt ${attempt} of a workflow task`;
-    return stuck !== undefined || status !== 'RUNNING';
-  }, 20_000);
-  if (stuck !== undefined) {
-    await handle.terminate();
-    return { stuck };
-  }
-  const error: unknown = await handle.result().catch((thrown: unknown) => thrown);
-  if (!(error instanceof WorkflowFailedError)) return { status, result: error };
-  const { cause } = error;
-  if (cause instanceof ApplicationFailure) return { status, type: cause.type, message: cause.message };
-  return { status, cancelled: cause instanceof CancelledFailure };
-}
-
-const stateOf = async ({ workflowId }: WorkflowHandle): Promise<TaskState> =>
-  (await cadre.client.task(workflowId).describe()).state;
-const toldOf = async (handle: WorkflowHandle): Promise<TaskState> =>
-  (await handle.query<{ state: TaskState }>('state')).state;
-const times = (what: string): number => world.filter((one) => one.startsWith(what)).length;
+beforeEach(clear);
 
 describe('a step that fails', () => {
   test('has another that nobody awaits yet cut off, and both are undone', async () => {

@@ -5,6 +5,7 @@ import {
   condition,
   continueAsNew,
   defineSignal,
+  defineUpdate,
   isCancellation,
   setHandler,
   setWorkflowOptions,
@@ -306,4 +307,222 @@ export async function locksAgain({ lock }: { lock: string }): Promise<string> {
       await sleep(200);
     }
   }
+}
+
+/** A step fails that nobody awaits yet, long before the code ends. */
+export async function failsUnheard(): Promise<string> {
+  const saga = new Saga();
+  await saga.step('a', work('a'));
+  void saga.step('b', { agent: 'broken', input: null });
+  await saga.step('c', { agent: 'gated', input: null });
+  return 'done';
+}
+
+/** Two steps are begun; the one that is awaited first ends last. */
+export async function awaitedLater(): Promise<string> {
+  const saga = new Saga();
+  const hotel = saga.step('hotel', { agent: 'gated', input: null });
+  const flight = saga.step('flight', { agent: 'broken', input: null });
+  await hotel;
+  await flight;
+  return 'done';
+}
+
+/** Nobody awaits steps side by side, of which one fails. */
+export async function floatingParallel(): Promise<string> {
+  const saga = new Saga();
+  await saga.step('a', work('a'));
+  void saga.parallel({ b: { agent: 'broken', input: null } });
+  return 'done';
+}
+
+/** Takes every error for a failure. */
+export async function takesAnyError(input: { saga?: Resume<TaskState> }): Promise<string> {
+  const saga = new Saga();
+  if (input.saga !== undefined) return 'in the second run';
+  await saga.step('a', work('a'));
+  return continueAsNew<typeof takesAnyError>({ saga: saga.snapshot() });
+}
+setWorkflowOptions({ failureExceptionTypes: [Error] }, takesAnyError);
+
+export const change = defineUpdate('change');
+
+/** An update's handler throws what the options take for a failure. */
+export async function failedByUpdate(): Promise<void> {
+  const saga = new Saga();
+  setHandler(change, () => {
+    throw new RangeError('the stock is empty');
+  });
+  await saga.step('a', work('a'));
+  await sleep('1 day');
+}
+setWorkflowOptions({ failureExceptionTypes: [RangeError] }, failedByUpdate);
+
+/** The first of two is enough; the other is cut off, and nobody waits for that. */
+export async function hedged(): Promise<string> {
+  const saga = new Saga();
+  const scope = new CancellationScope();
+  const first = await scope.run(() => {
+    const late = saga.step('slow', { agent: 'slow', input: null });
+    late.catch(() => undefined);
+    return Promise.race([late, saga.step('quick', work('quick'))]);
+  });
+  scope.cancel();
+  return first as string;
+}
+
+/** A signal's handler catches its step's failure, after the main code has ended. */
+export async function caughtInHandler(): Promise<string> {
+  const saga = new Saga();
+  let begun = false;
+  setHandler(more, async () => {
+    begun = true;
+    try {
+      await saga.step('optional', { agent: 'breaking', input: null });
+    } catch {
+      // Goes on without it.
+    }
+  });
+  await saga.step('a', work('a'));
+  await condition(() => begun);
+  return 'done';
+}
+
+/** A signal's handler has steps side by side, then another; the main code ends meanwhile. */
+export async function goesOnInHandler({ pause }: { pause: boolean }): Promise<string> {
+  const saga = new Saga();
+  let begun = false;
+  setHandler(more, async () => {
+    begun = true;
+    if (pause) {
+      await saga.step('x', { agent: 'gated', input: null });
+      await sleep(50);
+    } else await saga.parallel({ x: { agent: 'gated', input: null } });
+    await saga.step('y', work('y'));
+  });
+  await saga.step('a', work('a'));
+  await condition(() => begun);
+  return 'done';
+}
+
+/** The time limit is over while only a handler's step runs. */
+export async function overInHandler(): Promise<string> {
+  const saga = new Saga({ timeLimit: 1500 });
+  let begun = false;
+  setHandler(more, async () => {
+    begun = true;
+    await saga.step('x', { agent: 'slow', input: null, policy: { startToClose: 60_000 } });
+  });
+  await saga.step('a', work('a'));
+  await condition(() => begun);
+  return 'done';
+}
+
+export async function withTimeLimit(): Promise<string> {
+  const saga = new Saga({ timeLimit: 2000 });
+  return saga.step('a', { agent: 'napping', input: null }) as Promise<string>;
+}
+
+/** What undoes large outputs is given them. */
+export async function largeUndoing(): Promise<void> {
+  const saga = new Saga();
+  const inputOf = ({ output }: { output?: unknown }) => ({ output });
+  const large = { agent: 'large', input: null, compensate: { agent: 'undoer', inputOf } };
+  await saga.parallel({ a: large, b: large, c: large, d: large, e: large });
+  throw ApplicationFailure.nonRetryable('after all steps', 'OwnFailure');
+}
+
+/** Goes on without many steps that failed with a lot of details. */
+export async function wordyFailures(input: { goOn: boolean; saga?: Resume<TaskState> }): Promise<string> {
+  const saga = new Saga();
+  if (input.saga === undefined) {
+    await saga.step('a', work('a'));
+    for (let at = 0; at < 250; at += 50) {
+      const ids = Array.from({ length: 50 }, (_none, next) => `s${at + next}`);
+      await Promise.allSettled(ids.map((id) => saga.step(id, { agent: 'wordy', input: null })));
+    }
+    if (input.goOn) await continueAsNew<typeof wordyFailures>({ ...input, saga: saga.snapshot() });
+    await saga.step('long', { agent: 'slow', input: null });
+  }
+  throw ApplicationFailure.nonRetryable('in the second run', 'OwnFailure');
+}
+
+/** A step may take a second. */
+export async function impatient(): Promise<void> {
+  const saga = new Saga();
+  await saga.step('a', work('a'));
+  await CancellationScope.withTimeout(500, () => saga.step('long', { agent: 'slow', input: null }));
+}
+
+/** Begins large steps in scopes that are cancelled at once, and then one that runs. */
+export async function cancelledAtOnce(): Promise<string> {
+  const saga = new Saga();
+  await saga.step('a', work('a'));
+  for (let at = 0; at < 15; at += 1) {
+    const scope = new CancellationScope();
+    await scope
+      .run(() => {
+        const step = saga.step(`s${at}`, work('x'.repeat(40_000)));
+        void (async () => {
+          for (let turn = 0; turn < 40; turn += 1) await Promise.resolve();
+          scope.cancel();
+        })();
+        return step;
+      })
+      .catch(() => undefined);
+  }
+  return saga.step('b', work('b')) as Promise<string>;
+}
+
+/** Gives up what cannot be undone without a person, and ends well. */
+export async function stubborn({ lock }: { lock?: string }): Promise<string> {
+  const saga = new Saga(lock === undefined ? {} : { lock });
+  await saga.step('a', work('a'));
+  await saga.step('odd', { agent: 'stubborn', input: null }).catch(() => undefined);
+  return 'done';
+}
+
+/** Continues as new, by a signal, while it is undone. */
+export async function leavesAmidUndoing(input: { saga?: Resume<TaskState> }): Promise<string> {
+  const saga = new Saga();
+  if (input.saga !== undefined) return 'in the second run';
+  setHandler(stop, () => continueAsNew<typeof leavesAmidUndoing>({ saga: saga.snapshot() }));
+  await saga.step('a', { ...work('a'), compensate: { agent: 'gated', input: null } });
+  throw ApplicationFailure.nonRetryable('after all steps', 'OwnFailure');
+}
+
+/** After its pivot it has a step that another agent would undo. */
+export async function undoableAfterPivot(): Promise<string> {
+  const saga = new Saga();
+  await saga.step('charge', { ...work('charge'), kind: 'pivot' });
+  await saga.step('ship', { ...work('ship'), compensate: { agent: 'undoer' } });
+  throw ApplicationFailure.nonRetryable('after all steps', 'OwnFailure');
+}
+
+/** Fails at first; Temporal's own retry has it wait then. */
+export async function secondAttempt({ lock }: { lock: string }): Promise<void> {
+  const saga = new Saga({ lock });
+  const outcome = (await saga.step('a', { agent: 'turning', input: null })) as string;
+  if (outcome === 'first') throw ApplicationFailure.create({ message: 'again', type: 'OwnFailure' });
+  await saga.step('long', { agent: 'slow', input: null });
+}
+
+/** Has returned while a handler's step runs. */
+export async function cancelledInHandler(): Promise<string> {
+  const saga = new Saga();
+  let begun = false;
+  setHandler(more, async () => {
+    begun = true;
+    await saga.step('x', { agent: 'slow', input: null });
+  });
+  await saga.step('a', work('a'));
+  await condition(() => begun);
+  return 'done';
+}
+
+/** One large output after another; then it waits in a step. */
+export async function manyLarge(count: number): Promise<void> {
+  const saga = new Saga();
+  for (let at = 0; at < count; at += 1) await saga.step(`s${at}`, { agent: 'large', input: null });
+  await saga.step('long', { agent: 'slow', input: null });
 }
