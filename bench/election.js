@@ -6,7 +6,7 @@ const { electionId } = require('../dist/core/names');
 const { pickPort } = require('../dist/workers/server');
 const { cadre } = require('./election.config');
 const { printTable, summary } = require('./measure');
-const { withServer } = require('./stack');
+const { METRICS_LAG, requests, withServer } = require('./stack');
 const { Team } = require('./team');
 
 const input = { goal: 'one step', plan: { steps: [{ id: 'a', agent: 'echo', instruction: 'a' }] } };
@@ -75,7 +75,7 @@ async function run({ quick }) {
 async function withTeam(processes, work) {
   const metricsPort = await pickPort([]);
   return withServer({ metricsPort }, async ({ address, temporal, folder }) => {
-    const team = new Team({ address, temporal, folder, cadre });
+    const team = new Team({ address, temporal, folder, cadre, config: 'election.config.js' });
     try {
       for (const roles of processes) await team.start(roles);
       return await work({ team, client: new CadreClient(temporal, { cadre }), metricsPort });
@@ -153,9 +153,6 @@ async function phasesOf({ team, task, term, at }) {
   return phases;
 }
 
-/** The server's metrics are behind by up to a second. */
-const METRICS_LAG = 2000;
-
 /** The requests that a cadre without tasks makes, a second, by operation; counted by the server over `seconds`. */
 async function measureLoad({ team, metricsPort }, seconds) {
   await team.settled();
@@ -168,18 +165,6 @@ async function measureLoad({ team, metricsPort }, seconds) {
   const load = {};
   for (const [operation, count] of after) load[operation] = (count - (before.get(operation) ?? 0)) / elapsed;
   return { processes: [...team.members.values()].map(({ roles }) => roles.join('+')), seconds, load };
-}
-
-/** Requests that the server's front end has had, by operation. */
-async function requests(metricsPort) {
-  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
-  const counts = new Map();
-  for (const line of text.split('\n')) {
-    if (!line.startsWith('service_requests{') || !line.includes('service_name="frontend"')) continue;
-    const operation = /operation="([^"]+)"/.exec(line)?.[1];
-    counts.set(operation, (counts.get(operation) ?? 0) + Number(line.slice(line.lastIndexOf(' '))));
-  }
-  return counts;
 }
 
 function printTimes(results) {

@@ -73,4 +73,19 @@ function startAsItComes(binary, port, databaseFile) {
   return { stop: () => (child.kill('SIGTERM'), ended) };
 }
 
-module.exports = { withServer, withStack };
+/** The server's metrics are behind by up to a second, in ms. */
+const METRICS_LAG = 2000;
+
+/** Requests that the server's front end has had, by operation. */
+async function requests(metricsPort) {
+  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  const counts = new Map();
+  for (const line of text.split('\n')) {
+    if (!line.startsWith('service_requests{') || !line.includes('service_name="frontend"')) continue;
+    const operation = /operation="([^"]+)"/.exec(line)?.[1];
+    counts.set(operation, (counts.get(operation) ?? 0) + Number(line.slice(line.lastIndexOf(' '))));
+  }
+  return counts;
+}
+
+module.exports = { METRICS_LAG, requests, withServer, withStack };

@@ -9,7 +9,6 @@ const { setTimeout: delay } = require('node:timers/promises');
 const { candidatesQueue, electionId } = require('../dist/core/names');
 
 const CLI = join(__dirname, '..', 'dist', 'cli', 'main.js');
-const CONFIG = join(__dirname, 'election.config.js');
 const PATIENCE = 60_000;
 const LOOK_INTERVAL = 50;
 const LEAD_STARTED = 2;
@@ -19,15 +18,28 @@ class Team {
   /** By identity: `{ identity, roles, child, ended, standsSince }`, the last in ms since 1970: who polls since then stands. */
   members = new Map();
 
-  /** `temporal` is a client of Temporal's; what the processes write goes to a log in `folder`. */
-  constructor({ address, temporal, folder, cadre }) {
-    Object.assign(this, { address, temporal, folder, cadre, log: join(folder, 'workers.log') });
+  /**
+   * `temporal` is a client of Temporal's; `config` a file beside this one; what the processes write goes to a log in
+   * `folder`. `options` are more of `cadre worker`'s.
+   */
+  constructor({ address, temporal, folder, cadre, config, options = [] }) {
+    const log = join(folder, 'workers.log');
+    Object.assign(this, { address, temporal, folder, cadre, config: join(__dirname, config), options, log });
   }
 
   /** Starts a process of `roles`, and waits until it is ready. */
   async start(roles) {
     const log = openSync(this.log, 'a');
-    const args = [CLI, 'worker', '--config', CONFIG, '--address', this.address, '--json'];
+    const args = [
+      CLI,
+      'worker',
+      '--config',
+      this.config,
+      '--address',
+      this.address,
+      '--json',
+      ...this.options,
+    ];
     const child = spawn(process.execPath, [...args, ...roles.flatMap((role) => ['--role', role])], {
       stdio: ['ignore', 'pipe', log],
       env: { ...withoutClientSettings(process.env), CADRE_DATA: this.folder },

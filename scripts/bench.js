@@ -6,6 +6,7 @@ const { prepare } = require('./prepare');
 const BENCHMARKS = {
   'main-job': ['two minutes', 'half a minute'],
   'server-settings': ['two minutes', 'half a minute'],
+  breaker: ['six minutes', 'two minutes'],
   saga: ['two minutes', 'half a minute'],
   election: ['15 minutes', 'two minutes'],
 };

@@ -8,6 +8,8 @@ export {
   type Undo,
   defineAgent,
 } from './activities/define-agent';
+export type { BreakerPolicy, OnOpenPolicy } from './activities/breaker/policy';
+export type { Outcome } from './core/outcome';
 export type { AgentContext, AgentLog } from './activities/agent-context';
 export type { Once, OnceOptions, Reconciled } from './activities/once';
 export { type CadreConfig, defineConfig } from './activities/define-config';
@@ -23,7 +25,7 @@ export type { Decision } from './core/decision';
 export type { Json } from './core/json';
 export type { AgentStep, Plan, Step, VoteStep } from './core/plan';
 export type { Ballot, CastBallot, Quorum, Vote, VoteOutcome } from './core/vote';
-export type { Roster, RosterEntry } from './core/policy';
+export type { OpenBreaker, Roster, RosterEntry } from './core/policy';
 /** Temporal's own: `throw ApplicationFailure.nonRetryable('no such city', 'CityUnknown')`. */
 export { ApplicationFailure } from '@temporalio/common';
 export type { ArtifactStore } from './storage/artifact-store';

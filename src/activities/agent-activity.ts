@@ -5,6 +5,8 @@ import type { ActOutcome, ActRequest, CompensateRequest, StepInputs, Undoes } fr
 import { ballotOf } from '../core/vote';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { type Attempt, type AttemptStart, startAttempt } from './attempt';
+import type { Breakers } from './breaker/breakers';
+import { guarded } from './breaker/guard';
 import type { AnyAgent, Undo } from './define-agent';
 import { actionUndone } from './once';
 import type { EffectLedger } from '../storage/effect-ledger';
@@ -21,11 +23,17 @@ export interface AgentStores {
   readonly ledger: EffectLedger;
 }
 
+/** What agents' activities share on a worker. */
+export interface AgentSurroundings extends AgentStores {
+  /** Absent where no server is at hand: then nothing guards the agents. */
+  readonly breakers?: Breakers | undefined;
+}
+
 /** Makes the activity of `agent`. It fetches and checks the input, runs the agent, checks and stores the output. */
-export function agentActivity(agent: AnyAgent, stores: AgentStores): AgentActivity {
-  const { artifacts } = stores;
+export function agentActivity(agent: AnyAgent, around: AgentSurroundings): AgentActivity {
+  const { artifacts } = around;
   return (envelope, request) =>
-    attempting(agent, envelope, request, stores, async (attempt) => {
+    attempting(agent, envelope, request, around, async (attempt) => {
       const { ballot, undoes } = request;
       const input =
         undoes === undefined
@@ -62,7 +70,7 @@ async function attempting<Result>(
   agent: AnyAgent,
   envelope: Envelope,
   start: AttemptStart & Pick<ActRequest, 'undoable' | 'undoes'>,
-  { artifacts, ledger }: AgentStores,
+  { artifacts, ledger, breakers }: AgentSurroundings,
   work: (attempt: Attempt) => Promise<Result>,
 ): Promise<Result> {
   // Whoever undoes a step for two agents that tried it does so twice.
@@ -70,7 +78,16 @@ async function attempting<Result>(
   const attempt = startAttempt(Context.current(), envelope, start, artifacts, { agent: actor, ledger });
   try {
     await guardUndoing(envelope, agent.compensate !== undefined || start.undoable === true, ledger);
-    return await work(attempt);
+    const guard = envelope.kind === 'act' ? breakers?.guardOf(agent) : undefined;
+    if (guard === undefined) return await work(attempt);
+    const waited = start.handedBack?.waited === true;
+    return await guarded(
+      guard,
+      Context.current(),
+      waited,
+      () => attempt.kept(),
+      () => work(attempt),
+    );
   } catch (error) {
     throw attempt.failure(error);
   } finally {

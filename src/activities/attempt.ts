@@ -26,6 +26,8 @@ export interface Attempt {
   readonly context: AgentContext;
   /** What the agent decided so far. */
   readonly decisions: readonly Decision[];
+  /** What the next attempt gets, where this one does not count. */
+  kept(): HandedBack;
   /** What to end the activity with for what was thrown. */
   failure(error: unknown): unknown;
   /** Ends the heartbeats. */
@@ -103,11 +105,12 @@ export function startAttempt(
     artifacts,
     log,
   };
+  const kept = (): HandedBack => ({ ...details, attemptsUsed: attempt - 1 });
   return {
     context,
     decisions,
-    failure: (error) =>
-      endOf(afterEarlier(error, attempt), activity, { ...details, attemptsUsed: attempt - 1 }),
+    kept,
+    failure: (error) => endOf(afterEarlier(error, attempt), activity, kept()),
     stop: () => clearInterval(timer),
   };
 }

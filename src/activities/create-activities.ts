@@ -5,7 +5,7 @@ import type { Locks } from '../core/lock';
 import { LOAD_ACTIVITY, LOCK_ACTIVITY, PIN_ACTIVITY, compensateActivityName } from '../core/names';
 import {
   type AgentActivity,
-  type AgentStores,
+  type AgentSurroundings,
   type CompensateActivity,
   agentActivity,
   compensateActivity,
@@ -19,7 +19,7 @@ import { type PinActivity, pinActivity } from './pin';
 
 type Activity = AgentActivity | CompensateActivity | LoadActivity | LockActivity | PinActivity;
 
-export interface ActivityDependencies extends AgentStores {
+export interface ActivityDependencies extends AgentSurroundings {
   readonly agents: readonly AnyAgent[];
   /** Where sagas claim keys; without it the activity `lock` is not there. */
   readonly locks?: Locks | undefined;
@@ -29,19 +29,19 @@ export interface ActivityDependencies extends AgentStores {
 export function createActivities({
   agents,
   locks,
-  ...stores
+  ...around
 }: ActivityDependencies): Record<string, Activity> {
   const known = agentsByName(agents);
   const activities: Record<string, Activity> = {
     default: refuseUnknown,
     [PIN_ACTIVITY]: pinActivity(known),
-    [LOAD_ACTIVITY]: loadActivity(stores.artifacts),
+    [LOAD_ACTIVITY]: loadActivity(around.artifacts),
   };
   if (locks !== undefined) activities[LOCK_ACTIVITY] = lockActivity(locks);
   for (const [name, agent] of known) {
-    activities[name] = agentActivity(agent, stores);
+    activities[name] = agentActivity(agent, around);
     if (agent.compensate !== undefined) {
-      activities[compensateActivityName(name)] = compensateActivity(agent, stores);
+      activities[compensateActivityName(name)] = compensateActivity(agent, around);
     }
   }
   return activities;

@@ -1,11 +1,13 @@
-import { msToNumber } from '@temporalio/common/lib/time';
 import type { Duration } from '@temporalio/common';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { CadreError, type FailureInfo } from '../core/failures';
+import type { BreakerSettings } from '../core/breaker/settings';
 import { MAIN, RESERVED_ACTIVITIES, validName } from '../core/names';
 import { POLICY_RANGES, type ResolvedCompensation, type ResolvedPolicy } from '../core/policy';
 import type { StepOutcome } from '../core/saga';
 import type { AgentContext } from './agent-context';
+import { type BreakerPolicy, type OnOpenPolicy, resolveBreaker } from './breaker/policy';
+import { milliseconds, refuseUnknown } from './policy-fields';
 
 /**
  * How Temporal runs an agent. Durations are milliseconds or strings like `'30s'`.
@@ -41,6 +43,17 @@ export interface AgentPolicy {
    * run the step again. For short, idempotent agents only. Default false.
    */
   local?: boolean;
+  /**
+   * A circuit breaker, which all workers of the cadre share: while the agent fails too often, or is too slow, nobody calls
+   * it. `{}` takes the defaults, which suit calls of models. Default: none.
+   */
+  breaker?: BreakerPolicy;
+  /**
+   * What a step does while the breaker lets it not through: `wait` (default) until it may be called, without spending an
+   * attempt; `fail` as BreakerOpen, so that the leader looks for another agent; or go to the agent `fallback`, whose own
+   * breaker counts for itself.
+   */
+  onOpen?: OnOpenPolicy;
 }
 
 /** What {@link defineAgent} takes. `Input` and `Output` follow from the schemas. */
@@ -95,6 +108,8 @@ export type CompensationPolicy = Pick<AgentPolicy, 'startToClose' | 'heartbeatTi
 export interface Agent<Input = unknown, Output = unknown> extends AgentDefinition<Input, Output> {
   readonly skills: readonly string[];
   readonly resolvedPolicy: ResolvedPolicy;
+  /** Present where a breaker guards it. */
+  readonly breakerSettings?: BreakerSettings;
 }
 
 /** An agent of whatever input and output, for lists of agents. */
@@ -137,12 +152,17 @@ export function defineAgent<Input, Output, const Name extends string = string>(
   if (typeof definition.act !== 'function') {
     throw new CadreError('ConfigInvalid', `Expected \`act\` of agent "${definition.name}" to be a function`);
   }
-  const resolvedPolicy = resolvePolicy(definition);
   const compensation = resolveCompensation(definition);
+  const guarded = resolveBreaker(definition.name, definition.policy);
   return {
     ...definition,
     skills: definition.skills ?? [],
-    resolvedPolicy: compensation === undefined ? resolvedPolicy : { ...resolvedPolicy, compensation },
+    resolvedPolicy: {
+      ...resolvePolicy(definition),
+      ...(guarded === undefined ? {} : { breaker: guarded.breaker }),
+      ...(compensation === undefined ? {} : { compensation }),
+    },
+    ...(guarded === undefined ? {} : { breakerSettings: guarded.settings }),
   };
 }
 
@@ -246,6 +266,8 @@ const POLICY_FIELDS = [
   'scheduleToStart',
   'retry',
   'local',
+  'breaker',
+  'onOpen',
 ] satisfies (keyof AgentPolicy)[];
 const COMPENSATION_FIELDS = [
   'startToClose',
@@ -258,30 +280,3 @@ const RETRY_FIELDS = [
   'backoffCoefficient',
   'maximumInterval',
 ] satisfies (keyof NonNullable<AgentPolicy['retry']>)[];
-
-/** A misspelt field would be a policy that is not in force. */
-function refuseUnknown(agent: string, of: string, given: object, known: readonly string[]): void {
-  const unknown = Object.keys(given).find((field) => !known.includes(field));
-  if (unknown === undefined) return;
-  throw new CadreError(
-    'PolicyInvalid',
-    `Expected \`${of}\` of agent "${agent}" to have only ${known.join(', ')}, got \`${unknown}\``,
-  );
-}
-
-function milliseconds(agent: string, field: string, value: Duration): number {
-  const result = typeof value === 'number' ? value : safeMilliseconds(value);
-  if (Number.isFinite(result)) return result;
-  throw new CadreError(
-    'PolicyInvalid',
-    `Expected \`policy.${field}\` of agent "${agent}" to be milliseconds or a duration such as '30s', got ${JSON.stringify(value)}`,
-  );
-}
-
-function safeMilliseconds(value: Duration): number {
-  try {
-    return msToNumber(value);
-  } catch {
-    return Number.NaN;
-  }
-}

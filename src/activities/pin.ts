@@ -17,15 +17,19 @@ export function pinActivity(agents: ReadonlyMap<string, AnyAgent>): PinActivity 
   };
 }
 
-/** The policies of those of `names` that there are. */
+/** The policies of those of `names` that there are, and of their fallbacks. */
 export function policiesOf(
   names: readonly string[],
   agents: ReadonlyMap<string, AnyAgent>,
 ): Record<string, ResolvedPolicy> {
   const policies: Record<string, ResolvedPolicy> = {};
-  for (const name of names) {
-    const agent = agents.get(name);
-    if (agent !== undefined) policies[name] = agent.resolvedPolicy;
+  const left = [...names];
+  for (let name = left.shift(); name !== undefined; name = left.shift()) {
+    const policy = agents.get(name)?.resolvedPolicy;
+    if (policy === undefined || Object.hasOwn(policies, name)) continue;
+    policies[name] = policy;
+    const onOpen = policy.breaker?.onOpen;
+    if (typeof onOpen === 'object') left.push(onOpen.fallback);
   }
   return policies;
 }

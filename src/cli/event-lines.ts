@@ -1,3 +1,4 @@
+import { REFUSAL_WORDS } from '../core/breaker/refusal';
 import type { Decision } from '../core/decision';
 import { assertNever } from '../core/json';
 import type { Stored } from '../core/stored';
@@ -8,7 +9,7 @@ import { answerCommand, resolveCommand, shortHash } from '../core/task-details';
 import type { ReturnReason } from '../core/task-events';
 import type { Undecided } from '../core/vote';
 import type { LoggedTaskEvent } from '../core/task-projection';
-import type { Output } from './output';
+import { type Output, duration } from './output';
 
 const LINE_MAXIMUM_LENGTH = 160;
 /** A failover takes about so long, in ms. */
@@ -17,6 +18,7 @@ const RETURNED = {
   handedBack: 'the leader handed over',
   heartbeatLost: 'the leader was lost',
   staleTerm: 'done by a leader that was replaced',
+  refused: "the breaker of the leader's agent refuses",
 } as const satisfies Record<ReturnReason, string>;
 
 const UNDECIDED = {
@@ -112,7 +114,9 @@ export class EventLines {
       case 'aggregateFailed':
         return this.output.paint('red', `failed: ${event.failure.message}`);
       case 'leaderWorkReturned':
-        return `${RETURNED[event.why]}; asked of the next (${event.work})`;
+        return event.retryAfter === undefined
+          ? `${RETURNED[event.why]}; asked of the next (${event.work})`
+          : `${RETURNED[event.why]}; asked again in ${duration(event.retryAfter)} (${event.work})`;
       case 'assigned':
         return `goes to ${event.agent}: ${event.reason} (term ${event.term})`;
       case 'notAssigned':
@@ -130,6 +134,15 @@ export class EventLines {
       case 'stepCancelled':
       case 'taskCancelled':
         return 'cancelled';
+      case 'stepRefused':
+      case 'ballotRefused': {
+        const who = event.type === 'ballotRefused' ? `${event.agent} ` : '';
+        const { breaker, why, retryAfter } = event;
+        const text = `${who}waits ${duration(retryAfter)} for the breaker ${breaker}: ${REFUSAL_WORDS[why]}`;
+        return this.output.paint('yellow', text);
+      }
+      case 'stepFellBack':
+        return `goes to ${event.agent}, the fallback: the breaker ${event.breaker} does not let ${event.from} through`;
       case 'stepHandedBack':
         return 'handed back by a worker that stops; goes on at another';
       case 'compensationScheduled':

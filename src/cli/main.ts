@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import type { LogLevel } from '@temporalio/worker';
 import { installRuntime } from '../workers/runtime';
 import { answerCommand } from './commands/answer';
+import { breakerCommand, breakersCommand } from './commands/breakers';
 import { cancelCommand } from './commands/cancel';
 import { doctorCommand } from './commands/doctor';
 import { leaderCommand } from './commands/leader';
@@ -51,6 +52,8 @@ function makeProgram(): Command {
     sagaCommand,
     workerCommand,
     leaderCommand,
+    breakersCommand,
+    breakerCommand,
     serverCommand,
     doctorCommand,
   ];

@@ -5,6 +5,8 @@ import {
   type WorkflowExecutionInfo,
 } from '@temporalio/client';
 import type { Announcement } from '../core/election';
+import type { BreakerCommandKind } from '../core/breaker/report';
+import type { BreakerSettings } from '../core/breaker/settings';
 import { CadreError } from '../core/failures';
 import {
   DEFAULT_CADRE,
@@ -26,6 +28,7 @@ import { artifactsFolder } from '../storage/folders';
 import { hasAttentionAttribute, startFindable } from './attention-attribute';
 import { type ConnectionFlags, connect, resolveConnection } from './connection';
 import { type LeaderReport, readLeader, resignLeader, watchLeader } from './leader';
+import { type BreakerStanding, TemporalBreakers, watchBreakers } from './breakers';
 import { TemporalLocks } from './locks';
 import { type SweepReport, resumeExecution, sweepExecutions } from './resume';
 import { TaskHandle } from './task-handle';
@@ -149,6 +152,47 @@ export class CadreClient {
    */
   resignLeader(): Promise<Announcement> {
     return resignLeader(this.temporal, this.cadre);
+  }
+
+  /** The breakers that somebody has needed lately, those that are not closed first. About a second behind. Throws NoWorker. */
+  breakers(): Promise<BreakerStanding[]> {
+    return this.sharedBreakers().list();
+  }
+
+  /**
+   * {@link breakers} at first, and whenever one comes or goes, changes its state, opens anew, or is paced until another
+   * time, until `signal` aborts. Looks every `interval` ms (default 500). Throws NoWorker where none answers for a breaker.
+   */
+  watchBreakers(
+    options: { signal?: AbortSignal; interval?: number } = {},
+  ): AsyncGenerator<BreakerStanding[]> {
+    return watchBreakers(this.sharedBreakers(), options);
+  }
+
+  /** The breaker of `key`; one that nobody has needed yet is closed. Throws InputInvalid, NoWorker, ServerUnreachable. */
+  breaker(key: string): Promise<BreakerStanding> {
+    return this.sharedBreakers().read(key);
+  }
+
+  /**
+   * `trip` opens the breaker of `key` until its cooldown is over and a probe succeeds; `reset` closes it; `isolate` opens it
+   * until `release`. Workers that call hear of it within about 6 s; what waits for it asks again when its wait is over.
+   * `note` (up to 500 characters) is shown. `settings` are in force from then on; without them those that workers told it,
+   * or the defaults where none has yet. Returns where it stands then. Throws InputInvalid where it does not apply,
+   * NoWorker, ServerUnreachable.
+   */
+  operateBreaker(
+    key: string,
+    how: BreakerCommandKind,
+    note = '',
+    { settings }: { settings?: BreakerSettings } = {},
+  ): Promise<BreakerStanding> {
+    const command = { how, note, ...(settings === undefined ? {} : { settings }) };
+    return this.sharedBreakers().command(key, command);
+  }
+
+  private sharedBreakers(): TemporalBreakers {
+    return new TemporalBreakers(this.temporal, this.cadre);
   }
 
   /** Who holds `key`, and since when; undefined while nobody does. Needs no worker. Throws InputInvalid. */

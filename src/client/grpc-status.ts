@@ -1,4 +1,4 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 
 /** The gRPC status codes that we tell apart (https://grpc.io/docs/guides/status-codes); the SDK does not export them. */
 export const GRPC_STATUS = {
@@ -17,4 +17,17 @@ export function hasStatus(error: unknown, status: number): boolean {
 export function isNotFound(error: unknown): boolean {
   if (error instanceof WorkflowNotFoundError) return true;
   return [GRPC_STATUS.notFound, GRPC_STATUS.invalidArgument].some((status) => hasStatus(error, status));
+}
+
+/** How long a server may take to show that it is there, in ms. */
+const ANSWER_TIME_LIMIT = 2000;
+
+/** Whether the server answers at all. */
+export async function answers(client: Client): Promise<boolean> {
+  try {
+    await client.withDeadline(Date.now() + ANSWER_TIME_LIMIT, () => client.workflowService.getSystemInfo({}));
+    return true;
+  } catch {
+    return false;
+  }
 }

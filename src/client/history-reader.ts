@@ -7,6 +7,7 @@ import {
   decodeOptionalFailureToOptionalError,
 } from '@temporalio/common/lib/internal-non-workflow';
 import { temporal } from '@temporalio/proto';
+import { isRefusal } from '../core/breaker/refusal';
 import { failureInfo } from '../core/failure-info';
 import type { FailureInfo } from '../core/failures';
 import type { HistoryFact } from '../core/history-facts';
@@ -170,7 +171,7 @@ async function activityBody(decoder: Decoder, event: HistoryEvent): Promise<Fact
   const failed = event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes;
   if (failed) {
     const scheduledEventId = Number(failed.scheduledEventId ?? 0);
-    return { kind: 'activityFailed', scheduledEventId, failure: await decoder.failure(failed.failure) };
+    return { kind: 'activityFailed', scheduledEventId, ...(await decoder.refusal(failed.failure)) };
   }
   const cancelled = event.activityTaskCanceledEventAttributes;
   return cancelled
@@ -187,7 +188,7 @@ async function localActivityBody(decoder: Decoder, event: HistoryEvent): Promise
     isRecord(data) && typeof data['activity_type'] === 'string' ? data['activity_type'] : '';
   const of = { activityType, summary: typeof summary === 'string' ? summary : '' };
   if (marker.failure)
-    return { kind: 'localActivityFailed', ...of, failure: await decoder.failure(marker.failure) };
+    return { kind: 'localActivityFailed', ...of, ...(await decoder.refusal(marker.failure)) };
   return {
     kind: 'localActivityCompleted',
     ...of,
@@ -264,6 +265,16 @@ class Decoder {
 
   async first(payloads: Payload[] | null | undefined): Promise<unknown> {
     return (await this.all(payloads?.slice(0, 1)))[0];
+  }
+
+  /** A failure, and the details of one that is a refusal. */
+  async refusal(
+    failure: ProtoFailure | null | undefined,
+  ): Promise<{ failure: FailureInfo; details?: unknown }> {
+    const read = await this.failure(failure);
+    if (!isRefusal(read)) return { failure: read };
+    const { details } = failure?.applicationFailureInfo ?? failure?.cause?.applicationFailureInfo ?? {};
+    return { failure: read, details: await this.first(details?.payloads) };
   }
 
   async failure(failure: ProtoFailure | null | undefined): Promise<FailureInfo> {

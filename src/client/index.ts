@@ -1,6 +1,10 @@
 /** `cadre/client`: start and watch tasks. */
 export { CadreClient, type CadreClientOptions, type TaskSummary } from './cadre-client';
 export { type ConnectionFlags, type ResolvedConnection, connect, resolveConnection } from './connection';
+export type { BreakerStanding } from './breakers';
+export type { BreakerPhase, BreakerReason, BreakerState } from '../core/breaker/breaker';
+export type { BreakerCommandKind } from '../core/breaker/report';
+export type { BreakerSettings } from '../core/breaker/settings';
 export type { Candidacy, LeaderReport } from './leader';
 export type { LockHolder, LockState } from '../core/lock';
 export { type SagaFileProblem, readSagaFile } from './saga-file';

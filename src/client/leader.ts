@@ -15,7 +15,7 @@ import type { Announcement, ElectionState, PastTerm, Resignation } from '../core
 import { ElectionProjection } from '../core/election-projection';
 import { CadreError, isCadreError } from '../core/failures';
 import { LEAD_ACTIVITY, RESIGN_UPDATE, candidatesQueue, electionId } from '../core/names';
-import { GRPC_STATUS } from './grpc-status';
+import { GRPC_STATUS, answers } from './grpc-status';
 import { readFacts } from './history-reader';
 import { describeQueue } from './queue';
 
@@ -51,8 +51,6 @@ export interface Candidacy {
 const RESIGN_TIME_LIMIT = 5000;
 /** How far this clock and the server's may be apart, in ms. */
 const CLOCK_TOLERANCE = 10_000;
-/** How long a server may take to show that it is there, in ms. */
-const ANSWER_TIME_LIMIT = 2000;
 
 /** Who leads `cadre`. Needs no worker. */
 export async function readLeader(client: Client, cadre: string): Promise<LeaderReport> {
@@ -136,15 +134,6 @@ async function refusal(error: unknown, client: Client, cadre: string): Promise<u
     `No worker that runs workflows of "${cadre}" has passed the request on: start one with \`cadre worker\``,
     { cause: error },
   );
-}
-
-async function answers(client: Client): Promise<boolean> {
-  try {
-    await client.withDeadline(Date.now() + ANSWER_TIME_LIMIT, () => client.workflowService.getSystemInfo({}));
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The server's word on an election; undefined where it knows of none. */

@@ -59,6 +59,8 @@ export interface TaskDescription {
   readonly runId: string;
   readonly state: TaskState;
   readonly pending: readonly PendingStep[];
+  /** By id of each step that waits for a breaker: when it is tried again, in ms since 1970. */
+  readonly refusedUntil: Readonly<Record<string, number>>;
   /** Number of the log's last event. */
   readonly events: number;
   /** Of the present run. */
@@ -124,9 +126,15 @@ export class TaskHandle {
     try {
       const projection = new TaskProjection();
       let events = 0;
+      const until = new Map<string, number>();
       const description = await this.client.workflow.getHandle(this.id).describe();
-      for await (const fact of readFacts(this.client, this.id)) events += projection.next(fact).length;
-      const described = toDescription(description, projection.state, events);
+      for await (const fact of readFacts(this.client, this.id)) {
+        for (const event of projection.next(fact)) {
+          events += 1;
+          if (event.type === 'stepRefused') until.set(event.step, event.time + event.retryAfter);
+        }
+      }
+      const described = toDescription(description, projection.state, events, until);
       return described.state.phase.kind === 'terminated' && (await this.isResumed())
         ? { ...described, resumedAs: resumeId(this.id) }
         : described;
@@ -285,13 +293,16 @@ function toDescription(
   description: WorkflowExecutionDescription,
   state: TaskState,
   events: number,
+  until: ReadonlyMap<string, number>,
 ): TaskDescription {
   const { closeTime, raw } = description;
+  const refused = [...until].filter(([step]) => stepState(state, step).kind === 'refused');
   return {
     id: description.workflowId,
     runId: description.runId,
     state,
     pending: (raw.pendingActivities ?? []).map(toPendingStep),
+    refusedUntil: Object.fromEntries(refused),
     events,
     history: { events: description.historyLength, bytes: description.historySize ?? 0 },
     startedAt: description.startTime.getTime(),

@@ -87,6 +87,15 @@ export function crossingFailure(error: unknown, causes = CAUSES_MAXIMUM): unknow
   return failure;
 }
 
+/** What `work` returns, or throws as a failure that may cross. */
+export function crossing<Result>(work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw crossingFailure(error);
+  }
+}
+
 function optionsOf(error: unknown): ApplicationFailureOptions {
   if (error instanceof ApplicationFailure) {
     const { nonRetryable, nextRetryDelay, category, details } = error;

@@ -57,6 +57,14 @@ export const FAILURES = {
     retryable: false,
     fix: 'Nothing: a worker was told to stop, and the step goes on at another one.',
   },
+  BreakerOpen: {
+    retryable: false,
+    fix: 'Nothing: the step waits for its breaker; see `cadre breakers`. With `onOpen` an agent fails or falls back instead.',
+  },
+  Paced: {
+    retryable: false,
+    fix: 'Nothing: the provider asked to slow down, and the step waits for as long as it said.',
+  },
   StepFailed: {
     retryable: false,
     fix: 'Read the cause with `cadre show ID`; what was undone, if anything, is in `cadre saga show ID`.',
@@ -102,6 +110,10 @@ export const FAILURES = {
   NoLeader: {
     retryable: true,
     fix: 'Start a candidate with `cadre worker`; see who stands with `cadre leader`.',
+  },
+  NoWorker: {
+    retryable: true,
+    fix: 'Start a worker that runs workflows: `cadre worker`.',
   },
   ServerUnreachable: {
     retryable: true,

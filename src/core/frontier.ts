@@ -7,13 +7,13 @@ export class Frontier {
   private readonly dependants = new Map<string, string[]>();
   private readonly startable: string[] = [];
 
-  /** Steps that the state has as completed are done; those it has as waiting or parked are still to run. */
+  /** Steps that the state has as completed are done; those it has as waiting, parked or refused are still to run. */
   constructor(plan: Plan, state: TaskState) {
     for (const step of plan.steps) {
       const open = stepNeeds(step).filter((need) => stepState(state, need).kind !== 'completed');
       for (const need of open) this.dependants.set(need, [...(this.dependants.get(need) ?? []), step.id]);
       const { kind } = stepState(state, step.id);
-      if (kind !== 'waiting' && kind !== 'parked') continue;
+      if (kind !== 'waiting' && kind !== 'parked' && kind !== 'refused') continue;
       this.openNeeds.set(step.id, open.length);
       if (open.length === 0) this.startable.push(step.id);
     }

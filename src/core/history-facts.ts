@@ -30,7 +30,13 @@ export type HistoryFact = FactBase &
         readonly lastFailure?: FailureInfo;
       }
     | { readonly kind: 'activityCompleted'; readonly scheduledEventId: number; readonly result: unknown }
-    | { readonly kind: 'activityFailed'; readonly scheduledEventId: number; readonly failure: FailureInfo }
+    | {
+        readonly kind: 'activityFailed';
+        readonly scheduledEventId: number;
+        readonly failure: FailureInfo;
+        /** What whoever threw it gave with it; read only of refusals. */
+        readonly details?: unknown;
+      }
     | { readonly kind: 'activityCancelled'; readonly scheduledEventId: number }
     | {
         readonly kind: 'localActivityCompleted';
@@ -43,6 +49,7 @@ export type HistoryFact = FactBase &
         readonly activityType: string;
         readonly summary: string;
         readonly failure: FailureInfo;
+        readonly details?: unknown;
       }
     /** `summary` names what the timer is for. */
     | { readonly kind: 'timerStarted'; readonly summary: string }

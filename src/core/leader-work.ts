@@ -2,6 +2,7 @@
  * What a task has its leader do: the payloads of these activities, which stand in history, and the events that they
  * leave. The workflow and the log share them.
  */
+import { isRefusal, readRefusal } from './breaker/refusal';
 import type { Decision } from './decision';
 import { type FailureInfo, isHandedBack } from './failures';
 import { isRecord } from './json';
@@ -14,8 +15,14 @@ import type { ReturnReason, TaskEvent } from './task-events';
 import { type TaskState, planStep, stepState } from './task-state';
 import { type Ballot, type CastBallot, type Undecided, tallyOf, verdictOf } from './vote';
 
+/** What every request of the leader's work may say. */
+interface LeaderRequest {
+  /** Present where a breaker refused it before, and it has waited for that. */
+  readonly waited?: true;
+}
+
 /** Second argument of the activity `plan`. */
-export interface PlanRequest {
+export interface PlanRequest extends LeaderRequest {
   readonly goal: string;
   readonly docs?: string;
   /** The caller's own plan; the activity then only checks it and looks up the policies. */
@@ -38,7 +45,7 @@ export interface PlanOutcome extends LeaderOutcome {
 }
 
 /** Second argument of the activity `assign`. */
-export interface AssignRequest {
+export interface AssignRequest extends LeaderRequest {
   readonly goal: string;
   readonly step: Pick<Step, 'id' | 'instruction' | 'input'>;
   /** Who has tried it, the last of them last. */
@@ -57,7 +64,7 @@ export interface AssignOutcome extends LeaderOutcome {
 }
 
 /** Second argument of the activity `arbitrate`. */
-export interface ArbitrateRequest {
+export interface ArbitrateRequest extends LeaderRequest {
   readonly goal: string;
   readonly instruction: string;
   readonly ballots: readonly CastBallot[];
@@ -73,7 +80,7 @@ export interface ArbitrateOutcome extends LeaderOutcome {
 }
 
 /** Second argument of the activity `aggregate`. */
-export interface AggregateRequest {
+export interface AggregateRequest extends LeaderRequest {
   readonly goal: string;
   /** Of the final steps, by step id. */
   readonly outputs: Readonly<Record<string, Stored>>;
@@ -85,9 +92,16 @@ export interface AggregateOutcome extends LeaderOutcome {
   readonly outputs?: Readonly<Record<string, Stored>>;
 }
 
+/** What is recorded of leader's work that comes back undone; `details`: of its failure. */
+export function returnedEvent(work: LeaderWork, why: ReturnReason, details: unknown): TaskEvent {
+  const retryAfter = why === 'refused' ? { retryAfter: readRefusal(details).retryAfter } : {};
+  return { type: 'leaderWorkReturned', work, why, ...retryAfter };
+}
+
 /** Why a failure of the leader's work is none of the work's; undefined where it is. */
 export function returnReason(failure: FailureInfo): ReturnReason | undefined {
   if (isHandedBack(failure)) return 'handedBack';
+  if (isRefusal(failure)) return 'refused';
   return failure.type === 'TimedOut' && failure.message.endsWith('HEARTBEAT') ? 'heartbeatLost' : undefined;
 }
 

@@ -25,6 +25,16 @@ export const ELECTION_WORKFLOW = 'election';
 export const LOCK_WORKFLOW = 'lock';
 export const LOCK_ACTIVITY = 'lock';
 
+/** The workflow type of a circuit breaker that the whole cadre shares. */
+export const BREAKER_WORKFLOW = 'breaker';
+
+/** By which workers tell a breaker how their calls went, and persons what it is to do. */
+export const REPORT_UPDATE = 'report';
+export const OPERATE_UPDATE = 'operate';
+
+/** The memo of a breaker: its key, and whether it is closed. */
+export const BREAKER_MEMO = 'breaker';
+
 /** What a task has its leader do: activities on the leader's queue, each an {@link EnvelopeKind} too. */
 export const LEADER_WORK = ['plan', 'assign', 'arbitrate', 'aggregate'] as const;
 export type LeaderWork = (typeof LEADER_WORK)[number];
@@ -131,12 +141,19 @@ export function resumeId(id: string): string {
   return `${id}.resume`;
 }
 
-/**
- * The workflow id of the lock of `key`. Keys that differ have ids that differ. Only ASCII is percent-encoded: 200
- * characters of any script stay under Temporal's 1,000 bytes, and can be read.
- */
+/** The workflow id of the lock of `key`. Keys that differ have ids that differ. */
 export function lockId(cadre: string, key: string): string {
-  return `${cadre}.lock.${key.replace(/\p{ASCII}/gu, encodeURIComponent)}`;
+  return `${cadre}.lock.${encodedKey(key)}`;
+}
+
+/** The workflow id of the breaker of `key`. Keys that differ have ids that differ. */
+export function breakerId(cadre: string, key: string): string {
+  return `${cadre}.breaker.${encodedKey(key)}`;
+}
+
+/** Only ASCII is percent-encoded: 200 characters of any script stay under Temporal's 1,000 bytes, and can be read. */
+function encodedKey(key: string): string {
+  return key.replace(/\p{ASCII}/gu, encodeURIComponent);
 }
 
 /** The task queue on which `agent` runs. */

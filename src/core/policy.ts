@@ -1,3 +1,4 @@
+import type { BreakerPhase } from './breaker/breaker';
 import { type FieldProblem, isRecord } from './json';
 
 /**
@@ -17,9 +18,20 @@ export interface ResolvedPolicy {
   /** Run inside the workflow task: fewer round trips, but a crash may run the step again. */
   readonly local: boolean;
   readonly pool?: string;
+  /** Present where a breaker guards the agent. */
+  readonly breaker?: ResolvedBreaker;
   /** Present where the agent can undo what it did: how that is run. */
   readonly compensation?: ResolvedCompensation;
 }
+
+/** What a task must know of an agent's breaker. How that decides, its workers know. */
+export interface ResolvedBreaker {
+  readonly key: string;
+  readonly onOpen: OnOpen;
+}
+
+/** What becomes of a step whose agent's breaker does not let it through. */
+export type OnOpen = 'wait' | 'fail' | { readonly fallback: string };
 
 /** How Temporal is to run what undoes a step. All times in milliseconds. */
 export interface ResolvedCompensation {
@@ -102,10 +114,18 @@ export interface RosterEntry {
     /** Activities that wait on the queue; absent where the server does not say. */
     readonly backlog?: number;
   };
+  /** Present where its breaker is not closed: a step that it gets now would wait. */
+  readonly breaker?: OpenBreaker;
+}
+
+/** A breaker that does not let every call through. */
+export interface OpenBreaker {
+  readonly key: string;
+  readonly kind: BreakerPhase['kind'];
 }
 
 /** What the leader plans with: who there is, how busy they are, and which breakers are open. */
 export interface Roster {
   readonly agents: readonly RosterEntry[];
-  readonly openBreakers: readonly string[];
+  readonly openBreakers: readonly OpenBreaker[];
 }

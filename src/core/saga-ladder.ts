@@ -97,6 +97,7 @@ class LadderBuilder {
         this.attempt('up', event.step, event.actor, event.attempt);
         return;
       case 'stepHandedBack':
+      case 'stepRefused':
         this.handedBack('up', event.step, event.actor);
         return;
       case 'stepCompleted':
@@ -201,7 +202,7 @@ class LadderBuilder {
     this.put({ ...rung, attempts });
   }
 
-  /** The attempt that a stopping worker cut short does not count. */
+  /** The attempt that a stopping worker cut short, or a breaker refused, does not count. */
   private handedBack(direction: Rung['direction'], step: string, agent: string): void {
     const rung = this.rung(direction, step, agent);
     this.put({ ...rung, state: 'waiting', attempts: Math.max(0, rung.attempts - 1) });
@@ -224,6 +225,7 @@ class LadderBuilder {
 const STATES = {
   waiting: 'waiting',
   awaitingApproval: 'awaitingApproval',
+  refused: 'waiting',
   scheduled: 'running',
   voting: 'running',
   arbitrating: 'running',

@@ -135,7 +135,7 @@ export function neverBegan({ type, message, began }: FailureInfo): boolean {
 }
 
 /** What an attempt fails with before its agent begins. */
-export const BEFORE_THE_AGENT: readonly FailureType[] = ['AgentUnknown', 'AgentInputInvalid'];
+export const BEFORE_THE_AGENT: readonly FailureType[] = ['AgentUnknown', 'AgentInputInvalid', 'BreakerOpen'];
 
 export function sameEntry(a: StackEntry, b: StackEntry): boolean {
   return a.step === b.step && a.agent === b.agent;

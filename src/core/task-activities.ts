@@ -74,6 +74,8 @@ export interface HandedBack {
   /** Attempts that failed before the one that was cut short. */
   readonly attemptsUsed: number;
   readonly checkpoint?: unknown;
+  /** Present where it was refused by a breaker, and has waited for that. */
+  readonly waited?: true;
 }
 
 /** What stands in `details` of a failure of type `HandedBack`. */

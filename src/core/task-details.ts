@@ -180,6 +180,8 @@ function stepWords(step: StepState): string {
       return `${step.kind}: ${step.failure.type}`;
     case 'awaitingApproval':
       return 'waits for approval';
+    case 'refused':
+      return `waits ${Math.ceil(step.retryAfter / 1000)} s for the breaker ${cell(step.breaker)}`;
     case 'scheduled':
       return 'running';
     case 'voting':

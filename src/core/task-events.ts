@@ -6,6 +6,7 @@
  * they never change the state.
  */
 import type { Answering } from './approval';
+import type { Refusal } from './breaker/refusal';
 import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
 import type { LeaderWork } from './names';
@@ -57,9 +58,15 @@ export type TaskEvent =
   | { readonly type: 'approvalWithdrawn'; readonly step: string }
   /**
    * What the leader was to do comes back undone, and is asked for again without counting: the leader was told to stop,
-   * was killed, paused or cut off, or led in a lower term than the task has seen.
+   * was killed, paused or cut off, or led in a lower term than the task has seen; or the breaker of the agent by which it
+   * thinks did not let it through, for so many ms.
    */
-  | { readonly type: 'leaderWorkReturned'; readonly work: LeaderWork; readonly why: ReturnReason }
+  | {
+      readonly type: 'leaderWorkReturned';
+      readonly work: LeaderWork;
+      readonly why: ReturnReason;
+      readonly retryAfter?: number;
+    }
   /** A step failed for good; the leader is to name another agent for it. */
   | { readonly type: 'assignRequested'; readonly step: string; readonly term: number }
   | {
@@ -95,6 +102,23 @@ export type TaskEvent =
   /** `skip`: it counts as done, with the output null. `fail`: it had no effect, and fails. */
   | { readonly type: 'stepResolved'; readonly step: string; readonly how: Resolution; readonly note: string }
   | { readonly type: 'stepCancelled'; readonly step: string }
+  /** The breaker of its agent did not let it through: it waits, and spends no attempt. */
+  | ({ readonly type: 'stepRefused'; readonly step: string; readonly agent: string } & Refusal)
+  /** The breaker of its agent did not let it through: another agent has it now. */
+  | {
+      readonly type: 'stepFellBack';
+      readonly step: string;
+      readonly agent: string;
+      readonly from: string;
+      readonly breaker: string;
+    }
+  /** In the log only: a voter's breaker did not let it through, and the ballot waits. */
+  | ({
+      readonly type: 'ballotRefused';
+      readonly step: string;
+      readonly voter: number;
+      readonly agent: string;
+    } & Pick<Refusal, 'breaker' | 'why' | 'retryAfter'>)
   /** A worker that was told to stop gave it back unfinished; it is scheduled again. */
   | { readonly type: 'stepHandedBack'; readonly step: string }
   | {
@@ -169,4 +193,4 @@ export type TaskEvent =
 export type TaskEventType = TaskEvent['type'];
 
 /** Why the leader's work came back undone. */
-export type ReturnReason = 'handedBack' | 'heartbeatLost' | 'staleTerm';
+export type ReturnReason = 'handedBack' | 'heartbeatLost' | 'staleTerm' | 'refused';

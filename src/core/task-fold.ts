@@ -4,10 +4,12 @@
  * 1. `evolve` is pure, and a state survives JSON unchanged.
  * 2. What a workflow records and what its history projects to fold to the same state at every workflow-task boundary.
  */
+import { type Refusal, readRefusal } from './breaker/refusal';
 import type { Decision } from './decision';
 import { type FailureInfo, type FailureType, isFailureType } from './failures';
 import { assertNever } from './json';
 import type { AgentStep } from './plan';
+import type { OnOpen } from './policy';
 import {
   type Compensation,
   type StackEntry,
@@ -37,6 +39,7 @@ import {
   isGivenUp,
   pivotPassed,
   planStep,
+  policyOf,
   resolutionsOf,
   stepState,
   undoStep,
@@ -140,6 +143,10 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     }
     case 'compensationResolved':
       return resolved(state, event);
+    case 'stepRefused':
+      return stepRefused(state, event);
+    case 'stepFellBack':
+      return fellBack(state, event);
     case 'stepHandedBack':
       return withStep(withAttempt(state, event.step), event.step, { kind: 'waiting' });
     case 'stepCancelled':
@@ -158,6 +165,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
       return { ...state, phase: { kind: 'cancelled' } };
     case 'taskTerminated':
       return { ...state, phase: { kind: 'terminated', how: event.how } };
+    case 'ballotRefused':
     case 'planRequested':
     case 'planFailed':
     case 'lockRequested':
@@ -242,6 +250,67 @@ function stepFailed(state: TaskState, step: string, failure: FailureInfo): TaskS
   });
   // Nobody can answer any more where its time was over.
   return failed.phase.kind === 'awaitingApproval' ? attended(failed) : failed;
+}
+
+/** A step of which no attempt has begun is off the stack while it waits. */
+function stepRefused(state: TaskState, event: TaskEvent & { type: 'stepRefused' }): TaskState {
+  const { type: _type, agent: _agent, step, ...refusal } = event;
+  const next = refusal.began ? withAttempt(state, step) : state;
+  const standing = next.attempted?.[step] === true ? next : offStack(next, step);
+  return withStep(standing, step, { kind: 'refused', ...refusal });
+}
+
+/** What the agent that has the step now did of it stays on the stack. */
+function fellBack(state: TaskState, { step, agent }: TaskEvent & { type: 'stepFellBack' }): TaskState {
+  const standing = state.attempted?.[step] === true ? state : offStack(state, step);
+  const { fellBack: count = 0 } = assignmentOf(state, step) ?? {};
+  return givenTo(standing, step, agent, count + 1);
+}
+
+/**
+ * What a step's refusal by the breaker of `agent` leaves: it waits, goes to the fallback, or fails. The same for the
+ * workflow and the log. A pivot that may have happened stays with its agent, and what is paced is only early.
+ */
+export function refusalEvents(
+  state: TaskState,
+  step: string,
+  agent: string,
+  failure: FailureInfo,
+  details: unknown,
+): TaskEvent[] {
+  const refusal = readRefusal(details);
+  const wait: TaskEvent = { type: 'stepRefused', step, agent, ...refusal };
+  const onOpen = onOpenOf(state, agent, refusal);
+  if (onOpen === 'wait') return [wait];
+  const begun = refusal.began === true || state.attempted?.[step] === true;
+  if (onOpen === 'fail') {
+    return [failureEvent(state, step, refusal.began ? { ...failure, began: true } : failure)];
+  }
+  const stays = planStep(state, step)?.kind === 'pivot' && begun;
+  if (stays || policyOf(state, onOpen.fallback) === undefined) return [wait];
+  return [
+    wait,
+    { type: 'stepFellBack', step, agent: onOpen.fallback, from: agent, breaker: refusal.breaker },
+  ];
+}
+
+/** What a ballot's refusal leaves: it waits, or goes to the fallback, or is spoiled. */
+export function ballotRefusal(
+  state: TaskState,
+  ballot: { readonly step: string; readonly voter: number },
+  agent: string,
+  failure: FailureInfo,
+  details: unknown,
+): TaskEvent {
+  const { breaker, why, retryAfter } = readRefusal(details);
+  return onOpenOf(state, agent, { why }) === 'fail'
+    ? { type: 'ballotSpoiled', ...ballot, agent, failure }
+    : { type: 'ballotRefused', ...ballot, agent, breaker, why, retryAfter };
+}
+
+/** What becomes of a call of `agent` that was refused so. */
+export function onOpenOf(state: TaskState, agent: string, { why }: Pick<Refusal, 'why'>): OnOpen {
+  return why === 'paced' ? 'wait' : (policyOf(state, agent)?.breaker?.onOpen ?? 'wait');
 }
 
 /** Remembers that an attempt of `step` has begun, unless `failure` says that it never did. */
@@ -338,7 +407,7 @@ function afterTerminate(state: TaskState): TaskState {
       return [id, step.kind === 'parked' ? step : { kind: 'parked', failure: CUT_OFF }];
     }
     if (!IN_FLIGHT.includes(step.kind)) return [id, step];
-    const again = forward || step.kind === 'awaitingApproval';
+    const again = forward || step.kind === 'awaitingApproval' || step.kind === 'refused';
     return [id, again ? { kind: 'waiting' } : { kind: 'cancelled' }];
   });
   const compensations = state.compensations?.map((one): Compensation => {
@@ -361,6 +430,7 @@ const IN_FLIGHT: readonly StepState['kind'][] = [
   'voting',
   'arbitrating',
   'awaitingApproval',
+  'refused',
   'parked',
 ];
 const CUT_OFF: FailureInfo = { type: 'Terminated', message: 'It was running when the task was terminated' };
@@ -411,15 +481,18 @@ function withTerm(state: TaskState, term: number): TaskState {
 
 function assigned(state: TaskState, event: TaskEvent & { type: 'assigned' }): TaskState {
   const { step, agent, policy, term } = event;
+  // What was pinned with the plan stays so.
+  const known = { ...withTerm(state, term), policies: { [agent]: policy, ...state.policies } };
+  return givenTo(known, step, agent, assignmentOf(state, step)?.fellBack ?? 0);
+}
+
+/** The step waits for `agent` to begin it. */
+function givenTo(state: TaskState, step: string, agent: string, count: number): TaskState {
   const planned = planStep(state, step)?.agent;
   const last = assignmentOf(state, step);
   const before = last === undefined ? [planned ?? ''] : [...last.before, last.agent];
-  const given: TaskState = {
-    ...withTerm(state, term),
-    // What was pinned with the plan stays so.
-    policies: { [agent]: policy, ...state.policies },
-    assignments: { ...state.assignments, [step]: { agent, before } },
-  };
+  const assignment = { agent, before, ...(count === 0 ? {} : { fellBack: count }) };
+  const given: TaskState = { ...state, assignments: { ...state.assignments, [step]: assignment } };
   const { [step]: _begun, ...attempted } = given.attempted ?? {};
   const { attempted: _before, ...rest } = given;
   // Whether the agent that has it now will have begun is another matter.

@@ -6,6 +6,7 @@
  * 2. Runs of a continue-as-new chain are fed one after the other and give one log, numbered through.
  * 3. A fact that is not ours, or cannot be read, gives no event and never throws.
  */
+import { isRefusal } from './breaker/refusal';
 import { type Envelope, isEnvelope } from './envelope';
 import { type FailureInfo, isHandedBack } from './failures';
 import type { HistoryFact } from './history-facts';
@@ -34,6 +35,7 @@ import {
   planEvents,
   quorumEvents,
   returnReason,
+  returnedEvent,
 } from './leader-work';
 import {
   type ActOutcome,
@@ -44,7 +46,7 @@ import {
   stepOfSummary,
 } from './task-activities';
 import type { TaskEvent } from './task-events';
-import { evolve, failureEvent } from './task-fold';
+import { ballotRefusal, evolve, failureEvent, refusalEvents } from './task-fold';
 import { type TaskState, INITIAL_TASK_STATE, planStep } from './task-state';
 import {
   ASKED,
@@ -282,9 +284,9 @@ export class TaskProjection {
     const activity = this.close(fact.scheduledEventId);
     if (activity === undefined) return;
     const { envelope, agent, number } = activity;
-    const { failure } = fact;
+    const { failure, details } = fact;
     if (envelope.kind === 'act') {
-      yield* this.readActFailed(envelope.step, agent, failure, number);
+      yield* this.readActFailed(envelope.step, agent, { failure, details }, number);
       return;
     }
     if (envelope.kind === 'undo') {
@@ -296,7 +298,7 @@ export class TaskProjection {
     const why = returnReason(failure);
     const event: TaskEvent | undefined =
       why !== undefined && isLeaderWork(envelope.kind)
-        ? { type: 'leaderWorkReturned', work: envelope.kind, why }
+        ? returnedEvent(envelope.kind, why, details)
         : failedEvent(envelope, failure, this.current);
     if (event !== undefined) yield { event, actor: agent, cause: number };
   }
@@ -304,12 +306,20 @@ export class TaskProjection {
   private *readActFailed(
     step: string,
     agent: string,
-    failure: FailureInfo,
+    { failure, details }: { failure: FailureInfo; details?: unknown },
     cause: number,
   ): Generator<Reading> {
     const ballot = readBallotStep(step);
     if (isHandedBack(failure)) {
       if (ballot === undefined) yield { event: { type: 'stepHandedBack', step }, actor: agent, cause };
+    } else if (isRefusal(failure) && ballot === undefined) {
+      for (const event of refusalEvents(this.current, step, agent, failure, details)) {
+        yield { event, actor: agent, cause };
+      }
+    } else if (isRefusal(failure) && ballot !== undefined) {
+      const event = ballotRefusal(this.current, ballot, agent, failure, details);
+      yield { event, actor: agent, cause };
+      yield* this.readQuorum(ballot.step);
     } else if (ballot === undefined) {
       yield { event: failureEvent(this.current, step, failure), actor: agent, cause };
     } else {
@@ -376,7 +386,7 @@ export class TaskProjection {
     if (event !== undefined) yield { event, actor: 'task', cause: this.causeOf(envelope) };
     if (fact.kind === 'localActivityFailed') {
       if (fact.failure.type === 'Cancelled') yield cancelledReading(envelope, agent, number);
-      else yield* this.readActFailed(step, agent, fact.failure, number);
+      else yield* this.readActFailed(step, agent, fact, number);
     } else yield* this.readActed(step, agent, actOutcome(fact.result), number);
   }
 
@@ -436,6 +446,7 @@ export class TaskProjection {
         this.lastOutcome = number;
         return;
       case 'assigned':
+      case 'stepFellBack':
         this.assignedBy.set(event.step, number);
         return;
       case 'continuedAsNew':

@@ -20,6 +20,7 @@ const PHASES: readonly TaskPhase['kind'][] = [
 const STEP_KINDS: readonly StepState['kind'][] = [
   'waiting',
   'awaitingApproval',
+  'refused',
   'scheduled',
   'voting',
   'arbitrating',

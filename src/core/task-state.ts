@@ -1,6 +1,7 @@
 /**
  * A task at one point of its history, and what follows from it: for the workflow, for the log, and for whoever shows it.
  */
+import type { Refusal } from './breaker/refusal';
 import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
 import { type Plan, type Step, finalSteps, stepActor } from './plan';
@@ -33,6 +34,8 @@ export type StepState =
   | { readonly kind: 'waiting' }
   /** A person is asked; `hash`: of the input that would run. */
   | { readonly kind: 'awaitingApproval'; readonly hash: string }
+  /** Waits for the breaker of its agent. */
+  | ({ readonly kind: 'refused' } & Refusal)
   | { readonly kind: 'scheduled'; readonly decisions?: Stored<readonly Decision[]> }
   | {
       readonly kind: 'voting';
@@ -100,6 +103,8 @@ export interface TaskState {
 export interface Assignment {
   readonly agent: string;
   readonly before: readonly string[];
+  /** How many of them it passed on to its fallback, by no decision of the leader's. Default 0. */
+  readonly fellBack?: number;
 }
 
 /** The state before the first event. */
@@ -237,8 +242,10 @@ export function goesForward(state: TaskState): boolean {
 export function isUnsettled(state: TaskState, step: string): boolean {
   const { kind } = stepState(state, step);
   if (kind === 'scheduled' || kind === 'parked') return true;
-  return (kind === 'waiting' || kind === 'awaitingApproval') && state.attempted?.[step] === true;
+  return WAITS.includes(kind) && state.attempted?.[step] === true;
 }
+
+const WAITS: readonly StepState['kind'][] = ['waiting', 'awaitingApproval', 'refused'];
 
 /** Whether a step that `agent` starts could be undone. */
 export function isUndoable(state: TaskState, { step, agent }: StackEntry): boolean {

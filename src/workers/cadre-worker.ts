@@ -8,6 +8,8 @@ import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities';
 import type { AnyAgent } from '../activities/define-agent';
+import { Breakers } from '../activities/breaker/breakers';
+import { TemporalBreakers } from '../client/breakers';
 import { TemporalLocks } from '../client/locks';
 import { CadreError } from '../core/failures';
 import { DEFAULT_CADRE, MAIN, poolQueue, taskQueue, validName } from '../core/names';
@@ -83,13 +85,17 @@ export class CadreWorker {
     const cadre = validName('cadre', options.cadre ?? DEFAULT_CADRE);
     const identity = options.identity ?? workerIdentity();
     const roles = ROLES.filter((role) => (options.roles ?? ROLES).includes(role));
-    const servers: Server[] = serverOptions({ ...options, cadre, roles, identity });
+    const { connection, namespace = 'default' } = options;
+    const client = new Client({ connection, namespace });
+    const breakers = new Breakers(options.agents, new TemporalBreakers(client, cadre));
+    const servers: Server[] = serverOptions({ ...options, cadre, roles, identity, breakers });
     const members: Member[] = [];
     for (const server of servers) members.push(stoppable(await Worker.create(server)));
-    if (roles.includes('leader')) members.unshift(...(await leadership({ ...options, cadre, identity })));
+    if (roles.includes('leader')) {
+      members.unshift(...(await leadership({ ...options, cadre, identity, breakers })));
+    }
     if (roles.includes('workflows')) {
-      const { connection, namespace = 'default' } = options;
-      members.push(new StartingSweep(new Client({ connection, namespace }), cadre));
+      members.push(new StartingSweep(client, cadre));
     }
     return new CadreWorker(
       members,
@@ -133,7 +139,11 @@ function stoppable(worker: Worker): Member {
   return { run: () => worker.run(), shutdown: () => stopWorker(worker) };
 }
 
-type Settled = CadreWorkerOptions & { readonly cadre: string; readonly identity: string };
+type Settled = CadreWorkerOptions & {
+  readonly cadre: string;
+  readonly identity: string;
+  readonly breakers: Breakers;
+};
 type Server = WorkerOptions & { readonly taskQueue: string };
 
 /** The leader's worker, and the candidacy for it or an appointment to it. */
@@ -148,6 +158,7 @@ async function leadership(options: Settled): Promise<Member[]> {
     agents,
     artifacts,
     queueStatus: queueStatus(client),
+    breakers: options.breakers,
     concurrency: options.concurrency ?? CONCURRENCY,
   });
   if (term === undefined) {
@@ -181,11 +192,11 @@ export function servedPools(agents: readonly AnyAgent[], wanted?: readonly strin
 
 /** A server a queue. Workflows and the agents without a pool share one queue, so that eager dispatch works. */
 function serverOptions(options: Settled & { readonly roles: readonly Role[] }): Server[] {
-  const { agents, artifacts, cadre, roles, ledger = new FileLedger(ledgerFile()) } = options;
+  const { agents, artifacts, cadre, roles, breakers, ledger = new FileLedger(ledgerFile()) } = options;
   const servers: Server[] = [];
   const serve = roles.includes('agents') ? servedPools(agents, options.serve) : [];
   const locks = serve.includes(MAIN) ? locksOf(options) : undefined;
-  const activities = createActivities({ agents, artifacts, ledger, locks });
+  const activities = createActivities({ agents, artifacts, ledger, locks, breakers });
   const workflows = roles.includes('workflows');
   if (workflows || serve.includes(MAIN)) {
     servers.push({

@@ -11,7 +11,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { type Answering, readAnswering } from '../core/approval';
-import { crossingFailure } from '../core/failure-info';
+import { crossing } from '../core/failure-info';
 import { CadreError, inputInvalid } from '../core/failures';
 import { canonicalJson } from '../core/json';
 import { HAS_ATTRIBUTE, NEEDS_ATTENTION, NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
@@ -147,13 +147,5 @@ export class Attendance {
     if (memo[HAS_ATTRIBUTE] !== true) return;
     const value = phase.kind === 'needsAttention' || phase.kind === 'awaitingApproval' ? phase.kind : 'no';
     upsertSearchAttributes([{ key: NEEDS_ATTENTION_ATTRIBUTE, value }]);
-  }
-}
-
-function crossing<Result>(work: () => Result): Result {
-  try {
-    return work();
-  } catch (error) {
-    throw crossingFailure(error);
   }
 }

@@ -2,12 +2,16 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Answering } from '../core/approval';
 import type { Announcement, ElectionState, Resignation } from '../core/election';
+import type { BreakerState } from '../core/breaker/breaker';
+import type { BreakerCommand, BreakerReply, BreakerReport } from '../core/breaker/report';
 import type { LockRelease, LockState } from '../core/lock';
 import {
   ANNOUNCE_SIGNAL,
   ANSWER_UPDATE,
   HOLDER,
+  OPERATE_UPDATE,
   RELEASE_SIGNAL,
+  REPORT_UPDATE,
   RESIGN_UPDATE,
   RESOLVE_UPDATE,
 } from '../core/names';
@@ -47,3 +51,18 @@ export const announceSignal = defineSignal<[Announcement]>(ANNOUNCE_SIGNAL);
 
 /** Asks the leader to hand over; answers with whom it asked. Refused as `NoLeader` while nobody leads. */
 export const resignUpdate = defineUpdate<Announcement, [Resignation]>(RESIGN_UPDATE);
+
+/** Tells a `breaker` how calls went, and asks it for probes; answers with where it stands. */
+export const reportUpdate = defineUpdate<BreakerReply, [BreakerReport]>(REPORT_UPDATE);
+
+/** Trips, resets, isolates or releases a `breaker`; answers with its state. Refused as `InputInvalid`. */
+export const operateUpdate = defineUpdate<BreakerState, [BreakerCommand]>(OPERATE_UPDATE);
+
+/** Asks a `breaker` for its key and state. */
+export const breakerQuery = defineQuery<BreakerAnswer>('breaker');
+
+/** What the query `breaker` answers. */
+export interface BreakerAnswer {
+  readonly key: string;
+  readonly state: BreakerState;
+}

@@ -13,9 +13,10 @@ import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import { backoff } from '../core/backoff';
 import { LEASE_DURATION } from '../core/election';
 import type { Envelope } from '../core/envelope';
-import { failureInfo } from '../core/failure-info';
+import { readRefusal } from '../core/breaker/refusal';
+import { failureDetails, failureInfo } from '../core/failure-info';
 import type { FailureInfo } from '../core/failures';
-import { returnReason } from '../core/leader-work';
+import { returnReason, returnedEvent } from '../core/leader-work';
 import { type LeaderWork, leaderQueue } from '../core/names';
 import { oneLine } from '../core/one-line';
 import { SUMMARY_MAXIMUM_LENGTH } from '../core/task-activities';
@@ -52,16 +53,18 @@ export async function onLeader<Request, Outcome>(
 ): Promise<void> {
   let failures = 0;
   let returns = 0;
+  let refusedFor: number | undefined;
   for (;;) {
     const before = task.state;
     task.record(call.requested(task.state.term));
     const { historyLength } = workflowInfo();
     let returned: boolean;
     try {
-      const events = call.succeeded(await schedule(task, call), task.state);
+      const events = call.succeeded(await schedule(task, call, refusedFor !== undefined), task.state);
       for (const event of events) task.record(event);
       if (events[0]?.type !== 'leaderWorkReturned') return;
       returned = true;
+      refusedFor = undefined;
     } catch (error) {
       if (isCancellation(error)) {
         if (workflowInfo().historyLength === historyLength) task.restore(call.step, before);
@@ -72,19 +75,25 @@ export async function onLeader<Request, Outcome>(
       const why = returnReason(failure);
       returned = why !== undefined;
       task.record(
-        why === undefined ? call.failed(failure) : { type: 'leaderWorkReturned', work: call.work, why },
+        why === undefined ? call.failed(failure) : returnedEvent(call.work, why, failureDetails(error)),
       );
+      refusedFor = why === 'refused' ? readRefusal(failureDetails(error)).retryAfter : undefined;
       if (!returned && (++failures >= FAILURES_MAXIMUM || isFinal(error))) throw error;
     }
     returns = returned ? returns + 1 : 0;
-    const wait = returned
+    const pause = returned
       ? backoff(returns - 1, RETURN_PAUSE, RETURN_PAUSE_MAXIMUM)
       : backoff(failures, FAILURE_PAUSE, FAILURE_PAUSE_MAXIMUM);
+    const wait = refusedFor ?? pause;
     if (wait > 0) await sleep(wait, { summary: `${call.work} again` });
   }
 }
 
-function schedule<Request, Outcome>(task: TaskRecord, call: LeaderCall<Request, Outcome>): Promise<Outcome> {
+function schedule<Request, Outcome>(
+  task: TaskRecord,
+  call: LeaderCall<Request, Outcome>,
+  waited: boolean,
+): Promise<Outcome> {
   const { work, step, activityId, summary, request } = call;
   const leader = proxyActivities<
     Record<LeaderWork, (envelope: Envelope, request: Request) => Promise<Outcome>>
@@ -97,7 +106,7 @@ function schedule<Request, Outcome>(task: TaskRecord, call: LeaderCall<Request, 
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     summary: oneLine(summary, SUMMARY_MAXIMUM_LENGTH),
   });
-  return leader[work](task.envelope(step, work), request);
+  return leader[work](task.envelope(step, work), waited ? { ...request, waited: true } : request);
 }
 
 /** True for what no attempt can mend. */

@@ -2,15 +2,17 @@
  * Carries one agent's step to its end: asks for approval, has the agent try, and waits for a person where the step is
  * parked. Every change is an event, recorded where history gets the same fact.
  */
-import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
 import { APPROVAL_VALID_FOR, inputHash } from '../core/approval';
+import { breakerTimer, isRefusal } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
 import type { AgentStep } from '../core/plan';
 import { approvalSubject, stepInputs } from '../core/step-inputs';
 import { type ActRequest, type HandedBack, actEvents, readHandedBack } from '../core/task-activities';
-import { failureEvent } from '../core/task-fold';
+import { failureEvent, refusalEvents } from '../core/task-fold';
 import {
+  type StepState,
   agentOf,
   goesForward,
   isUndoable,
@@ -30,6 +32,8 @@ export class StepRun {
   private approved: { hash: string; until: number } | undefined;
   /** What the last attempt left, where its worker stopped. */
   private handedBack: HandedBack | undefined;
+  /** The refusal that it has waited for. */
+  private heldBy: StepState | undefined;
 
   /** An output of more bytes than `inlineMaximum` goes to the artifact store. */
   constructor(
@@ -52,6 +56,10 @@ export class StepRun {
       if (now.kind === 'completed' || now.kind === 'cancelled') return undefined;
       if (now.kind === 'parked') {
         await this.unlessForward(() => this.attendance.resolution(this.step.id));
+      } else if (now.kind === 'refused' && this.heldBy !== now) {
+        await this.inPeace(() => this.hold(now));
+        // The next run goes on from here.
+        if (this.own === undefined && workflowInfo().continueAsNewSuggested) return undefined;
       } else if (await this.mayRun()) await this.unlessForward(() => this.attempt());
     }
   }
@@ -66,10 +74,20 @@ export class StepRun {
     return forward ? CancellationScope.nonCancellable(work) : work();
   }
 
-  /** Asks for approval, where the step wants one; in peace where what may have happened is tried again. */
+  /** Asks for approval, where the step wants one. */
   private mayRun(): Promise<boolean> {
-    const { state } = this.task;
-    return goesForward(state) ? CancellationScope.nonCancellable(() => this.isApproved()) : this.isApproved();
+    return this.inPeace(() => this.isApproved());
+  }
+
+  /** Nothing cuts off what is before an attempt at what may have happened. */
+  private inPeace<Result>(work: () => Promise<Result>): Promise<Result> {
+    return goesForward(this.task.state) ? CancellationScope.nonCancellable(work) : work();
+  }
+
+  /** Waits for the breaker that refused it. */
+  private async hold(refused: StepState & { kind: 'refused' }): Promise<void> {
+    this.heldBy = refused;
+    await sleep(refused.retryAfter, { summary: breakerTimer(this.step.id, refused.breaker) });
   }
 
   /** Asks for approval where the step wants one and has none that still holds. */
@@ -98,6 +116,8 @@ export class StepRun {
   private async attempt(): Promise<void> {
     const { id } = this.step;
     const before = this.task.state;
+    const now = this.now();
+    if (now.kind === 'refused') this.handedBack = waited(now);
     this.addToPlan();
     const agent = this.agent();
     this.task.record({ type: 'stepScheduled', step: id, agent, term: this.task.state.term });
@@ -117,6 +137,11 @@ export class StepRun {
       if (isHandedBack(failure)) {
         this.task.record({ type: 'stepHandedBack', step: id });
         this.handedBack = readHandedBack(failureDetails(error));
+      } else if (isRefusal(failure)) {
+        const details = failureDetails(error);
+        for (const event of refusalEvents(this.task.state, id, agent, failure, details)) {
+          this.task.record(event);
+        }
       } else if (!isCancellation(error)) {
         this.task.record(failureEvent(this.task.state, id, failure));
       } else if (workflowInfo().historyLength === historyLength) {
@@ -142,4 +167,9 @@ export class StepRun {
       ...(handedBack === undefined ? {} : { handedBack }),
     };
   }
+}
+
+/** What the attempt after a refusal begins with. */
+function waited({ attemptsUsed, checkpoint }: HandedBack): HandedBack {
+  return { attemptsUsed, ...(checkpoint === undefined ? {} : { checkpoint }), waited: true };
 }

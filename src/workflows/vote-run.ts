@@ -1,4 +1,5 @@
 import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
+import { type Refusal, breakerTimer, isRefusal, readRefusal } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
 import {
@@ -10,8 +11,9 @@ import {
 } from '../core/leader-work';
 import type { VoteStep } from '../core/plan';
 import { type ActOutcome, type HandedBack, readHandedBack } from '../core/task-activities';
-import { stepState } from '../core/task-state';
-import { VOTE_TIME_LIMIT, verdictOf, voteTimer } from '../core/vote';
+import { ballotRefusal, onOpenOf } from '../core/task-fold';
+import { policyOf, stepState } from '../core/task-state';
+import { VOTE_TIME_LIMIT, ballotStep, verdictOf, voteTimer } from '../core/vote';
 import { onLeader } from './on-leader';
 import type { TaskRecord } from './task-record';
 
@@ -67,6 +69,7 @@ export class VoteRun {
     const step = this.step.id;
     const { term } = this.task.state;
     this.task.record({ type: 'ballotRequested', step, voter, agent, term });
+    const { historyLength } = workflowInfo();
     try {
       const outcome = await this.ask(agent, voter, handedBack);
       this.task.record(ballotEvent({ step, voter }, agent, outcome, this.task.state));
@@ -79,13 +82,35 @@ export class VoteRun {
         this.closed += 1;
         return;
       }
-      this.task.record(
-        isCancellation(error)
-          ? { type: 'ballotWithdrawn', step, voter, agent }
-          : { type: 'ballotSpoiled', step, voter, agent, failure },
-      );
+      if (isRefusal(failure)) {
+        const details = failureDetails(error);
+        const event = ballotRefusal(this.task.state, { step, voter }, agent, failure, details);
+        this.task.record(event);
+        if (event.type === 'ballotRefused') return this.heldBallot(agent, voter, readRefusal(details));
+      } else if (!isCancellation(error)) {
+        this.task.record({ type: 'ballotSpoiled', step, voter, agent, failure });
+      } else if (workflowInfo().historyLength > historyLength) {
+        // Else it was cancelled in the workflow task that asked for it: Temporal never heard of it.
+        this.task.record({ type: 'ballotWithdrawn', step, voter, agent });
+      }
     }
     for (const event of quorumEvents(step, this.task.state)) this.task.record(event);
+    this.closed += 1;
+  }
+
+  /** Goes to the fallback, or waits for the breaker unless the vote is over before. */
+  private async heldBallot(agent: string, voter: number, refusal: Refusal): Promise<void> {
+    const { breaker, why, retryAfter, attemptsUsed, checkpoint } = refusal;
+    const onOpen = onOpenOf(this.task.state, agent, { why });
+    const open = (): boolean => this.kind() === 'voting' && !CancellationScope.current().consideredCancelled;
+    if (typeof onOpen === 'object' && policyOf(this.task.state, onOpen.fallback) !== undefined) {
+      if (open()) return this.ballot(onOpen.fallback, voter);
+    } else {
+      const summary = breakerTimer(ballotStep(this.step.id, voter), breaker);
+      await sleep(retryAfter, { summary }).catch(() => undefined);
+      const kept = { attemptsUsed, ...(checkpoint === undefined ? {} : { checkpoint }) };
+      if (open()) return this.ballot(agent, voter, { ...kept, waited: true });
+    }
     this.closed += 1;
   }
 

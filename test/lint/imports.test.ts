@@ -5,7 +5,16 @@ import { join } from 'node:path';
 
 const root = join(__dirname, '..', '..');
 const planted = (layer: string) => join(root, 'src', layer, 'planted-import.ts');
-const LAYERS = ['core', 'workflows', 'storage', 'activities', 'client', 'workers', 'testing'] as const;
+const LAYERS = [
+  'core',
+  'core/breaker',
+  'workflows',
+  'storage',
+  'activities',
+  'client',
+  'workers',
+  'testing',
+] as const;
 
 afterEach(() => LAYERS.forEach((layer) => rmSync(planted(layer), { force: true })));
 
@@ -22,6 +31,8 @@ function lint(layer: string, specifier: string): string {
 test.each([
   ['core', '../workflows/task'],
   ['core', '../client/connection'],
+  ['core', '../index'],
+  ['core/breaker', '../../workflows/task'],
   ['core', 'node:fs'],
   ['core', '@temporalio/workflow'],
   ['workflows', '../activities/attempt'],
@@ -44,6 +55,7 @@ test.each([
 
 test.each([
   ['core', './names'],
+  ['core/breaker', '../names'],
   ['core', '@temporalio/common'],
   ['workflows', '../core/names'],
   ['activities', '../storage/folders'],

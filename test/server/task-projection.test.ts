@@ -14,6 +14,19 @@ import { agent, step } from '../support/agents';
 import { Random } from '../support/random';
 import { type ServerCadre, startServerCadre } from '../support/server-cadre';
 
+const ON_OPEN = {
+  guarded: {},
+  strict: { onOpen: 'fail' },
+  relied: { onOpen: { fallback: 'quick' } },
+} as const;
+const outages = new Random(7);
+
+/** Every other call fails as a provider that is down. */
+function unreliable(): string {
+  if (outages.between(0, 1) < 0.5) throw Object.assign(new Error('overloaded'), { status: 529 });
+  return 'answered';
+}
+
 interface Report {
   readonly historyLength: number;
   readonly state: TaskState;
@@ -74,21 +87,37 @@ beforeAll(async () => {
       compensate: () => after(30),
     }),
     agent('helper', () => 'helped'),
+    // Their breaker opens and closes all the time.
+    ...(['guarded', 'strict', 'relied'] as const).map((name) =>
+      agent(name, unreliable, {
+        policy: {
+          breaker: { key: 'model', window: { calls: 2 }, minimumCalls: 1, cooldown: 20, cooldownMax: 100 },
+          retry: { initialInterval: 10 },
+          ...ON_OPEN[name],
+        },
+      }),
+    ),
   ]);
 }, 60_000);
 
 afterAll(() => cadre.close());
 
 const anyVote = fc.record({
-  agents: fc.array(fc.constantFrom('quick', 'mender', 'mender', 'pause', 'broken', 'flaky'), {
-    minLength: 2,
-    maxLength: 4,
-  }),
+  agents: fc.array(
+    fc.constantFrom('quick', 'mender', 'mender', 'pause', 'broken', 'flaky', 'guarded', 'relied'),
+    {
+      minLength: 2,
+      maxLength: 4,
+    },
+  ),
   quorum: fc.constantFrom(...QUORUMS),
   timeLimit: fc.integer({ min: 10, max: 120 }),
 });
 
-const AGENTS = ['quick', 'pause', 'flaky', 'broken', 'clumsy', 'unsure', 'undoable', 'stubborn', 'slow'];
+const AGENTS = [
+  ...['quick', 'pause', 'flaky', 'broken', 'clumsy', 'unsure', 'undoable', 'stubborn', 'slow'],
+  ...['guarded', 'guarded', 'strict', 'relied'],
+];
 
 const anyStep = fc.record({
   agent: fc.constantFrom(...AGENTS, 'undoable', 'undoable', 'quick', 'slow'),
@@ -169,6 +198,7 @@ test('at every workflow-task boundary the state is the fold of the projected eve
 /** What the cases are about. */
 const SEEN: TaskEventType[] = [
   ...(['pinned', 'approvalRequested', 'approvalAnswered', 'stepParked', 'stepResolved'] as const),
+  ...(['stepRefused', 'stepFellBack'] as const),
   ...(['compensationScheduled', 'compensated', 'compensationFailed', 'compensationResolved'] as const),
 ];
 

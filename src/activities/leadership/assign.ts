@@ -9,14 +9,14 @@ type Choice = Omit<AssignOutcome, 'term' | 'decisions'>;
 
 /**
  * Makes the activity that gives a step to another agent: the cadre's `assigner` chooses where there is one, else the
- * agent that shares most skills with those that tried.
+ * agent that shares most skills with those that tried, before it those whose breakers are closed.
  */
 export function assignActivity(
   dependencies: LeaderDependencies,
 ): LeaderActivity<AssignRequest, AssignOutcome> {
-  const { cadre, agents, queueStatus } = dependencies;
+  const { agents } = dependencies;
   return leaderActivity(dependencies, 'name another agent', async (request: AssignRequest, desk) => {
-    const roster = await makeRoster(cadre, agents, queueStatus);
+    const roster = await makeRoster(dependencies);
     const choice = desk.has('assigner')
       ? choiceOf(await desk.ask('assigner', { ...request, roster }), request, roster)
       : mostSkilled(request, roster);
@@ -47,7 +47,10 @@ function mostSkilled({ tried }: AssignRequest, roster: Roster): Choice {
   const shared = ({ skills }: RosterEntry): string[] => skills.filter((skill) => wanted.has(skill));
   const [best] = roster.agents
     .filter((entry) => !tried.includes(entry.name) && shared(entry).length > 0)
-    .sort((a, b) => shared(b).length - shared(a).length || readiness(b) - readiness(a));
+    .sort(
+      (a, b) =>
+        callable(b) - callable(a) || shared(b).length - shared(a).length || readiness(b) - readiness(a),
+    );
   if (best === undefined) {
     return { by: 'leader', reason: `no other agent has a skill of ${tried.join(', ')}` };
   }
@@ -56,6 +59,11 @@ function mostSkilled({ tried }: AssignRequest, roster: Roster): Choice {
     by: 'leader',
     reason: `shares ${shared(best).join(', ')} with ${tried.join(', ')}`,
   };
+}
+
+/** Lower for an agent whose breaker would let the step wait. */
+function callable({ breaker }: RosterEntry): number {
+  return breaker === undefined ? 1 : 0;
 }
 
 /** Higher for an agent that has workers, and of these for the shorter queue. */

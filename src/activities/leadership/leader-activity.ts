@@ -8,6 +8,8 @@ import type { ArtifactStore } from '../../storage/artifact-store';
 import { store } from '../../storage/stored-values';
 import { runAgent } from '../agent-activity';
 import { type Attempt, startAttempt } from '../attempt';
+import type { Breakers } from '../breaker/breakers';
+import { guarded } from '../breaker/guard';
 import type { AnyAgent } from '../define-agent';
 import type { LeaderAgent, QueueStatus } from './roster';
 
@@ -27,6 +29,8 @@ export interface LeaderDependencies {
   readonly agents: ReadonlyMap<string, AnyAgent>;
   readonly artifacts: ArtifactStore;
   readonly queueStatus: QueueStatus;
+  /** Absent where nothing guards the agents. */
+  readonly breakers?: Breakers | undefined;
 }
 
 /** Activity of the leader: an envelope and a request, to an outcome with the leader's term. */
@@ -40,18 +44,24 @@ export interface LeaderDesk {
   ask(agent: LeaderAgent, input: unknown): Promise<unknown>;
 }
 
+/** What every request of the leader's work has. `waited`: a breaker refused it before, and it has waited for that. */
+interface LeaderRequest {
+  readonly goal: string;
+  readonly waited?: true;
+}
+
 type InTerm<Body> = Body & { readonly term: number; readonly decisions?: Stored<readonly Decision[]> };
 
 /**
  * Makes an activity of `work`. It is given up at once when the term is over, whether or not an agent listens: the
  * next leader does it anew, and what a leader decides has no effect before it is recorded.
  */
-export function leaderActivity<Request extends { readonly goal: string }, Body>(
+export function leaderActivity<Request extends LeaderRequest, Body>(
   dependencies: LeaderDependencies,
   instruction: string,
   work: (request: Request, desk: LeaderDesk) => Promise<Body>,
 ): LeaderActivity<Request, InTerm<Body>> {
-  const { agents, artifacts } = dependencies;
+  const { artifacts } = dependencies;
   return async (envelope, request) => {
     const activity = Context.current();
     const lead = dependencies.term();
@@ -62,7 +72,7 @@ export function leaderActivity<Request extends { readonly goal: string }, Body>(
     try {
       const body = await beforeEnd(
         [activity.cancellationSignal, over],
-        work(request, deskOf(agents, attempt)),
+        work(request, deskOf(dependencies, activity, attempt, request.waited === true)),
       );
       const { decisions } = attempt;
       const outcome =
@@ -99,12 +109,21 @@ async function beforeEnd<Body>(signals: readonly AbortSignal[], work: Promise<Bo
   return Promise.race([work, end]).finally(() => ended.abort());
 }
 
-function deskOf(agents: ReadonlyMap<string, AnyAgent>, attempt: Attempt): LeaderDesk {
+function deskOf(
+  { agents, breakers }: LeaderDependencies,
+  activity: Context,
+  attempt: Attempt,
+  waited: boolean,
+): LeaderDesk {
   return {
     has: (name) => agents.has(name),
     async ask(name, input) {
       const agent = agents.get(name);
-      if (agent !== undefined) return runAgent(agent, input, attempt);
+      if (agent !== undefined) {
+        const act = (): Promise<unknown> => runAgent(agent, input, attempt);
+        const guard = breakers?.guardOf(agent);
+        return guard === undefined ? act() : guarded(guard, activity, waited, () => attempt.kept(), act);
+      }
       throw new CadreError('AgentUnknown', `No agent is named "${name}"`);
     },
   };

@@ -10,7 +10,7 @@ import { makeRoster, rosterAgents } from './roster';
  * it, and looks up the policies that its steps will run by.
  */
 export function planActivity(dependencies: LeaderDependencies): LeaderActivity<PlanRequest, PlanOutcome> {
-  const { cadre, agents, queueStatus } = dependencies;
+  const { agents } = dependencies;
   return leaderActivity(dependencies, 'make a plan', async (request: PlanRequest, desk) => {
     const { goal, docs } = request;
     if (request.plan === undefined && !desk.has('planner')) {
@@ -21,7 +21,7 @@ export function planActivity(dependencies: LeaderDependencies): LeaderActivity<P
       (await desk.ask('planner', {
         goal,
         ...(docs === undefined ? {} : { docs }),
-        roster: await makeRoster(cadre, agents, queueStatus),
+        roster: await makeRoster(dependencies),
       }));
     const plan = validatePlan(candidate, new Set(rosterAgents(agents).map(({ name }) => name)));
     const by = request.plan === undefined ? 'planner' : 'caller';

@@ -1,6 +1,7 @@
 import { agentQueue } from '../../core/names';
 import type { Roster, RosterEntry } from '../../core/policy';
 import type { AnyAgent } from '../define-agent';
+import type { LeaderDependencies } from './leader-activity';
 
 /** The agents by which the leader thinks: they act on the leader's worker, and plans cannot name them. */
 export const LEADER_AGENTS = ['planner', 'assigner', 'arbiter', 'aggregator'] as const;
@@ -10,11 +11,13 @@ export type LeaderAgent = (typeof LEADER_AGENTS)[number];
 export type QueueStatus = (queue: string) => Promise<Pick<RosterEntry['queue'], 'pollers' | 'backlog'>>;
 
 /** Everyone who can be given a step, and how busy. */
-export async function makeRoster(
-  cadre: string,
-  agents: ReadonlyMap<string, AnyAgent>,
-  queueStatus: QueueStatus,
-): Promise<Roster> {
+export async function makeRoster({
+  cadre,
+  agents,
+  queueStatus,
+  breakers,
+}: Pick<LeaderDependencies, 'cadre' | 'agents' | 'queueStatus' | 'breakers'>): Promise<Roster> {
+  const openBreakers = (await breakers?.notClosed()) ?? [];
   const listed = rosterAgents(agents);
   const names = [...new Set(listed.map((agent) => agentQueue(cadre, agent)))];
   const statuses = new Map(
@@ -24,15 +27,18 @@ export async function makeRoster(
     agents: listed.map((agent) => {
       const { name, description, skills, pool } = agent;
       const queue = agentQueue(cadre, agent);
+      const { key } = agent.resolvedPolicy.breaker ?? {};
+      const breaker = openBreakers.find((open) => open.key === key);
       return {
         name,
         description,
         skills,
         ...(pool === undefined ? {} : { pool }),
         queue: { name: queue, ...statuses.get(queue) },
+        ...(breaker === undefined ? {} : { breaker }),
       };
     }),
-    openBreakers: [],
+    openBreakers,
   };
 }
 

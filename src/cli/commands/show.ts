@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { PendingStep, TaskDescription, TaskHandle } from '../../client/task-handle';
 import { CadreError, fixFor } from '../../core/failures';
 import { assertNever } from '../../core/json';
+import { REFUSAL_WORDS } from '../../core/breaker/refusal';
 import { oneLine } from '../../core/one-line';
 import { shortHash, standWords } from '../../core/task-details';
 import { type StepState, type TaskState, actorOf, isOpen, stepState } from '../../core/task-state';
@@ -113,7 +114,7 @@ function failedStepFix(task: string, { steps }: TaskState): string | undefined {
   return undefined;
 }
 
-function stepLines({ state, pending, events }: TaskDescription): string[] {
+function stepLines({ state, pending, events, refusedUntil }: TaskDescription): string[] {
   const waiting = new Map(pending.map((step) => [step.step, step]));
   if (state.plan === undefined) {
     const planning = waiting.get('plan');
@@ -126,7 +127,8 @@ function stepLines({ state, pending, events }: TaskDescription): string[] {
   }
   const rows = state.plan.steps.map((step) => {
     const { id, instruction } = step;
-    const words = stepWords(stepState(state, id), id, waiting);
+    const now = stepState(state, id);
+    const words = now.kind === 'refused' ? refusedWords(now, refusedUntil[id]) : stepWords(now, id, waiting);
     return [id, actorOf(state, step), words, oneLine(instruction, CELL_MAXIMUM_LENGTH)];
   });
   const aggregating = waiting.get('aggregate');
@@ -141,6 +143,12 @@ function stepWords(step: StepState, id: string, waiting: ReadonlyMap<string, Pen
   if (leader !== undefined) return `${stateWords(step)}; ${leaderWords(leader)}`;
   const pending = waiting.get(id);
   return pending === undefined ? stateWords(step) : pendingWords(pending);
+}
+
+/** Why it waits for the breaker of its agent, and how long yet. */
+function refusedWords({ breaker, why }: StepState & { kind: 'refused' }, until = Date.now()): string {
+  const left = duration(Math.max(0, until - Date.now()));
+  return `waits ${left} for the breaker ${breaker}: ${REFUSAL_WORDS[why]}`;
 }
 
 /** Where the leader's work stands: who has it, or that nobody leads. */
@@ -167,6 +175,7 @@ function stateWords(step: StepState): string {
         ? `undecided (${step.why})`
         : `undecided: ${oneLine(step.failure.message, CELL_MAXIMUM_LENGTH)}`;
     case 'waiting':
+    case 'refused':
     case 'scheduled':
     case 'cancelled':
       return step.kind;

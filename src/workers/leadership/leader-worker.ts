@@ -1,4 +1,5 @@
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { Breakers } from '../../activities/breaker/breakers';
 import { type LeaderTerm, createLeaderActivities } from '../../activities/leadership';
 import type { QueueStatus } from '../../activities/leadership/roster';
 import type { AnyAgent } from '../../activities/define-agent';
@@ -16,6 +17,7 @@ export interface LeaderWorkerOptions {
   readonly agents: readonly AnyAgent[];
   readonly artifacts: ArtifactStore;
   readonly queueStatus: QueueStatus;
+  readonly breakers?: Breakers | undefined;
   /** How much of the leader's work at once. */
   readonly concurrency: number;
 }
@@ -66,7 +68,7 @@ export class LeaderWorker implements LeaderSeat {
 }
 
 function workerOptions(
-  { connection, namespace, cadre, identity, agents, artifacts, queueStatus }: LeaderWorkerOptions,
+  { connection, namespace, cadre, identity, agents, artifacts, queueStatus, breakers }: LeaderWorkerOptions,
   slots: GatedSlots,
   term: () => LeaderTerm | undefined,
 ): WorkerOptions {
@@ -76,7 +78,7 @@ function workerOptions(
     namespace,
     identity,
     taskQueue: leaderQueue(cadre),
-    activities: createLeaderActivities({ cadre, agents, artifacts, queueStatus, term }),
+    activities: createLeaderActivities({ cadre, agents, artifacts, queueStatus, breakers, term }),
     tuner: {
       activityTaskSlotSupplier: slots,
       workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },

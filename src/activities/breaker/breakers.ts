@@ -1,0 +1,111 @@
+/** The breakers of a worker's agents: one a key, which agents may share. */
+import type { BreakerReply, BreakerReport } from '../../core/breaker/report';
+import { CadreError } from '../../core/failures';
+import { canonicalJson } from '../../core/json';
+import type { OpenBreaker } from '../../core/policy';
+import type { AnyAgent } from '../define-agent';
+import type { Guard } from './guard';
+import { LocalBreaker, type Surroundings } from './local-breaker';
+
+/** The breakers that the whole cadre shares. */
+export interface SharedBreakers {
+  /** Tells the breaker of `key`, and hears where it stands. Rejects where it does not answer in time. */
+  report(key: string, report: BreakerReport): Promise<BreakerReply>;
+  /** Those that are not closed, about a second behind. Rejects where the server does not say. */
+  notClosed(): Promise<readonly OpenBreaker[]>;
+}
+
+/** While calls are made, a worker looks this often, in ms, whether somebody else has heard that a breaker is not closed. */
+const LOOK_INTERVAL = 5000;
+
+const AROUND: Surroundings = {
+  now: () => performance.now(),
+  random: Math.random,
+  later: (work, wait) => void setTimeout(work, wait).unref(),
+};
+
+export class Breakers {
+  private readonly byKey = new Map<string, LocalBreaker>();
+  private lookedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    agents: readonly AnyAgent[],
+    private readonly shared: SharedBreakers,
+    private readonly around: Surroundings = AROUND,
+  ) {
+    checkBreakers(agents);
+    for (const { breakerSettings, resolvedPolicy } of agents) {
+      const { key } = resolvedPolicy.breaker ?? {};
+      if (key === undefined || breakerSettings === undefined || this.byKey.has(key)) continue;
+      const tell = (report: BreakerReport): Promise<BreakerReply> => shared.report(key, report);
+      this.byKey.set(key, new LocalBreaker(breakerSettings, tell, around));
+    }
+  }
+
+  /** What guards `agent`; undefined where nothing does. */
+  guardOf(agent: AnyAgent): Guard | undefined {
+    const { key, onOpen } = agent.resolvedPolicy.breaker ?? {};
+    const breaker = this.byKey.get(key ?? '');
+    if (key === undefined || breaker === undefined) return undefined;
+    this.look();
+    return { key, breaker, fails: onOpen === 'fail', classify: agent.policy?.breaker?.classify };
+  }
+
+  /** Those that are not closed, as the leader is told; none where the server does not say. */
+  async notClosed(): Promise<readonly OpenBreaker[]> {
+    return this.byKey.size === 0 ? [] : this.shared.notClosed().catch(() => []);
+  }
+
+  /**
+   * Off the call's path, and at most once in {@link LOOK_INTERVAL}: a worker whose own calls go well would otherwise not
+   * hear that somebody tripped or isolated a breaker.
+   */
+  private look(): void {
+    const now = this.around.now();
+    if (now - this.lookedAt < LOOK_INTERVAL) return;
+    this.lookedAt = now;
+    this.shared.notClosed().then(
+      (open) => open.forEach(({ key }) => this.byKey.get(key)?.suspect()),
+      // The next look comes.
+      () => undefined,
+    );
+  }
+}
+
+/** Throws ConfigInvalid where agents of one key disagree, or a fallback is nobody or leads back to where it began. */
+export function checkBreakers(agents: readonly AnyAgent[]): void {
+  const byName = new Map(agents.map((agent) => [agent.name, agent]));
+  const settings = new Map<string, { agent: string; json: string }>();
+  for (const { name, resolvedPolicy, breakerSettings } of agents) {
+    const { breaker } = resolvedPolicy;
+    if (breaker === undefined) continue;
+    const json = canonicalJson(breakerSettings);
+    const first = settings.get(breaker.key) ?? { agent: name, json };
+    settings.set(breaker.key, first);
+    if (first.json !== json) {
+      throw new CadreError(
+        'ConfigInvalid',
+        `Expected the agents "${first.agent}" and "${name}", which share the breaker "${breaker.key}", to have the same settings of it, got ${first.json} and ${json}`,
+      );
+    }
+    checkFallbacks(name, byName);
+  }
+}
+
+function checkFallbacks(name: string, byName: ReadonlyMap<string, AnyAgent>): void {
+  const chain = [name];
+  for (let next = fallbackOf(byName.get(name)); next !== undefined; next = fallbackOf(byName.get(next))) {
+    if (!byName.has(next)) {
+      throw new CadreError('ConfigInvalid', `No agent is named "${next}", the fallback of "${chain.at(-1)}"`);
+    }
+    if (chain.includes(next)) {
+      throw new CadreError('ConfigInvalid', `Expected fallbacks to end, got ${[...chain, next].join(' → ')}`);
+    }
+    chain.push(next);
+  }
+}
+
+function fallbackOf(agent: AnyAgent | undefined): string | undefined {
+  const onOpen = agent?.resolvedPolicy.breaker?.onOpen;
+  return typeof onOpen === 'object' ? onOpen.fallback : undefined;
+}

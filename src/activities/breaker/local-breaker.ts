@@ -1,0 +1,327 @@
+/**
+ * One worker's view of one breaker. Owns what a call is told before it goes, and what the fleet is told afterwards.
+ *
+ * 1. While calls go well it asks and tells nobody.
+ * 2. It tells of calls that failed or were slow, of probes, and of pacing: one report at a time, what comes meanwhile
+ *    goes with the next, and no call waits for it.
+ * 3. It decides alone only where the fleet's breaker does not answer, and never against a call that has waited for the
+ *    fleet's: that one is let through as a probe.
+ * 4. Its clock is its own: what crosses are durations.
+ */
+import {
+  type BreakerState,
+  type BreakerView,
+  type ProbeEnd,
+  evolveBreaker,
+  newBreaker,
+  viewOf,
+} from '../../core/breaker/breaker';
+import type { RefusalCause } from '../../core/breaker/refusal';
+import { type BreakerReply, type BreakerReport, reportedError } from '../../core/breaker/report';
+import type { BreakerSettings } from '../../core/breaker/settings';
+import { EMPTY_WINDOW, type Window, addCalls, currentWindow } from '../../core/breaker/window';
+import type { Outcome } from '../../core/outcome';
+
+/** Where the fleet's breaker is asked and told. Rejects where it does not answer in time. */
+export type TellBreaker = (report: BreakerReport) => Promise<BreakerReply>;
+
+/** What a local breaker takes from its surroundings. */
+export interface Surroundings {
+  /** A clock that only goes forward, in ms. */
+  readonly now: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  /** Calls `work` in `wait` ms; must not keep the process alive. */
+  readonly later: (work: () => void, wait: number) => void;
+}
+
+/** What a call is told. */
+export type Admission =
+  | {
+      readonly kind: 'admitted';
+      readonly beganAt: number;
+      /** Present for a probe; `own`: of this worker's breaker, since the fleet's did not answer. */
+      readonly probe?: { readonly permit: string; readonly own: boolean };
+    }
+  | {
+      readonly kind: 'refused';
+      readonly why: RefusalCause;
+      /** In ms, jitter included. */
+      readonly retryAfter: number;
+    };
+
+/** Before the fleet has said how long, a refusal is for so long, in ms, or the cooldown where that is shorter. */
+const UNCONFIRMED_MAXIMUM = 1000;
+/** A report that did not arrive is sent again after so long, in ms; each time after twice as long. */
+const RETRY_MINIMUM = 1000;
+const RETRY_MAXIMUM = 30_000;
+/** By so much of itself a wait is longer, so that those who wait do not come back at once. At least, and at most, in ms. */
+const JITTER = 0.1;
+const JITTER_MINIMUM = 100;
+const JITTER_MAXIMUM = 5000;
+
+type Asker = (admission: Admission) => void;
+
+export class LocalBreaker {
+  /** The fleet's state as far as it is known here, and the window of this worker's calls. */
+  private state: BreakerState;
+  /** True while it is open by this worker's calls alone, and the fleet was not heard yet. */
+  private unconfirmed = false;
+  /** True where somebody has heard that it is not closed. */
+  private suspected = false;
+  private unreported: Window = EMPTY_WINDOW;
+  private ended: { permit: string; end: ProbeEnd }[] = [];
+  private error: string | undefined;
+  /** Until when the provider asked for no calls, where nobody was told. */
+  private pause: number | undefined;
+  private refused = 0;
+  private urgent = false;
+  private askers: { waited: boolean; tell: Asker }[] = [];
+  private exchanging: Promise<boolean> | undefined;
+  private failures = 0;
+  /** Present while what did not arrive waits to be sent again. */
+  private resending: symbol | undefined;
+
+  constructor(
+    private readonly settings: BreakerSettings,
+    private readonly tell: TellBreaker,
+    private readonly around: Surroundings,
+  ) {
+    this.state = newBreaker(settings);
+  }
+
+  /** Whether a call may go now. `waited`: it was refused before, and has waited: then the fleet's breaker says. */
+  admit(waited: boolean): Admission | Promise<Admission> {
+    const at = this.around.now();
+    if (waited || this.suspected) return this.ask(waited);
+    const { kind, retryAfter, pacedFor } = viewOf(this.state, at);
+    if (kind === 'closed') {
+      return pacedFor > 0 ? this.refuse('paced', pacedFor) : { kind: 'admitted', beganAt: at };
+    }
+    if (this.unconfirmed) return this.refuse(kind, Math.min(retryAfter, this.soonest()));
+    return retryAfter > 0 ? this.refuse(kind, retryAfter) : this.ask(false);
+  }
+
+  /** Takes note of how a call that was admitted went. */
+  record(admission: Admission & { kind: 'admitted' }, outcome: Outcome | 'success', error?: string): void {
+    const at = this.around.now();
+    const slow = at - admission.beganAt > this.settings.slowCallDuration;
+    const paced = typeof outcome === 'object';
+    const counts = outcome === 'success' || outcome === 'failure';
+    const failed = outcome === 'failure';
+    if (failed && error !== undefined) this.error = reportedError(error);
+    if (paced) this.pace(at, outcome.paced);
+    if (admission.probe !== undefined) {
+      this.endProbe(admission.probe, counts ? { failed, slow } : 'ignored', at);
+    } else if (counts) this.count(admission.beganAt, at, failed, slow);
+    if (this.urgent && this.resending === undefined) this.send();
+  }
+
+  /**
+   * What a probe that failed is told, once the fleet has heard of it or does not answer: it waits like any other call.
+   * Undefined where calls may go nevertheless.
+   */
+  async afterProbe(): Promise<(Admission & { kind: 'refused' }) | undefined> {
+    // Its report goes with the next one where another was under way.
+    await this.exchanging;
+    await this.exchanging;
+    const { kind, retryAfter } = viewOf(this.state, this.around.now());
+    return kind === 'closed' ? undefined : this.refuse(kind, Math.max(retryAfter, this.soonest()));
+  }
+
+  /** Somebody has heard that the fleet's breaker is not closed: the next call asks. */
+  suspect(): void {
+    this.suspected ||= this.state.phase.kind === 'closed';
+  }
+
+  private pace(at: number, wait: number): void {
+    this.state = evolveBreaker(this.state, { type: 'paced', at, until: at + wait });
+    this.pause = Math.max(at + wait, this.pause ?? 0);
+    this.urgent = true;
+  }
+
+  private endProbe({ permit, own }: { permit: string; own: boolean }, end: ProbeEnd, at: number): void {
+    if (own) {
+      const random = this.around.random();
+      this.state = evolveBreaker(this.state, { type: 'probeEnded', at, random, permit, end });
+    } else {
+      this.ended.push({ permit, end });
+      this.urgent = true;
+    }
+  }
+
+  private count(beganAt: number, at: number, failed: boolean, slow: boolean): void {
+    const { phase, settings } = this.state;
+    if (phase.kind !== 'closed' || beganAt < phase.since) return;
+    const calls = { calls: 1, failures: failed ? 1 : 0, slow: slow ? 1 : 0, beganAt, endedAt: at };
+    const random = this.around.random();
+    this.state = evolveBreaker(this.state, { type: 'callsEnded', at, random, calls });
+    this.unreported = addCalls(this.unreported, calls, settings.window, at);
+    this.unconfirmed = this.state.phase.kind === 'open';
+    // A call that goes well may open it, too: as the last of `minimumCalls`.
+    this.urgent ||= failed || slow || this.unconfirmed;
+  }
+
+  private refuse(why: RefusalCause, wait: number): Admission & { kind: 'refused' } {
+    this.refused += 1;
+    const jitter = Math.min(JITTER_MAXIMUM, Math.max(JITTER_MINIMUM, JITTER * wait));
+    return {
+      kind: 'refused',
+      why,
+      retryAfter: wait + jitter * this.around.random(),
+    };
+  }
+
+  /** Nobody is told to come back earlier. */
+  private soonest(): number {
+    return Math.min(UNCONFIRMED_MAXIMUM, this.settings.cooldown);
+  }
+
+  private ask(waited: boolean): Promise<Admission> {
+    return new Promise((tell) => {
+      this.askers.push({ waited, tell });
+      this.send();
+    });
+  }
+
+  /** Tells the fleet what it does not know yet, unless that is under way. */
+  private send(): void {
+    if (this.exchanging !== undefined) return;
+    this.exchanging = this.exchange();
+    void this.exchanging.then((answered) => {
+      this.exchanging = undefined;
+      if (this.askers.length > 0) return this.send();
+      // What came meanwhile goes at once; what did not arrive waits.
+      if (!answered) this.resend();
+      else if (this.urgent) this.send();
+    });
+  }
+
+  private resend(): void {
+    const turn = Symbol('resend');
+    this.resending = turn;
+    const wait = Math.min(RETRY_MAXIMUM, RETRY_MINIMUM * 2 ** (this.failures - 1));
+    this.around.later(() => {
+      // Not where a call that asked has sent it meanwhile.
+      if (this.resending === turn) this.send();
+    }, wait);
+  }
+
+  /** One report and its answer. Resolves to whether there was one; never rejects. */
+  private async exchange(): Promise<boolean> {
+    const { askers, ended, refused, pause } = this;
+    const sent = currentWindow(this.unreported, this.settings.window, this.around.now());
+    const report = this.report(sent, askers.length);
+    this.askers = [];
+    this.ended = [];
+    this.refused = 0;
+    this.pause = undefined;
+    this.resending = undefined;
+    this.unreported = EMPTY_WINDOW;
+    this.urgent = false;
+    try {
+      const reply = await this.tell(report);
+      this.failures = 0;
+      this.adopt(reply.view);
+      this.answer(askers, reply);
+      return true;
+    } catch {
+      // Counts twice where only the answer was lost, which errs on the side of opening.
+      this.unreported = this.joined(sent);
+      this.ended.unshift(...ended);
+      this.refused += refused;
+      if (pause !== undefined) this.pause = Math.max(pause, this.pause ?? 0);
+      this.urgent = true;
+      this.failures += 1;
+      this.unconfirmed = false;
+      this.answerAlone(askers);
+      return false;
+    }
+  }
+
+  private report({ groups }: Window, wanted: number): BreakerReport {
+    const at = this.around.now();
+    const { settings, error, ended, pause, refused } = this;
+    return {
+      settings,
+      calls: groups.map(({ beganAt, endedAt, ...tally }) => ({
+        ...tally,
+        began: at - beganAt,
+        ended: at - endedAt,
+      })),
+      ...(error === undefined ? {} : { error }),
+      probes: ended,
+      ...(pause === undefined ? {} : { pacedFor: Math.max(0, pause - at) }),
+      refused,
+      wanted,
+    };
+  }
+
+  /** What was not reported before, and what came meanwhile. */
+  private joined(before: Window): Window {
+    const at = this.around.now();
+    let window = before;
+    for (const group of this.unreported.groups) window = addCalls(window, group, this.settings.window, at);
+    return window;
+  }
+
+  /** Takes over what the fleet's breaker said. */
+  private adopt({ kind, retryAfter, pacedFor, why }: BreakerView): void {
+    const at = this.around.now();
+    const { phase } = this.state;
+    this.suspected = false;
+    const { pacedUntil: _before, ...state } = this.state;
+    // What was answered does not know of a pause that came while the report was under way.
+    const pacedUntil = Math.max(at + pacedFor, this.pause ?? at);
+    const paced = pacedUntil > at ? { pacedUntil } : {};
+    if (kind === 'closed') {
+      const closed = { kind, since: at, window: EMPTY_WINDOW };
+      // Nor does it know of the calls by which it opened here meanwhile.
+      const early = this.unconfirmed && this.unreported.calls > 0;
+      this.state = { ...state, ...paced, phase: phase.kind === 'closed' || early ? phase : closed };
+      if (early) return;
+    } else if (kind === 'isolated') {
+      const note = why?.by === 'hand' ? why.note : '';
+      this.state = { ...state, ...paced, phase: { kind, since: at, note } };
+    } else {
+      const reason = why ?? { by: 'hand', note: '' };
+      const until = at + retryAfter;
+      this.state = {
+        ...state,
+        ...paced,
+        phase: { kind: 'open', since: at, until, failedProbes: 0, why: reason },
+      };
+    }
+    this.unconfirmed = false;
+  }
+
+  private answer(askers: readonly { tell: Asker }[], { view, permits }: BreakerReply): void {
+    const beganAt = this.around.now();
+    const { kind, retryAfter, pacedFor } = view;
+    for (const [index, { tell }] of askers.entries()) {
+      const permit = permits[index];
+      if (permit !== undefined) tell({ kind: 'admitted', beganAt, probe: { permit, own: false } });
+      else if (kind !== 'closed') tell(this.refuse(kind, Math.max(retryAfter, pacedFor, this.soonest())));
+      else if (pacedFor > 0) tell(this.refuse('paced', pacedFor));
+      else tell({ kind: 'admitted', beganAt });
+    }
+  }
+
+  /** The fleet's breaker does not answer: this worker's own says. For a call that has waited the cooldown is over. */
+  private answerAlone(askers: readonly { waited: boolean; tell: Asker }[]): void {
+    const now = this.around.now();
+    this.suspected = false;
+    for (const { waited, tell } of askers) {
+      const { phase, granted } = this.state;
+      const at = waited && phase.kind === 'open' ? Math.max(now, phase.until) : now;
+      this.state = evolveBreaker(this.state, { type: 'probesAsked', at, wanted: 1 });
+      const { kind, retryAfter, pacedFor } = viewOf(this.state, at);
+      if (this.state.granted > granted) {
+        const probe = { permit: String(this.state.granted), own: true };
+        tell({ kind: 'admitted', beganAt: now, probe });
+      } else if (kind !== 'closed') tell(this.refuse(kind, Math.max(retryAfter, pacedFor, this.soonest())));
+      else if (pacedFor > 0 && !waited) tell(this.refuse('paced', pacedFor));
+      else tell({ kind: 'admitted', beganAt: now });
+    }
+  }
+}

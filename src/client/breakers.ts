@@ -1,0 +1,220 @@
+/** The breakers of a cadre on the server: tells them, asks them, commands them, lists and watches them. */
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Client,
+  WithStartWorkflowOperation,
+  type WorkflowExecutionInfo,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { type BreakerPhase, type BreakerState, evolveBreaker, newBreaker } from '../core/breaker/breaker';
+import { nextProbeAt, whyWords } from '../core/breaker/details';
+import {
+  type BreakerCommand,
+  type BreakerReply,
+  type BreakerReport,
+  readCommand,
+} from '../core/breaker/report';
+import { breakerMemo, readBreakerMemo, validBreakerKey } from '../core/breaker/start';
+import { failureInfo } from '../core/failure-info';
+import { CadreError, isCadreError, isFailureType } from '../core/failures';
+import { BREAKER_WORKFLOW, OPERATE_UPDATE, REPORT_UPDATE, breakerId, taskQueue } from '../core/names';
+import type { OpenBreaker } from '../core/policy';
+import { type BreakerAnswer, breakerQuery } from '../workflows/messages';
+import { GRPC_STATUS, answers, hasStatus, isNotFound } from './grpc-status';
+
+/** A call waits no longer than so for the fleet's breaker, in ms. */
+const REPORT_TIME_LIMIT = 500;
+/** How long a command or a query may take, in ms. */
+const COMMAND_TIME_LIMIT = 5000;
+/** What an update waits for where the worker that had the breaker's workflow is gone; Temporal's default is 10 s. */
+const WORKFLOW_TASK_TIMEOUT = 2000;
+
+/** A breaker as a person sees it. Times are in ms since 1970. */
+export interface BreakerStanding {
+  readonly key: string;
+  readonly kind: BreakerPhase['kind'];
+  /** In words: which rate, of how many calls, the last error, or the note of whoever did it. */
+  readonly why: string;
+  /** When it came into this state; absent where it never left it. */
+  readonly since?: number;
+  /** When it may be probed next; absent where it is closed, or left by hand alone. */
+  readonly nextProbeAt?: number;
+  /** When its provider may be called again, where that asked for a pause. */
+  readonly pacedUntil?: number;
+  /** How many calls were refused, as far as workers have told. */
+  readonly refused: number;
+  /** How often it opened by itself. */
+  readonly opened: number;
+  /** Id of its workflow. */
+  readonly workflow: string;
+  /** Whether that runs: it begins when somebody needs the breaker, and ends when it has been closed and quiet for a while. */
+  readonly running: boolean;
+  readonly state: BreakerState;
+}
+
+/** The breakers of one cadre, on the server of `client`. */
+export class TemporalBreakers {
+  constructor(
+    private readonly client: Client,
+    private readonly cadre: string,
+  ) {}
+
+  /** Tells the breaker of `key`, which is started where it is not there. Rejects where it does not answer in 500 ms. */
+  report(key: string, report: BreakerReport): Promise<BreakerReply> {
+    return this.update<BreakerReply>(REPORT_UPDATE, key, report, REPORT_TIME_LIMIT);
+  }
+
+  /** Throws InputInvalid where the breaker does not take it, NoWorker where none runs it, ServerUnreachable. */
+  async command(key: string, command: BreakerCommand): Promise<BreakerStanding> {
+    checkCommand(key, command);
+    try {
+      const state = await this.update<BreakerState>(OPERATE_UPDATE, key, command, COMMAND_TIME_LIMIT);
+      return this.standing({ key, state }, true);
+    } catch (error) {
+      if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
+        const { type, message } = failureInfo(error.cause);
+        throw isFailureType(type) ? new CadreError(type, message, { cause: error }) : error;
+      }
+      throw await unanswered(error, this.client, key);
+    }
+  }
+
+  /** The breaker of `key`; one that nobody has needed yet is closed. Throws InputInvalid, NoWorker. */
+  async read(key: string): Promise<BreakerStanding> {
+    const handle = this.client.workflow.getHandle(breakerId(this.cadre, validBreakerKey(key)));
+    try {
+      const deadline = Date.now() + COMMAND_TIME_LIMIT;
+      const { status } = await this.client.withDeadline(deadline, () => handle.describe());
+      if (status.name !== 'RUNNING') return this.standing({ key, state: newBreaker() }, false);
+      const answer = await this.client.withDeadline(deadline, () =>
+        handle.query<BreakerAnswer>(breakerQuery.name),
+      );
+      return this.standing(answer, true);
+    } catch (error) {
+      if (isNotFound(error)) return this.standing({ key, state: newBreaker() }, false);
+      throw await unanswered(error, this.client, key);
+    }
+  }
+
+  /** All that somebody has needed lately, those that are not closed first. About a second behind. */
+  async list(): Promise<BreakerStanding[]> {
+    // A server that is away is else asked for half a minute.
+    const keys = await this.client.withDeadline(Date.now() + COMMAND_TIME_LIMIT, () => this.keys());
+    const standings = await Promise.all(keys.map((key) => this.read(key)));
+    const rank = ({ kind }: BreakerStanding): number => (kind === 'closed' ? 1 : 0);
+    return standings.sort((a, b) => rank(a) - rank(b) || (a.key < b.key ? -1 : 1));
+  }
+
+  /** The keys of those that are not closed, and how they stand. About a second behind. Needs no worker. */
+  async notClosed(): Promise<OpenBreaker[]> {
+    const found: OpenBreaker[] = [];
+    for await (const { memo } of this.running()) {
+      const said = readBreakerMemo(memo);
+      if (said !== undefined && said.kind !== 'closed') found.push(said);
+    }
+    return found;
+  }
+
+  private async keys(): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const { memo } of this.running()) {
+      const said = readBreakerMemo(memo);
+      if (said !== undefined) keys.push(said.key);
+    }
+    return keys;
+  }
+
+  private async *running(): AsyncGenerator<WorkflowExecutionInfo> {
+    const query = `WorkflowType = "${BREAKER_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ExecutionStatus = "Running"`;
+    try {
+      yield* this.client.workflow.list({ query });
+    } catch (error) {
+      // The test server whose clock skips waits lists nothing.
+      if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
+    }
+  }
+
+  private update<Answer>(
+    name: string,
+    key: string,
+    message: BreakerReport | BreakerCommand,
+    timeLimit: number,
+  ): Promise<Answer> {
+    const workflowId = breakerId(this.cadre, validBreakerKey(key));
+    const start = new WithStartWorkflowOperation(BREAKER_WORKFLOW, {
+      workflowId,
+      taskQueue: taskQueue(this.cadre),
+      args: [{ key }],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+      memo: { ...breakerMemo({ key, state: newBreaker() }) },
+      staticSummary: `breaker ${key}`,
+    });
+    return this.client.withDeadline(Date.now() + timeLimit, () =>
+      this.client.workflow.executeUpdateWithStart<never, Answer, [BreakerReport | BreakerCommand]>(name, {
+        args: [message],
+        startWorkflowOperation: start as WithStartWorkflowOperation<never>,
+      }),
+    );
+  }
+
+  private standing({ key, state }: BreakerAnswer, running: boolean): BreakerStanding {
+    const now = Date.now();
+    const { phase, refused, opened, pacedUntil = 0 } = state;
+    const next = nextProbeAt(state, now);
+    return {
+      key,
+      kind: phase.kind,
+      why: whyWords(state, now),
+      ...(phase.since === 0 ? {} : { since: Math.ceil(phase.since) }),
+      ...(next === undefined ? {} : { nextProbeAt: Math.ceil(next) }),
+      ...(pacedUntil > now ? { pacedUntil } : {}),
+      refused,
+      opened,
+      workflow: breakerId(this.cadre, key),
+      running,
+      state,
+    };
+  }
+}
+
+/**
+ * The list at first, and whenever a breaker comes or goes, changes its state, opens anew, or is paced until another time.
+ * Looks every `interval` ms (default 500).
+ */
+export async function* watchBreakers(
+  breakers: TemporalBreakers,
+  { signal, interval = 500 }: { signal?: AbortSignal; interval?: number } = {},
+): AsyncGenerator<BreakerStanding[]> {
+  let last: string | undefined;
+  for (;;) {
+    if (signal?.aborted) return;
+    const standings = await breakers.list();
+    const seen = JSON.stringify(
+      standings.map(({ key, kind, since, pacedUntil }) => [key, kind, since, pacedUntil]),
+    );
+    if (seen !== last) yield standings;
+    last = seen;
+    await delay(interval, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+  }
+}
+
+/** Throws InputInvalid where no breaker, however it stands, would take `command`. Asks nobody. */
+export function checkCommand(key: string, command: BreakerCommand): void {
+  validBreakerKey(key);
+  const closed = newBreaker();
+  const isolated = evolveBreaker(closed, { type: 'isolated', at: 0, note: '' });
+  readCommand(command, command.how === 'release' ? isolated : closed);
+}
+
+/** What it means that a breaker does not answer. */
+async function unanswered(error: unknown, client: Client, key: string): Promise<unknown> {
+  if (isCadreError(error)) return error;
+  if (!(await answers(client))) {
+    return new CadreError('ServerUnreachable', 'Lost the Temporal server', { cause: error });
+  }
+  const message = `No worker that runs workflows answers for the breaker "${key}"; a command may still take effect once one does`;
+  return new CadreError('NoWorker', message, { cause: error });
+}

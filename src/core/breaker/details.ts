@@ -1,0 +1,85 @@
+import { assertNever } from '../json';
+import { oneLine } from '../one-line';
+import { type BreakerReason, type BreakerState, viewOf } from './breaker';
+import { currentWindow } from './window';
+
+/** Words for a state of a breaker that fit a table. */
+export const BREAKER_WORDS = {
+  closed: 'closed',
+  open: 'open',
+  halfOpen: 'half-open',
+  isolated: 'isolated',
+} as const satisfies Record<BreakerState['phase']['kind'], string>;
+
+/** Why a breaker is not closed, in a few words; of one that is closed, what its window has. */
+export function whyWords({ phase, settings, lastError }: BreakerState, at: number): string {
+  switch (phase.kind) {
+    case 'closed': {
+      const { calls, failures, slow } = currentWindow(phase.window, settings.window, at);
+      return calls === 0 ? 'no calls in its window' : `${failures} of ${calls} calls failed, ${slow} slow`;
+    }
+    case 'open':
+    case 'halfOpen': {
+      const { failedProbes } = phase;
+      const since =
+        failedProbes === 0 ? '' : `; probed in vain ${failedProbes === 1 ? 'once' : `${failedProbes} times`}`;
+      const last =
+        phase.why.by !== 'hand' && lastError !== undefined ? `, last: ${oneLine(lastError, 120)}` : '';
+      return `${reasonWords(phase.why)}${since}${last}`;
+    }
+    case 'isolated':
+      return reasonWords({ by: 'hand', note: phase.note });
+    default:
+      return assertNever(phase);
+  }
+}
+
+export function reasonWords(why: BreakerReason): string {
+  if (why.by === 'hand') return why.note === '' ? 'by hand' : `by hand: ${oneLine(why.note, 120)}`;
+  const { by, calls, failures, slow } = why;
+  return by === 'failures' ? `${failures} of ${calls} calls failed` : `${slow} of ${calls} calls were slow`;
+}
+
+/** A breaker as short Markdown, for the Web UI's current details. */
+export function breakerDetails(key: string, state: BreakerState, at: number): string {
+  const { phase, settings, opened, refused, pacedUntil = 0 } = state;
+  const lines = [`**${mark(key)}** is **${BREAKER_WORDS[phase.kind]}**: ${mark(whyWords(state, at))}`];
+  if (phase.since > 0) lines.push('', `since ${time(phase.since)}`);
+  if (phase.kind === 'open') lines.push('', `next probe at ${time(phase.until)}`);
+  if (phase.kind === 'halfOpen') {
+    lines.push(
+      '',
+      `${phase.permits.length} of ${settings.probes} probes out, ${phase.reported.calls} reported`,
+    );
+  }
+  if (pacedUntil > at) lines.push('', `paced by the provider until ${time(pacedUntil)}`);
+  const { failureRate, slowCallRate, slowCallDuration, window, minimumCalls, cooldown, cooldownMax } =
+    settings;
+  const over = 'calls' in window ? `${window.calls} calls` : `${window.seconds} s`;
+  lines.push(
+    '',
+    '| opened | refused | opens at | over | at least | slow from | cooldown |',
+    '|---|---|---|---|---|---|---|',
+    `| ${opened} times | ${refused} calls | ${percent(failureRate)} failed, ${percent(slowCallRate)} slow | ${over} | ${minimumCalls} calls | ${slowCallDuration / 1000} s | ${cooldown / 1000} to ${cooldownMax / 1000} s |`,
+  );
+  // The Web UI (2.42.1) clips what stands last.
+  return [...lines, '', '\u00a0'].join('\n');
+}
+
+/** When a breaker is to be asked again, in ms since 1970; undefined where it is closed or left by hand alone. */
+export function nextProbeAt(state: BreakerState, at: number): number | undefined {
+  const { kind } = state.phase;
+  return kind === 'open' || kind === 'halfOpen' ? at + viewOf(state, at).retryAfter : undefined;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 1000) / 10} %`;
+}
+
+function time(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+function mark(text: string): string {
+  return text.replace(/[|*_`<>[\]]/g, (one) => `\\${one}`);
+}

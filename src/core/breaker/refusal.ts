@@ -1,0 +1,60 @@
+/**
+ * What keeps a call from an agent whose breaker does not let it through, and what its workflow makes of it. Both cross as
+ * failures of Cadre's own, `BreakerOpen` and `Paced`, whose details are a {@link Refusal}.
+ */
+import type { FailureInfo, FailureType } from '../failures';
+import { isRecord } from '../json';
+import type { HandedBack } from '../task-activities';
+
+/** Why a call was refused. `paced`: its provider asked for no calls for a while. */
+export type RefusalCause = 'open' | 'halfOpen' | 'isolated' | 'paced';
+
+/** A call that was not let through, or that its provider sent away. It spends no attempt. */
+export interface Refusal extends HandedBack {
+  /** The breaker's key. */
+  readonly breaker: string;
+  readonly why: RefusalCause;
+  /** In how many ms to ask again, jitter included. */
+  readonly retryAfter: number;
+  /** Present where an attempt of the step had begun, and may have had its effect. */
+  readonly began?: true;
+}
+
+/** True for a failure that says nothing but: later. */
+export function isRefusal({ type }: Pick<FailureInfo, 'type'>): boolean {
+  return REFUSALS.some((one) => one === type);
+}
+
+const REFUSALS: readonly FailureType[] = ['BreakerOpen', 'Paced'];
+const CAUSES: readonly string[] = ['open', 'halfOpen', 'isolated', 'paced'] satisfies RefusalCause[];
+
+/** What to believe of details that cannot be read. */
+const RETRY_DEFAULT = 30_000;
+const RETRY_MAXIMUM = 7 * 24 * 60 * 60 * 1000;
+
+/** What stands in the details of a refusal; whatever they are, a call to wait. */
+export function readRefusal(details: unknown): Refusal {
+  const { breaker, why, retryAfter, attemptsUsed, checkpoint, began } = isRecord(details) ? details : {};
+  const wait = typeof retryAfter === 'number' && retryAfter >= 0 ? retryAfter : RETRY_DEFAULT;
+  return {
+    breaker: typeof breaker === 'string' ? breaker : '',
+    why: CAUSES.includes(String(why)) ? (why as RefusalCause) : 'open',
+    retryAfter: Math.min(RETRY_MAXIMUM, Math.ceil(wait)),
+    attemptsUsed: typeof attemptsUsed === 'number' ? attemptsUsed : 0,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(began === true ? { began } : {}),
+  };
+}
+
+/** Why a call waits, in words that go on from "waits for the breaker KEY:". */
+export const REFUSAL_WORDS = {
+  open: 'it is open',
+  halfOpen: 'it is being probed',
+  isolated: 'it is isolated by hand',
+  paced: 'its provider asked to slow down',
+} as const satisfies Record<RefusalCause, string>;
+
+/** The name of the timer by which a step waits for a breaker. */
+export function breakerTimer(step: string, breaker: string): string {
+  return `${step}: breaker ${breaker}`;
+}
