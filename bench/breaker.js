@@ -152,7 +152,7 @@ const BACKGROUND = /^(Poll|Describe|GetSystemInfo|RecordWorkerHeartbeat|GetClust
 function printHealthy(results) {
   const operations = [...new Set(results.flatMap(({ made }) => Object.keys(made)))]
     .filter((operation) => !BACKGROUND.test(operation) && results.some(({ made }) => made[operation] > 0))
-    .sort();
+    .sort((a, b) => (a < b ? -1 : 1));
   const rows = [
     [`${results[0].count} calls that go well`, 'without breaker', 'with breaker'],
     ['history events a task', ...results.map(({ events }) => events)],

@@ -29,6 +29,8 @@ async function main() {
     ['the leader hands over', ApplicationFailure.nonRetryable('stopping', 'HandedBack')],
     ['the planner fails once', new Error('not yet')],
   ]);
+  const outages = new Map();
+  const QUICK = { window: { calls: 4 }, minimumCalls: 1, cooldown: 300, cooldownMax: 300 };
   const undoing = (compensate) => {
     const { resolvedPolicy } = defineAgent({
       name: 'undoing',
@@ -84,6 +86,22 @@ async function main() {
           )
         : 'done',
     ),
+    // Its provider fails twice, and the breaker opens at the first failure.
+    agent(
+      'guarded',
+      (_input, { step }) => {
+        const calls = (outages.get(step) ?? 0) + 1;
+        outages.set(step, calls);
+        if (calls < 3) throw Object.assign(new Error('overloaded'), { status: 529 });
+        return 'answered';
+      },
+      { breaker: QUICK, retry: { initialInterval: 10 } },
+    ),
+    agent('relied', () => Promise.reject(Object.assign(new Error('overloaded'), { status: 529 })), {
+      breaker: QUICK,
+      onOpen: { fallback: 'echo' },
+      retry: { initialInterval: 10 },
+    }),
     agent('local', (input) => input, { local: true }),
     agent('releaser', () => null),
     agent('big', () => 'x'.repeat(50_000)),
@@ -114,6 +132,8 @@ async function main() {
         ],
       },
     },
+    refused: { goal: 'wait for a breaker', plan: { steps: [step('a', 'guarded')] } },
+    'fell-back': { goal: 'fall back', plan: { steps: [step('a', 'relied')] } },
     'plan-refused': { goal: 'refuse', plan: { steps: [step('a', 'nobody')] } },
     cancelled: { goal: 'cancel', plan: { steps: [step('a', 'slow'), step('b', 'echo', { needs: ['a'] })] } },
     local: {
@@ -213,6 +233,7 @@ async function main() {
       for (const [shape, saga] of Object.entries(SAGAS)) await recordSaga(client, temporal, shape, saga);
       await recordResumed(client, temporal);
       await recordElection(client, temporal);
+      await recordBreaker(client, temporal);
     });
     const own = await CadreWorker.create({
       connection,
@@ -318,6 +339,31 @@ async function recordOwn(client, temporal) {
   const task = client.task(workflowId);
   await attend(task, ['yes']);
   await writeRuns(task, temporal, 'own-saga');
+}
+
+/** A breaker that was opened, probed in vain, probed, tripped, isolated and released; and a run that goes on from it. */
+async function recordBreaker(client, temporal) {
+  if (isRecorded('breaker')) return;
+  const key = 'guarded';
+  if ((await client.breaker(key)).opened === 0) {
+    await (
+      await client.start({ goal: 'open it', plan: { steps: [{ id: 'b', agent: key, instruction: 'b' }] } })
+    ).result();
+  }
+  for (const how of ['trip', 'isolate', 'release', 'trip', 'reset'])
+    await client.operateBreaker(key, how, 'a note');
+  const { breakerId, taskQueue } = require('../dist/core/names');
+  const id = breakerId(client.cadre, key);
+  write('breaker', await temporal.workflow.getHandle(id).fetchHistory());
+  const { state } = await client.breaker(key);
+  const origin = { kind: 'continuedAsNew', workflowId: id, runId: 'the first' };
+  const resumed = await temporal.workflow.start('breaker', {
+    workflowId: breakerId(client.cadre, 'resumed'),
+    taskQueue: taskQueue(client.cadre),
+    args: [{ snapshot: { key: 'resumed', state }, origin, overrides: {} }],
+  });
+  await client.operateBreaker('resumed', 'trip', 'a note');
+  write('breaker-resumed', await resumed.fetchHistory());
 }
 
 /** The election of all this, with a term that was resigned; and one that goes on from an earlier run. */

@@ -33,12 +33,15 @@ test('every shape of a workflow is recorded', () => {
   const shapes = files.map((file) => file.replace(/(-\d+)?\.json$/, ''));
   expect([...new Set(shapes)].sort()).toEqual(
     [
+      'breaker',
+      'breaker-resumed',
       'cancelled',
       'compensated',
       'continued-as-new',
       'election',
       'election-resumed',
       'failed',
+      'fell-back',
       'handed-back',
       'handed-over',
       'large-output',
@@ -49,6 +52,7 @@ test('every shape of a workflow is recorded', () => {
       'plan-refused',
       'planner-retried',
       'reassigned',
+      'refused',
       'retried',
       'saga-approved',
       'saga-resumed',

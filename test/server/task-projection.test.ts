@@ -115,8 +115,19 @@ const anyVote = fc.record({
 });
 
 const AGENTS = [
-  ...['quick', 'pause', 'flaky', 'broken', 'clumsy', 'unsure', 'undoable', 'stubborn', 'slow'],
-  ...['guarded', 'guarded', 'strict', 'relied'],
+  'quick',
+  'pause',
+  'flaky',
+  'broken',
+  'clumsy',
+  'unsure',
+  'undoable',
+  'stubborn',
+  'slow',
+  'guarded',
+  'guarded',
+  'strict',
+  'relied',
 ];
 
 const anyStep = fc.record({
