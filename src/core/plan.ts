@@ -1,7 +1,7 @@
 import { CadreError } from './failures';
 import { approvalProblems, type Approval } from './approval';
 import { type FieldProblem, fieldMessage, isDeeperThan, isRecord, jsonBytes } from './json';
-import { type ResolvedPolicy, type StepPolicy, stepPolicyProblems } from './policy';
+import { type OnOpen, type ResolvedPolicy, type StepPolicy, stepPolicyProblems } from './policy';
 import { STEP_KINDS, type StepKind, orderProblem } from './saga';
 import { INLINE_MAXIMUM_BYTES } from './stored';
 import { type Vote, voteProblems } from './vote';
@@ -297,12 +297,27 @@ export function kindProblem(
 ): PlanProblem | undefined {
   for (const [index, step] of (plan?.steps ?? []).entries()) {
     const { id, agent, kind, compensate } = step;
-    if (kind !== 'compensable' || compensate) continue;
-    if (Object.hasOwn(policies, agent ?? '') && policies[agent ?? '']?.compensation !== undefined) continue;
-    const message = `Step "${id}" is compensable, but its agent "${agent}" has no \`compensate\`: give it one, or let the step name who undoes it`;
+    if (kind !== 'compensable' || compensate || agent === undefined) continue;
+    const unable = withFallbacks(agent, policies).find((name) => policies[name]?.compensation === undefined);
+    if (unable === undefined) continue;
+    const whose = unable === agent ? 'its agent' : 'the fallback of its agent,';
+    const message = `Step "${id}" is compensable, but ${whose} "${unable}" has no \`compensate\`: give it one, or let the step name who undoes it`;
     return { code: 'StepInvalid', step: id, path: ['steps', index, 'kind'], message };
   }
   return undefined;
+}
+
+/** Who may come to have a step of `agent` by breakers: it, and its fallbacks. */
+function withFallbacks(agent: string, policies: Readonly<Record<string, ResolvedPolicy>>): string[] {
+  const chain: string[] = [];
+  for (let next: string | undefined = agent; next !== undefined && !chain.includes(next); ) {
+    chain.push(next);
+    const onOpen: OnOpen | undefined = Object.hasOwn(policies, next)
+      ? policies[next]?.breaker?.onOpen
+      : undefined;
+    next = typeof onOpen === 'object' ? onOpen.fallback : undefined;
+  }
+  return chain;
 }
 
 function sizeProblems(steps: readonly Step[]): PlanProblem[] {

@@ -60,7 +60,7 @@ export function breakerDetails(key: string, state: BreakerState, at: number): st
     '',
     '| opened | refused | opens at | over | at least | slow from | cooldown |',
     '|---|---|---|---|---|---|---|',
-    `| ${opened} times | ${refused} calls | ${percent(failureRate)} failed, ${percent(slowCallRate)} slow | ${over} | ${minimumCalls} calls | ${slowCallDuration / 1000} s | ${cooldown / 1000} to ${cooldownMax / 1000} s |`,
+    `| ${opened}× | ${refused} calls | ${percent(failureRate)} failed, ${percent(slowCallRate)} slow | ${over} | ${minimumCalls} calls | ${slowCallDuration / 1000} s | ${cooldown / 1000} to ${cooldownMax / 1000} s |`,
   );
   // The Web UI (2.42.1) clips what stands last.
   return [...lines, '', '\u00a0'].join('\n');
