@@ -81,13 +81,7 @@ async function attempting<Result>(
     const guard = envelope.kind === 'act' ? breakers?.guardOf(agent) : undefined;
     if (guard === undefined) return await work(attempt);
     const waited = start.handedBack?.waited === true;
-    return await guarded(
-      guard,
-      Context.current(),
-      waited,
-      () => attempt.kept(),
-      () => work(attempt),
-    );
+    return await guarded(guard, Context.current(), attempt, waited, () => work(attempt));
   } catch (error) {
     throw attempt.failure(error);
   } finally {

@@ -30,6 +30,8 @@ export interface Attempt {
   kept(): HandedBack;
   /** What to end the activity with for what was thrown. */
   failure(error: unknown): unknown;
+  /** Aborts the agent's signal. */
+  abort(reason: Error): void;
   /** Ends the heartbeats. */
   stop(): void;
 }
@@ -59,7 +61,8 @@ export function startAttempt(
   effects?: AttemptEffects,
 ): Attempt {
   const { info, cancellationSignal, log } = activity;
-  const signal = stop === undefined ? cancellationSignal : AbortSignal.any([cancellationSignal, stop]);
+  const own = new AbortController();
+  const signal = AbortSignal.any([cancellationSignal, own.signal, ...(stop === undefined ? [] : [stop])]);
   const action = idempotencyKey(envelope);
   const last: unknown = info.heartbeatDetails ?? handedBack;
   const lastCheckpoint = isRecord(last) ? last['checkpoint'] : undefined;
@@ -111,6 +114,7 @@ export function startAttempt(
     decisions,
     kept,
     failure: (error) => endOf(afterEarlier(error, attempt), activity, kept()),
+    abort: (reason) => own.abort(reason),
     stop: () => clearInterval(timer),
   };
 }

@@ -156,9 +156,7 @@ export function breakerId(cadre: string, key: string): string {
  * and no "/": 200 characters of any script stay under Temporal's 1,000 bytes, and can be read.
  */
 function encodedKey(key: string): string {
-  return key.replace(/\p{ASCII}/gu, (one) =>
-    one === '/' ? one : encodeURIComponent(one).replace('%', '='),
-  );
+  return key.replace(/\p{ASCII}/gu, (one) => (one === '/' ? one : encodeURIComponent(one).replace('%', '=')));
 }
 
 /** The task queue on which `agent` runs. */

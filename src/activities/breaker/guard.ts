@@ -5,7 +5,7 @@ import { REFUSAL_WORDS, type Refusal, type RefusalCause } from '../../core/break
 import { failureInfo } from '../../core/failure-info';
 import { CadreError } from '../../core/failures';
 import { type Outcome, outcomeOf } from '../../core/outcome';
-import type { HandedBack } from '../../core/task-activities';
+import type { Attempt } from '../attempt';
 import type { Admission, LocalBreaker } from './local-breaker';
 
 /** One agent's breaker, on one worker. */
@@ -18,40 +18,74 @@ export interface Guard {
   readonly classify: ((error: unknown) => Outcome | undefined) | undefined;
 }
 
-/** Of an attempt: what a refusal gives back with it. */
-export type Kept = () => Omit<HandedBack, 'waited'>;
+/** The attempt that makes the call. */
+type Calling = Pick<Attempt, 'kept' | 'abort'>;
 
 /**
  * Runs `work` where the breaker lets it through. Throws CadreError BreakerOpen where it does not, Paced where the provider
- * sent the call away until later, what is final as non-retryable, and else what `work` throws.
+ * sent the call away until later, what is final as non-retryable, and else what `work` throws. A probe that takes longer
+ * than it may is aborted.
  */
 export async function guarded<Result>(
   { key, breaker, fails, classify }: Guard,
   activity: Context,
+  attempt: Calling,
   waited: boolean,
-  kept: Kept,
   work: () => Promise<Result>,
 ): Promise<Result> {
+  const limit = activity.info.startToCloseTimeoutMs;
+  const over = performance.now() + (limit > 0 ? limit : Number.POSITIVE_INFINITY);
   const admitted = breaker.admit(waited);
   const admission = admitted instanceof Promise ? await admitted : admitted;
-  if (admission.kind === 'refused') throw refused(key, admission.why, admission.retryAfter, kept());
-  const call = new Call(activity, breaker, admission);
+  if (admission.kind === 'refused') throw refused(key, admission, attempt);
+  const left = over - performance.now();
+  const call = new Call(activity, breaker, admission, left);
   try {
-    const result = await work();
+    const result = await (admission.probe === undefined
+      ? work()
+      : beforeOver(work, probeTime(left, breaker.maxProbeTime)));
     call.end('success');
     return result;
   } catch (error) {
     const outcome = call.fail(error, classify);
-    if (typeof outcome === 'object') throw refused(key, 'paced', outcome.paced, kept(), error);
-    if (admission.probe !== undefined && outcome === 'failure' && !fails) {
+    if (typeof outcome === 'object') {
+      throw refused(key, { why: 'paced', retryAfter: outcome.paced }, attempt, error);
+    }
+    const hung = error instanceof ProbeHung;
+    if (hung) attempt.abort(error);
+    if (admission.probe !== undefined && outcome === 'failure' && (hung || !fails)) {
       // Made to find out, it spends no attempt: else a long outage would use up the attempts of whoever probes.
-      const again = await breaker.afterProbe();
-      if (again !== undefined) throw refused(key, again.why, again.retryAfter, kept(), error);
+      const again = await breaker.afterProbe(!hung);
+      if (again !== undefined) throw refused(key, again, attempt, error);
     }
     throw outcome === 'final' ? final(error) : error;
   } finally {
     call.stop();
   }
+}
+
+/** So much of its time, and no more ms, a probe leaves for saying that it hung: what the server times out spends an attempt. */
+const MARGIN = 0.1;
+const MARGIN_MAXIMUM = 1000;
+
+function probeTime(left: number, maxProbeTime: number): number {
+  return Math.min(maxProbeTime, left - Math.min(MARGIN_MAXIMUM, MARGIN * left));
+}
+
+class ProbeHung extends Error {
+  override readonly name = 'ProbeHung';
+}
+
+/** What `work` comes to, unless it takes longer than `limit` ms: then it throws ProbeHung, and leaves it running. */
+async function beforeOver<Result>(work: () => Promise<Result>, limit: number): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<never>((_resolve, reject) => {
+    const hung = new ProbeHung(`The probe took longer than ${Math.round(limit)} ms`);
+    if (limit <= TIMER_MAXIMUM) timer = setTimeout(() => reject(hung), limit);
+  });
+  const working = work();
+  working.catch(() => undefined);
+  return Promise.race([working, over]).finally(() => clearTimeout(timer));
 }
 
 /** A call that was let through. It is counted once: when it ends, or when its time is over. */
@@ -63,13 +97,12 @@ class Call {
     private readonly activity: Context,
     private readonly breaker: LocalBreaker,
     private readonly admission: Admission & { kind: 'admitted' },
+    /** In ms. */
+    limit: number,
   ) {
-    const { startToCloseTimeoutMs } = activity.info;
     // An agent that hangs must count before anybody else hangs on it.
     this.timer =
-      startToCloseTimeoutMs > 0 && startToCloseTimeoutMs < TIMER_MAXIMUM
-        ? setTimeout(() => this.end('failure', 'Timed out'), startToCloseTimeoutMs)
-        : undefined;
+      limit <= TIMER_MAXIMUM ? setTimeout(() => this.end('failure', 'Timed out'), limit) : undefined;
   }
 
   end(outcome: Outcome | 'success', error?: string): void {
@@ -105,11 +138,11 @@ function saidOf(error: unknown, classify: Guard['classify']): Outcome {
 
 function refused(
   breaker: string,
-  why: RefusalCause,
-  retryAfter: number,
-  kept: ReturnType<Kept>,
+  { why, retryAfter }: { readonly why: RefusalCause; readonly retryAfter: number },
+  attempt: Calling,
   cause?: unknown,
 ): CadreError {
+  const kept = attempt.kept();
   const began = cause !== undefined || kept.attemptsUsed > 0 ? { began: true as const } : {};
   const details: Refusal = { breaker, why, retryAfter: Math.ceil(retryAfter), ...kept, ...began };
   const seconds = Math.ceil(retryAfter / 1000);

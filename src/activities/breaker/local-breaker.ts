@@ -90,6 +90,11 @@ export class LocalBreaker {
     this.state = newBreaker(settings);
   }
 
+  /** A probe that takes longer, in ms, is given up: its permit goes to another. */
+  get maxProbeTime(): number {
+    return this.settings.maxProbeTime;
+  }
+
   /** Whether a call may go now. `waited`: it was refused before, and has waited: then the fleet's breaker says. */
   admit(waited: boolean): Admission | Promise<Admission> {
     const at = this.around.now();
@@ -118,13 +123,15 @@ export class LocalBreaker {
   }
 
   /**
-   * What a probe that failed is told, once the fleet has heard of it or does not answer: it waits like any other call.
-   * Undefined where calls may go nevertheless.
+   * What a probe that failed is told: it waits like any other call. `hear`: not before the fleet has heard of it, or does
+   * not answer. Undefined where calls may go nevertheless.
    */
-  async afterProbe(): Promise<(Admission & { kind: 'refused' }) | undefined> {
-    // Its report goes with the next one where another was under way.
-    await this.exchanging;
-    await this.exchanging;
+  async afterProbe(hear = true): Promise<(Admission & { kind: 'refused' }) | undefined> {
+    if (hear) {
+      // Its report goes with the next one where another was under way.
+      await this.exchanging;
+      await this.exchanging;
+    }
     const { kind, retryAfter } = viewOf(this.state, this.around.now());
     return kind === 'closed' ? undefined : this.refuse(kind, Math.max(retryAfter, this.soonest()));
   }

@@ -122,7 +122,7 @@ function deskOf(
       if (agent !== undefined) {
         const act = (): Promise<unknown> => runAgent(agent, input, attempt);
         const guard = breakers?.guardOf(agent);
-        return guard === undefined ? act() : guarded(guard, activity, waited, () => attempt.kept(), act);
+        return guard === undefined ? act() : guarded(guard, activity, attempt, waited, act);
       }
       throw new CadreError('AgentUnknown', `No agent is named "${name}"`);
     },

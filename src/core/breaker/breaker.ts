@@ -300,7 +300,7 @@ const PROBING_MINIMUM = 1000;
 
 /** The state as it is told at the time `at`. */
 export function viewOf(state: BreakerState, at: number): BreakerView {
-  const { phase, settings, pacedUntil = at } = state;
+  const { phase, settings, pacedUntil = at } = withoutLatePermits(state, at);
   const view = { kind: phase.kind, retryAfter: 0, pacedFor: Math.max(0, pacedUntil - at) };
   switch (phase.kind) {
     case 'closed':
@@ -311,7 +311,7 @@ export function viewOf(state: BreakerState, at: number): BreakerView {
       const first = Math.min(...phase.permits.map(({ grantedAt }) => grantedAt));
       const out = phase.permits.length + phase.reported.calls;
       if (phase.permits.length === 0 || out < settings.probes) return { ...view, why: phase.why };
-      const left = Math.max(0, first + settings.maxProbeTime - at);
+      const left = first + settings.maxProbeTime - at;
       const retryAfter = Math.min(left, Math.max(Math.min(PROBING_MINIMUM, settings.cooldown), at - first));
       return { ...view, retryAfter, why: phase.why };
     }

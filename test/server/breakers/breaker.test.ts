@@ -1,4 +1,5 @@
 // The fleet's breaker on a real server: what a step does while its agent's breaker does not let it through.
+import { once } from 'node:events';
 import { ApplicationFailure } from '@temporalio/common';
 import type { AgentContext } from '../../../src/activities/agent-context';
 import type { TaskHandle } from '../../../src/client/task-handle';
@@ -11,17 +12,19 @@ import { type ServerCadre, startServerCadre } from '../../support/server-cadre';
 /** A provider, by the breaker's key. */
 class Provider {
   down = false;
+  hangs = false;
   /** What the next call is answered with, once. */
   next: (() => Error) | undefined;
   readonly attempts: { step: string; attempt: number; checkpoint: unknown }[] = [];
 
-  readonly act = (_input: unknown, context: AgentContext): string => {
+  readonly act = async (_input: unknown, context: AgentContext): Promise<string> => {
     const { step, attempt, lastCheckpoint } = context;
     this.attempts.push({ step, attempt, checkpoint: lastCheckpoint });
     context.checkpoint({ reached: this.attempts.length });
     const answer = this.next;
     this.next = undefined;
     if (answer !== undefined) throw answer();
+    if (this.hangs) await once(context.signal, 'abort');
     if (this.down) throw Object.assign(new Error('overloaded'), { status: 529 });
     return 'answered';
   };
@@ -53,6 +56,7 @@ beforeAll(async () => {
     guarded('slowed'),
     guarded('slowed-too', 'slowed'),
     guarded('refused'),
+    guarded('hanging', 'hanging', { startToClose: 700 }),
     guarded('local', 'local', { local: true }),
     guarded('strict', 'strict', { onOpen: 'fail' }),
     guarded('first', 'first', { onOpen: { fallback: 'second' } }),
@@ -132,6 +136,16 @@ test('a step waits as long as the agent is away, and loses neither attempt nor c
     ...attempts.slice(1).map((_, index) => ({ reached: index + 1 })),
   ]);
   expect((await cadre.client.breaker('waits')).kind).toBe('closed');
+}, 30_000);
+
+test('a probe that hangs spends no attempt either', async () => {
+  const hanging = provider('hanging');
+  hanging.hangs = true;
+  const task = await start('hanging');
+  await until(() => hanging.attempts.length >= 4);
+  hanging.hangs = false;
+  expect(await task.result()).toEqual({ one: 'answered' });
+  expect(hanging.attempts.slice(0, 4).map(({ attempt }) => attempt)).toEqual([1, 2, 2, 2]);
 }, 30_000);
 
 test('the wait is a timer that bears the names of step and breaker', async () => {

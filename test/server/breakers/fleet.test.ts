@@ -1,47 +1,148 @@
-// exploration
-import { setTimeout as delay } from 'node:timers/promises';
-import { BreakerFleet } from '../../support/breaker-fleet';
-import { mostAtOnce } from '../../support/http-agent';
+// Four worker processes, an agent that goes away and comes back: what reached it, by its own count.
+import type { TaskHandle } from '../../../src/client/task-handle';
+import { BreakerFleet, type BreakerTeam, type GuardedPolicy } from '../../support/breaker-fleet';
+import { until } from '../../support/cli';
+import { type AgentCall, type Behaviour, mostAtOnce } from '../../support/http-agent';
+
+const WORKERS = 4;
+const CONCURRENCY = 10;
+const IN_FLIGHT = WORKERS * CONCURRENCY;
+const COOLDOWN = 1000;
+const COOLDOWN_MAXIMUM = 4000;
+const START_TO_CLOSE = 3000;
+const RETRY_AFTER = 2000;
+/** For all that waited to end, beside the cooldown and its jitter: generous, since the machine may be busy. */
+const PATIENCE = 40_000;
+
+const policy = (probes: number, more: Partial<GuardedPolicy> = {}): GuardedPolicy => ({
+  startToClose: '30s',
+  retry: { initialInterval: 50, maximumAttempts: 2 },
+  ...more,
+  // A probe that is lost is given out again no sooner than one that fails.
+  breaker: {
+    window: { seconds: 60 },
+    minimumCalls: 2,
+    cooldown: COOLDOWN,
+    cooldownMax: COOLDOWN_MAXIMUM,
+    maxProbeTime: COOLDOWN_MAXIMUM,
+    probes,
+  },
+});
 
 let fleet: BreakerFleet;
-beforeAll(async () => { fleet = await BreakerFleet.start(); }, 60_000);
-afterAll(() => fleet.close());
-const W = 4;
-const modes = {
-  fail: { kind: 'fail', status: 503, latency: 20 } as const,
-  hang: { kind: 'hang' } as const,
-  pace: { kind: 'pace', retryAfter: 2 } as const,
-};
-test.each(['fail', 'hang', 'pace'] as const)('%s', async (mode) => {
-  const minimumCalls = Number(process.env.MINCALLS ?? 2);
-  const team = await fleet.team(`f-${mode}`, {
-    concurrency: 10,
-    policy: {
-      startToClose: 1000, heartbeatTimeout: 500,
-      retry: { initialInterval: 50, maximumAttempts: 2 },
-      breaker: { window: { seconds: 60 }, minimumCalls, cooldown: 1000, cooldownMax: 4000, maxProbeTime: 5000, probes: 1 },
+let team: BreakerTeam<'failing' | 'hanging' | 'pacing'>;
+beforeAll(async () => {
+  fleet = await BreakerFleet.start();
+  team = await fleet.team('fleet', {
+    concurrency: CONCURRENCY,
+    agents: {
+      failing: policy(1),
+      hanging: policy(2, { startToClose: START_TO_CLOSE }),
+      pacing: policy(1),
     },
   });
-  const t = Date.now();
-  await team.workers(W, 'workflows', 'agents');
-  console.log('workers', Date.now() - t);
-  const down = team.http.becomes(modes[mode]);
-  const tasks = await team.start(200);
-  console.log('started', Date.now() - down);
-  await delay(6000);
-  const up = team.http.becomes({ kind: 'ok', latency: 20 });
-  const b = await team.breaker().catch((e) => e);
-  const results = await Promise.allSettled(tasks.map((task) => task.result()));
-  const end = Date.now();
-  const calls = team.callsSince(down, up);
-  const per = new Map<number, number>();
-  for (const c of calls) per.set(c.worker, (per.get(c.worker) ?? 0) + 1);
-  const ex = team.exchanges();
-  const ok = team.http.calls.filter((c) => c.met === 'ok');
-  console.log(JSON.stringify({ mode, down: up - down, calls: calls.length, per: [...per.values()], granted: b.state?.granted, opened: b.opened, refused: b.refused, kind: b.kind, last: end - up, fulfilled: results.filter((r) => r.status === 'fulfilled').length, exchanges: ex.length, unanswered: team.unanswered(), unansweredDown: ex.filter(e => e.at<up && e.kind===undefined).length, oks: ok.length, keys: new Set(ok.map((c) => c.key)).size, most: mostAtOnce(calls), total: team.http.calls.length,
-   attempts: [...new Set(team.http.calls.map((c) => c.attempt))], offsets: calls.map((c) => c.at - down).slice(0, 120).join(' ') }));
-  const bad = results.find((r) => r.status === 'rejected');
-  if (bad) console.log((bad as PromiseRejectedResult).reason);
-  console.log(ex.slice(0, 40).map((e) => `${e.at - down}:${e.worker % 10}:${e.wanted}:${e.kind}:${e.permits}`).join(' '));
-  await team.stop();
+  await team.workers(WORKERS, 'workflows', 'agents');
 }, 120_000);
+afterAll(() => fleet.close());
+
+type Agent = keyof typeof team.http;
+
+/** What was seen of an outage. Times are in ms since 1970. */
+interface Outage {
+  readonly tasks: readonly TaskHandle[];
+  readonly results: readonly PromiseSettledResult<unknown>[];
+  /** Calls that met the agent while it was away, in flight when it went or begun meanwhile. */
+  readonly calls: readonly AgentCall[];
+  readonly from: number;
+  readonly to: number;
+  /** When the last task had ended. */
+  readonly ended: number;
+  /** How often calls waited for the fleet's breaker, and it did not answer in time. */
+  readonly alone: number;
+}
+
+/** Tasks whose agent goes away when the fleet has all the calls in flight that it can have, and comes back after a while. */
+async function outage(agent: Agent, behaviour: Behaviour, count: number): Promise<Outage> {
+  const http = team.http[agent];
+  http.becomes({ kind: 'hang' });
+  const tasks = await team.start(agent, count);
+  await until(() => http.calls.length >= IN_FLIGHT, PATIENCE);
+  const from = http.becomes(behaviour);
+  if (behaviour.kind !== 'hang') http.release();
+  // It is called again and again after the first cooldown, or the first pause.
+  await until(() => http.calls.filter(({ at }) => at > from + 4000).length >= 2, PATIENCE);
+  const to = http.becomes({ kind: 'ok', latency: 5 });
+  const calls = http.calls.slice();
+  const alone = team.unanswered(agent);
+  const results = await Promise.allSettled(tasks.map((task) => task.result()));
+  return { tasks, results, calls, from, to, ended: Date.now(), alone };
+}
+
+/** How many cooldowns may have begun and ended in so many ms: no later one is shorter than an earlier one. */
+function cooldownsIn(duration: number): number {
+  let count = 0;
+  let over = COOLDOWN;
+  while (over <= duration) {
+    count += 1;
+    over += Math.min(COOLDOWN_MAXIMUM, COOLDOWN * 2 ** count);
+  }
+  return count;
+}
+
+/** Each task has its result, in time, and its effect happened once. */
+function expectAllDone(agent: Agent, { tasks, results, to, ended }: Outage): void {
+  expect(results).toEqual(tasks.map(({ id }) => ({ status: 'fulfilled', value: { one: `done ${id}` } })));
+  const done = team.http[agent].calls.filter(({ answered }) => answered === 'ok');
+  expect(done.map(({ task }) => task).sort()).toEqual(tasks.map(({ id }) => id).sort());
+  expect(new Set(done.map(({ key }) => key)).size).toBe(tasks.length);
+  expect(ended - to).toBeLessThan(COOLDOWN_MAXIMUM * 1.1 + PATIENCE);
+}
+
+/** No more calls than were in flight and one a worker, and the probes of each cooldown. */
+function expectFewCalls({ calls, from, to, alone }: Outage, probes: number): void {
+  const perCooldown = probes * cooldownsIn(to - from);
+  // Where the fleet's breaker did not answer, a worker may have made as many of its own.
+  expect(calls.length).toBeLessThanOrEqual(WORKERS * (CONCURRENCY + 1) + perCooldown + probes * alone);
+}
+
+/** `longest`: a call is over after so many ms for whoever made it, in flight or not. */
+function expectFewProbesAtOnce({ calls, alone }: Outage, probes: number, longest = Infinity): void {
+  const over = ({ at, endedAt = Infinity }: AgentCall): number => Math.min(endedAt, at + longest);
+  const heard = Math.max(...calls.slice(0, IN_FLIGHT).map(over)) + COOLDOWN / 2;
+  const made = calls.filter(({ at }) => at > heard).map((call) => ({ ...call, endedAt: over(call) }));
+  expect(made).not.toEqual([]);
+  expect(mostAtOnce(made)).toBeLessThanOrEqual(probes + Math.min(alone, WORKERS) * probes);
+}
+
+test('an agent that fails is called by what is in flight and by one probe a cooldown; all tasks end after it is back', async () => {
+  const seen = await outage('failing', { kind: 'fail', status: 503, latency: 20 }, 200);
+  expectFewCalls(seen, 1);
+  expectFewProbesAtOnce(seen, 1);
+  // With two attempts, of which one was in flight, a single one spent by waiting would fail the task.
+  expectAllDone('failing', seen);
+  expect((await team.client.breaker('failing')).kind).toBe('closed');
+}, 180_000);
+
+test('an agent that hangs holds what is in flight and two probes a cooldown; all tasks end after it is back', async () => {
+  const seen = await outage('hanging', { kind: 'hang' }, 100);
+  expectFewCalls(seen, 2);
+  expectFewProbesAtOnce(seen, 2, START_TO_CLOSE);
+  expectAllDone('hanging', seen);
+}, 180_000);
+
+test('an agent that asks for pauses is not called before they are over, and no attempt is spent', async () => {
+  const seen = await outage('pacing', { kind: 'pace', retryAfter: RETRY_AFTER / 1000 }, 100);
+  const { calls } = seen;
+  for (const { task, worker, at, endedAt = at } of calls) {
+    const during = calls.filter((call) => call.at > endedAt && call.at < endedAt + RETRY_AFTER);
+    expect(during.filter((call) => call.task === task)).toEqual([]);
+    // What the worker had in flight when it was told, and what waited for the fleet's breaker, which did not answer.
+    const mayCome = CONCURRENCY - 1 + team.letAlone('pacing', worker, endedAt, endedAt + RETRY_AFTER);
+    expect(during.filter((call) => call.worker === worker).length).toBeLessThanOrEqual(mayCome);
+  }
+  const pauses = 1 + Math.floor((seen.to - seen.from) / RETRY_AFTER);
+  expect(calls.length).toBeLessThanOrEqual(IN_FLIGHT * pauses);
+  expect(new Set(team.http.pacing.calls.map(({ attempt }) => attempt))).toEqual(new Set([1]));
+  expectAllDone('pacing', seen);
+  expect(await team.client.breaker('pacing')).toMatchObject({ kind: 'closed', opened: 0 });
+}, 180_000);
