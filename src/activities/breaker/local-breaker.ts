@@ -19,7 +19,7 @@ import {
 import type { RefusalCause } from '../../core/breaker/refusal';
 import { type BreakerReply, type BreakerReport, reportedError } from '../../core/breaker/report';
 import type { BreakerSettings } from '../../core/breaker/settings';
-import { EMPTY_WINDOW, type Window, addCalls, currentWindow } from '../../core/breaker/window';
+import { EMPTY_WINDOW, type Window, addCalls, currentWindow, sliceOf } from '../../core/breaker/window';
 import type { Outcome } from '../../core/outcome';
 
 /** Where the fleet's breaker is asked and told. Rejects where it does not answer in time. */
@@ -60,6 +60,9 @@ const JITTER = 0.1;
 const JITTER_MINIMUM = 100;
 const JITTER_MAXIMUM = 5000;
 
+/** No window looks further back. */
+const CALLS_MAXIMUM = 1000;
+
 type Asker = (admission: Admission) => void;
 
 export class LocalBreaker {
@@ -70,6 +73,8 @@ export class LocalBreaker {
   /** True where somebody has heard that it is not closed. */
   private suspected = false;
   private unreported: Window = EMPTY_WINDOW;
+  /** Calls that went well, of one slice of the window, which are not in the windows yet. */
+  private well: { slice: number; calls: number; beganAt: number; endedAt: number } | undefined;
   private ended: { permit: string; end: ProbeEnd }[] = [];
   private error: string | undefined;
   /** Until when the provider asked for no calls, where nobody was told. */
@@ -99,10 +104,12 @@ export class LocalBreaker {
   admit(waited: boolean): Admission | Promise<Admission> {
     const at = this.around.now();
     if (waited || this.suspected) return this.ask(waited);
-    const { kind, retryAfter, pacedFor } = viewOf(this.state, at);
-    if (kind === 'closed') {
-      return pacedFor > 0 ? this.refuse('paced', pacedFor) : { kind: 'admitted', beganAt: at };
+    const { phase, pacedUntil = at } = this.state;
+    if (phase.kind === 'closed') {
+      return pacedUntil > at ? this.refuse('paced', pacedUntil - at) : { kind: 'admitted', beganAt: at };
     }
+    const { kind } = phase;
+    const { retryAfter } = viewOf(this.state, at);
     if (this.unconfirmed) return this.refuse(kind, Math.min(retryAfter, this.soonest()));
     return retryAfter > 0 ? this.refuse(kind, retryAfter) : this.ask(false);
   }
@@ -160,6 +167,10 @@ export class LocalBreaker {
   private count(beganAt: number, at: number, failed: boolean, slow: boolean): void {
     const { phase, settings } = this.state;
     if (phase.kind !== 'closed' || beganAt < phase.since) return;
+    if (!failed && !slow && phase.window.failures === 0 && phase.window.slow === 0) {
+      return this.countWell(beganAt, at);
+    }
+    this.settle();
     const calls = { calls: 1, failures: failed ? 1 : 0, slow: slow ? 1 : 0, beganAt, endedAt: at };
     const random = this.around.random();
     this.state = evolveBreaker(this.state, { type: 'callsEnded', at, random, calls });
@@ -167,6 +178,37 @@ export class LocalBreaker {
     this.unconfirmed = this.state.phase.kind === 'open';
     // A call that goes well may open it, too: as the last of `minimumCalls`.
     this.urgent ||= failed || slow || this.unconfirmed;
+  }
+
+  /** Where all goes well no rate can rise: such calls are added up, and put into the windows together. */
+  private countWell(beganAt: number, at: number): void {
+    const { well } = this;
+    const slice = this.sliceOf(at);
+    if (well === undefined || well.slice !== slice || well.calls === CALLS_MAXIMUM) {
+      this.settle();
+      this.well = { slice, calls: 1, beganAt, endedAt: at };
+    } else {
+      well.calls += 1;
+      well.beganAt = Math.min(well.beganAt, beganAt);
+      well.endedAt = at;
+    }
+  }
+
+  private sliceOf(at: number): number {
+    const { window } = this.settings;
+    return 'seconds' in window ? sliceOf(at, window.seconds) : 0;
+  }
+
+  /** Puts the calls that went well into the windows. */
+  private settle(): void {
+    const { well } = this;
+    if (well === undefined) return;
+    this.well = undefined;
+    const at = this.around.now();
+    const { slice: _slice, ...times } = well;
+    const calls = { ...times, failures: 0, slow: 0 };
+    this.state = evolveBreaker(this.state, { type: 'callsEnded', at, random: 0, calls });
+    this.unreported = addCalls(this.unreported, calls, this.settings.window, at);
   }
 
   private refuse(why: RefusalCause, wait: number): Admission & { kind: 'refused' } {
@@ -216,6 +258,7 @@ export class LocalBreaker {
 
   /** One report and its answer. Resolves to whether there was one; never rejects. */
   private async exchange(): Promise<boolean> {
+    this.settle();
     const { askers, ended, refused, pause } = this;
     const sent = currentWindow(this.unreported, this.settings.window, this.around.now());
     const report = this.report(sent, askers.length);
@@ -274,6 +317,7 @@ export class LocalBreaker {
 
   /** Takes over what the fleet's breaker said. */
   private adopt({ kind, retryAfter, pacedFor, why }: BreakerView): void {
+    this.settle();
     const at = this.around.now();
     const { phase } = this.state;
     this.suspected = false;

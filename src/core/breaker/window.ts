@@ -46,20 +46,19 @@ export function addCalls(window: Window, group: CallGroup, size: Size, now: numb
 /** The window without what has grown too old at the time `now`. */
 export function currentWindow(window: Window, size: Size, now: number): Window {
   if ('calls' in size) return window;
-  const width = sliceWidth(size.seconds);
-  const fresh = ({ endedAt }: CallGroup): boolean => sliceOf(endedAt, width) > sliceOf(now, width) - SLICES;
+  const fresh = ({ endedAt }: CallGroup): boolean =>
+    sliceOf(endedAt, size.seconds) > sliceOf(now, size.seconds) - SLICES;
   const [oldest] = window.groups;
   return oldest === undefined || fresh(oldest) ? window : windowOf(window.groups.filter(fresh));
 }
 
 function addToTime(window: Window, group: CallGroup, seconds: number, now: number): Window {
-  const width = sliceWidth(seconds);
-  const slice = sliceOf(group.endedAt, width);
+  const slice = sliceOf(group.endedAt, seconds);
   const { groups, ...sums } = currentWindow(window, { seconds }, now);
-  if (slice <= sliceOf(now, width) - SLICES) return { ...sums, groups };
-  const index = groups.findLastIndex(({ endedAt }) => sliceOf(endedAt, width) <= slice);
+  if (slice <= sliceOf(now, seconds) - SLICES) return { ...sums, groups };
+  const index = groups.findLastIndex(({ endedAt }) => sliceOf(endedAt, seconds) <= slice);
   const before = groups[index];
-  const same = before !== undefined && sliceOf(before.endedAt, width) === slice;
+  const same = before !== undefined && sliceOf(before.endedAt, seconds) === slice;
   return {
     ...plus(sums, group),
     groups: same
@@ -125,10 +124,7 @@ function sameKind(a: Tally, b: Tally): boolean {
   return a.failures > 0 === b.failures > 0 && a.slow > 0 === b.slow > 0;
 }
 
-function sliceWidth(seconds: number): number {
-  return (seconds * 1000) / SLICES;
-}
-
-function sliceOf(time: number, width: number): number {
-  return Math.floor(time / width);
+/** The number of the slice that `time`, in ms, is in, of a window of so many seconds. */
+export function sliceOf(time: number, seconds: number): number {
+  return Math.floor((time * SLICES) / (seconds * 1000));
 }

@@ -399,6 +399,13 @@ describe('what the fleet answers', () => {
     expect(await asked).toEqual(expected);
   });
 
+  test('sends nobody away for less than a second, or the cooldown where that is shorter', async () => {
+    const stage = new Stage({ cooldown: 200 });
+    const asked = stage.ask();
+    await stage.last.answer(openFor(0));
+    expect(await asked).toEqual(refused('open', 200));
+  });
+
   test('holds for as long as it says; then a call asks', async () => {
     const stage = new Stage();
     void stage.ask();
@@ -432,7 +439,7 @@ describe('what the fleet answers', () => {
   });
 
   test.each([
-    [1000, 100],
+    [300, 100],
     [3000, 300],
     [20_000, 2000],
     [100_000, 5000],
