@@ -352,14 +352,14 @@ async function recordBreaker(client, temporal) {
   }
   for (const how of ['trip', 'isolate', 'release', 'trip', 'reset'])
     await client.operateBreaker(key, how, 'a note');
-  const { breakerId, taskQueue } = require('../dist/core/names');
+  const { breakerId, breakersQueue } = require('../dist/core/names');
   const id = breakerId(client.cadre, key);
   write('breaker', await temporal.workflow.getHandle(id).fetchHistory());
   const { state } = await client.breaker(key);
   const origin = { kind: 'continuedAsNew', workflowId: id, runId: 'the first' };
   const resumed = await temporal.workflow.start('breaker', {
     workflowId: breakerId(client.cadre, 'resumed'),
-    taskQueue: taskQueue(client.cadre),
+    taskQueue: breakersQueue(client.cadre),
     args: [{ snapshot: { key: 'resumed', state }, origin, overrides: {} }],
   });
   await client.operateBreaker('resumed', 'trip', 'a note');

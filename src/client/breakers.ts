@@ -18,7 +18,7 @@ import {
 import { breakerMemo, readBreakerMemo, validBreakerKey } from '../core/breaker/start';
 import { failureInfo } from '../core/failure-info';
 import { CadreError, isCadreError, isFailureType } from '../core/failures';
-import { BREAKER_WORKFLOW, OPERATE_UPDATE, REPORT_UPDATE, breakerId, taskQueue } from '../core/names';
+import { BREAKER_WORKFLOW, OPERATE_UPDATE, REPORT_UPDATE, breakerId, breakersQueue } from '../core/names';
 import type { OpenBreaker } from '../core/policy';
 import { type BreakerAnswer, breakerQuery } from '../workflows/messages';
 import { GRPC_STATUS, answers, hasStatus, isNotFound } from './grpc-status';
@@ -126,7 +126,7 @@ export class TemporalBreakers {
   }
 
   private async *running(): AsyncGenerator<WorkflowExecutionInfo> {
-    const query = `WorkflowType = "${BREAKER_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ExecutionStatus = "Running"`;
+    const query = `WorkflowType = "${BREAKER_WORKFLOW}" AND TaskQueue = "${breakersQueue(this.cadre)}" AND ExecutionStatus = "Running"`;
     try {
       yield* this.client.workflow.list({ query });
     } catch (error) {
@@ -144,7 +144,7 @@ export class TemporalBreakers {
     const workflowId = breakerId(this.cadre, validBreakerKey(key));
     const start = new WithStartWorkflowOperation(BREAKER_WORKFLOW, {
       workflowId,
-      taskQueue: taskQueue(this.cadre),
+      taskQueue: breakersQueue(this.cadre),
       args: [{ key }],
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',

@@ -131,6 +131,14 @@ export function candidatesQueue(cadre: string): string {
   return `${cadre}.candidates`;
 }
 
+/**
+ * The task queue of the cadre's breakers: on that of its tasks, reports would wait behind whatever an outage has made
+ * wait.
+ */
+export function breakersQueue(cadre: string): string {
+  return `${cadre}.breakers`;
+}
+
 /** The workflow id of the cadre's election. */
 export function electionId(cadre: string): string {
   return `${cadre}.election`;

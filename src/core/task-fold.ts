@@ -269,7 +269,7 @@ function fellBack(state: TaskState, { step, agent }: TaskEvent & { type: 'stepFe
 
 /**
  * What a step's refusal by the breaker of `agent` leaves: it waits, goes to the fallback, or fails. The same for the
- * workflow and the log. A pivot that may have happened stays with its agent, and what is paced is only early.
+ * workflow and the log. A pivot that may have happened stays with its agent, and what is paced, or not decided, is only early.
  */
 export function refusalEvents(
   state: TaskState,
@@ -310,7 +310,7 @@ export function ballotRefusal(
 
 /** What becomes of a call of `agent` that was refused so. */
 export function onOpenOf(state: TaskState, agent: string, { why }: Pick<Refusal, 'why'>): OnOpen {
-  return why === 'paced' ? 'wait' : (policyOf(state, agent)?.breaker?.onOpen ?? 'wait');
+  return why === 'paced' || why === 'failing' ? 'wait' : (policyOf(state, agent)?.breaker?.onOpen ?? 'wait');
 }
 
 /** Remembers that an attempt of `step` has begun, unless `failure` says that it never did. */

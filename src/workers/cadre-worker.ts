@@ -12,7 +12,7 @@ import { Breakers } from '../activities/breaker/breakers';
 import { TemporalBreakers } from '../client/breakers';
 import { TemporalLocks } from '../client/locks';
 import { CadreError } from '../core/failures';
-import { DEFAULT_CADRE, MAIN, poolQueue, taskQueue, validName } from '../core/names';
+import { DEFAULT_CADRE, MAIN, breakersQueue, poolQueue, taskQueue, validName } from '../core/names';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { ledgerFile } from '../storage/folders';
 import type { EffectLedger } from '../storage/effect-ledger';
@@ -207,6 +207,14 @@ function serverOptions(options: Settled & { readonly roles: readonly Role[] }): 
       ...(workflows ? workflowOptions(options) : {}),
     });
   }
+  if (workflows && agents.some(({ breakerSettings }) => breakerSettings !== undefined)) {
+    servers.push({
+      ...commonOptions(options, breakersQueue(cadre)),
+      ...workflowOptions({}),
+      workflowThreadPoolSize: 1,
+      maxCachedWorkflows: BREAKERS_CACHED,
+    });
+  }
   for (const pool of serve) {
     if (pool !== MAIN) servers.push({ ...commonOptions(options, poolQueue(cadre, pool)), activities });
   }
@@ -232,7 +240,12 @@ function commonOptions(options: Settled, queue: string): Server {
   };
 }
 
-function workflowOptions({ workflowsPath }: CadreWorkerOptions): Partial<WorkerOptions> {
+/** A breaker is small, and there is one a provider. */
+const BREAKERS_CACHED = 100;
+
+function workflowOptions({
+  workflowsPath,
+}: Pick<CadreWorkerOptions, 'workflowsPath'>): Partial<WorkerOptions> {
   const prebuilt = workflowsPath === undefined && existsSync(PREBUILT_BUNDLE);
   return {
     ...(prebuilt

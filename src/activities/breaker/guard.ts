@@ -49,7 +49,7 @@ export async function guarded<Result>(
   } catch (error) {
     const outcome = call.fail(error, classify);
     if (typeof outcome === 'object') {
-      throw refused(key, { why: 'paced', retryAfter: outcome.paced }, attempt, error);
+      throw refused(key, breaker.refuse('paced', outcome.paced), attempt, error);
     }
     const hung = error instanceof ProbeHung;
     if (hung) attempt.abort(error);

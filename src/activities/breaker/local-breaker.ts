@@ -14,6 +14,7 @@ import {
   type ProbeEnd,
   evolveBreaker,
   newBreaker,
+  tooMany,
   viewOf,
 } from '../../core/breaker/breaker';
 import type { RefusalCause } from '../../core/breaker/refusal';
@@ -80,6 +81,8 @@ export class LocalBreaker {
   /** Until when the provider asked for no calls, where nobody was told. */
   private pause: number | undefined;
   private refused = 0;
+  /** Calls that were admitted and have not ended. */
+  private out = 0;
   private urgent = false;
   private askers: { waited: boolean; tell: Asker }[] = [];
   private exchanging: Promise<boolean> | undefined;
@@ -106,7 +109,9 @@ export class LocalBreaker {
     if (waited || this.suspected) return this.ask(waited);
     const { phase, pacedUntil = at } = this.state;
     if (phase.kind === 'closed') {
-      return pacedUntil > at ? this.refuse('paced', pacedUntil - at) : { kind: 'admitted', beganAt: at };
+      if (pacedUntil > at) return this.refuse('paced', pacedUntil - at);
+      if (this.isAboutToOpen(phase.window, at)) return this.refuse('failing', this.soonest());
+      return this.admitted(at);
     }
     const { kind } = phase;
     const { retryAfter } = viewOf(this.state, at);
@@ -114,8 +119,25 @@ export class LocalBreaker {
     return retryAfter > 0 ? this.refuse(kind, retryAfter) : this.ask(false);
   }
 
+  /** Whether it would open if those that are out go like those before them: then the next waits for how they go. */
+  private isAboutToOpen(window: Window, at: number): boolean {
+    if (window.failures === 0 && window.slow === 0) return false;
+    const { settings } = this.state;
+    const present = currentWindow(window, settings.window, at);
+    return present.calls + this.out >= settings.minimumCalls && tooMany(present, settings) !== undefined;
+  }
+
+  private admitted(
+    beganAt: number,
+    probe?: { permit: string; own: boolean },
+  ): Admission & { kind: 'admitted' } {
+    this.out += 1;
+    return { kind: 'admitted', beganAt, ...(probe === undefined ? {} : { probe }) };
+  }
+
   /** Takes note of how a call that was admitted went. */
   record(admission: Admission & { kind: 'admitted' }, outcome: Outcome | 'success', error?: string): void {
+    this.out -= 1;
     const at = this.around.now();
     const slow = at - admission.beganAt > this.settings.slowCallDuration;
     const paced = typeof outcome === 'object';
@@ -146,6 +168,17 @@ export class LocalBreaker {
   /** Somebody has heard that the fleet's breaker is not closed: the next call asks. */
   suspect(): void {
     this.suspected ||= this.state.phase.kind === 'closed';
+  }
+
+  /** Tells a call to come back after `wait` ms, and a little later than the others. */
+  refuse(why: RefusalCause, wait: number): Admission & { kind: 'refused' } {
+    this.refused += 1;
+    const jitter = Math.min(JITTER_MAXIMUM, Math.max(JITTER_MINIMUM, JITTER * wait));
+    return {
+      kind: 'refused',
+      why,
+      retryAfter: wait + jitter * this.around.random(),
+    };
   }
 
   private pace(at: number, wait: number): void {
@@ -209,16 +242,6 @@ export class LocalBreaker {
     const calls = { ...times, failures: 0, slow: 0 };
     this.state = evolveBreaker(this.state, { type: 'callsEnded', at, random: 0, calls });
     this.unreported = addCalls(this.unreported, calls, this.settings.window, at);
-  }
-
-  private refuse(why: RefusalCause, wait: number): Admission & { kind: 'refused' } {
-    this.refused += 1;
-    const jitter = Math.min(JITTER_MAXIMUM, Math.max(JITTER_MINIMUM, JITTER * wait));
-    return {
-      kind: 'refused',
-      why,
-      retryAfter: wait + jitter * this.around.random(),
-    };
   }
 
   /** Nobody is told to come back earlier. */
@@ -351,10 +374,10 @@ export class LocalBreaker {
     const { kind, retryAfter, pacedFor } = view;
     for (const [index, { tell }] of askers.entries()) {
       const permit = permits[index];
-      if (permit !== undefined) tell({ kind: 'admitted', beganAt, probe: { permit, own: false } });
+      if (permit !== undefined) tell(this.admitted(beganAt, { permit, own: false }));
       else if (kind !== 'closed') tell(this.refuse(kind, Math.max(retryAfter, pacedFor, this.soonest())));
       else if (pacedFor > 0) tell(this.refuse('paced', pacedFor));
-      else tell({ kind: 'admitted', beganAt });
+      else tell(this.admitted(beganAt));
     }
   }
 
@@ -369,10 +392,10 @@ export class LocalBreaker {
       const { kind, retryAfter, pacedFor } = viewOf(this.state, at);
       if (this.state.granted > granted) {
         const probe = { permit: String(this.state.granted), own: true };
-        tell({ kind: 'admitted', beganAt: now, probe });
+        tell(this.admitted(now, probe));
       } else if (kind !== 'closed') tell(this.refuse(kind, Math.max(retryAfter, pacedFor, this.soonest())));
       else if (pacedFor > 0 && !waited) tell(this.refuse('paced', pacedFor));
-      else tell({ kind: 'admitted', beganAt: now });
+      else tell(this.admitted(now));
     }
   }
 }

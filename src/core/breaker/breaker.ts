@@ -187,8 +187,8 @@ function callsEnded(state: BreakerState, event: BreakerEvent & { type: 'callsEnd
   return opened({ ...next, opened: next.opened + 1 }, event, 0, { by, calls: count, failures, slow });
 }
 
-/** Which rate is at or above its threshold. */
-function tooMany(tally: Tally, settings: BreakerSettings): 'failures' | 'slowCalls' | undefined {
+/** Which rate is at or above its threshold; undefined where neither is. */
+export function tooMany(tally: Tally, settings: BreakerSettings): 'failures' | 'slowCalls' | undefined {
   // Divided, not multiplied: 3 of 30 is a tenth, though 0.1 * 30 is more than 3.
   if (tally.failures / tally.calls >= settings.failureRate) return 'failures';
   return tally.slow / tally.calls >= settings.slowCallRate ? 'slowCalls' : undefined;

@@ -6,8 +6,11 @@ import type { FailureInfo, FailureType } from '../failures';
 import { isRecord } from '../json';
 import type { HandedBack } from '../task-activities';
 
-/** Why a call was refused. `paced`: its provider asked for no calls for a while. */
-export type RefusalCause = 'open' | 'halfOpen' | 'isolated' | 'paced';
+/**
+ * Why a call was refused. `paced`: its provider asked for no calls for a while. `failing`: the calls before it failed, and
+ * those under way decide whether it opens.
+ */
+export type RefusalCause = 'open' | 'halfOpen' | 'isolated' | 'paced' | 'failing';
 
 /** A call that was not let through, or that its provider sent away. It spends no attempt. */
 export interface Refusal extends HandedBack {
@@ -26,7 +29,13 @@ export function isRefusal({ type }: Pick<FailureInfo, 'type'>): boolean {
 }
 
 const REFUSALS: readonly FailureType[] = ['BreakerOpen', 'Paced'];
-const CAUSES: readonly string[] = ['open', 'halfOpen', 'isolated', 'paced'] satisfies RefusalCause[];
+const CAUSES: readonly string[] = [
+  'open',
+  'halfOpen',
+  'isolated',
+  'paced',
+  'failing',
+] satisfies RefusalCause[];
 
 /** What to believe of details that cannot be read. */
 const RETRY_DEFAULT = 30_000;
@@ -52,6 +61,7 @@ export const REFUSAL_WORDS = {
   halfOpen: 'it is being probed',
   isolated: 'it is isolated by hand',
   paced: 'its provider asked to slow down',
+  failing: 'its calls fail, and those under way decide',
 } as const satisfies Record<RefusalCause, string>;
 
 /** The name of the timer by which a step waits for a breaker. */

@@ -243,7 +243,7 @@ describe('a report', () => {
     void stage.ask();
     expect(stage.last.report).toMatchObject({ calls: [{ failures: 1 }], wanted: 1 });
     await stage.last.answer(CLOSED);
-    stage.pass(60_000);
+    stage.pass(100_000);
     expect(stage.told).toHaveLength(2);
     stage.call('failure', 0);
     expect(stage.told).toHaveLength(3);
@@ -307,12 +307,37 @@ describe('a report', () => {
 describe('its own window', () => {
   test('opens it at minimumCalls, and until the fleet is heard it refuses for at most a second', () => {
     const stage = new Stage();
-    for (let index = 0; index < 3; index += 1) stage.call('failure', 0);
-    expect(stage.decided().kind).toBe('admitted');
-    stage.call('failure', 0);
+    for (let index = 0; index < 4; index += 1) stage.call('failure', 0);
     expect(stage.decided()).toEqual(refused('open', 1000));
     stage.random = 1;
     expect(stage.decided()).toEqual(refused('open', 1100));
+  });
+
+  test('lets no call begin while those under way may open it', () => {
+    const stage = new Stage();
+    stage.call('failure', 0);
+    // With these two there are three of the four that it opens on.
+    expect([stage.decided().kind, stage.decided().kind]).toEqual(['admitted', 'admitted']);
+    expect(stage.decided().kind).toBe('admitted');
+    expect(stage.decided()).toEqual(refused('failing', 1000));
+  });
+
+  test('lets calls begin beside those under way while most went well', () => {
+    const stage = new Stage();
+    for (let index = 0; index < 3; index += 1) stage.call('success', 0);
+    stage.call('failure', 0);
+    expect(Array.from({ length: 20 }, () => stage.decided().kind)).toEqual(
+      Array.from({ length: 20 }, () => 'admitted'),
+    );
+  });
+
+  test('does not take a failure that has left the window for one of now', () => {
+    const stage = new Stage();
+    stage.call('failure', 0);
+    stage.pass(100_000);
+    expect(Array.from({ length: 20 }, () => stage.decided().kind)).toEqual(
+      Array.from({ length: 20 }, () => 'admitted'),
+    );
   });
 
   test('refuses for no longer than its cooldown', () => {
