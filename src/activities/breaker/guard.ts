@@ -43,7 +43,7 @@ export async function guarded<Result>(
   try {
     const result = await (admission.probe === undefined
       ? work()
-      : beforeOver(work, probeTime(left, breaker.maxProbeTime)));
+      : beforeOver(work, withMargin(Math.min(left, breaker.maxProbeTime))));
     call.end('success');
     return result;
   } catch (error) {
@@ -64,12 +64,12 @@ export async function guarded<Result>(
   }
 }
 
-/** So much of its time, and no more ms, a probe leaves for saying that it hung: what the server times out spends an attempt. */
+/** So much of its time, and no more ms, a probe leaves for saying that it hung: the server's time-out spends an attempt. */
 const MARGIN = 0.1;
 const MARGIN_MAXIMUM = 1000;
 
-function probeTime(left: number, maxProbeTime: number): number {
-  return Math.min(maxProbeTime, left - Math.min(MARGIN_MAXIMUM, MARGIN * left));
+function withMargin(limit: number): number {
+  return limit - Math.min(MARGIN_MAXIMUM, MARGIN * limit);
 }
 
 class ProbeHung extends Error {

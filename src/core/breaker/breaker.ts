@@ -146,9 +146,7 @@ export function evolveBreaker(state: BreakerState, event: BreakerEvent): Breaker
     case 'reset':
       return state.phase.kind === 'isolated' ? state : { ...unpaced(state), phase: closedAt(event.at) };
     case 'isolated':
-      return state.phase.kind === 'isolated'
-        ? state
-        : { ...state, phase: { kind: 'isolated', since: event.at, note: event.note } };
+      return isolated(state, event);
     case 'released':
       return state.phase.kind === 'isolated' ? { ...state, phase: closedAt(event.at) } : state;
     default:
@@ -160,15 +158,21 @@ function closedAt(since: number): BreakerPhase {
   return { kind: 'closed', since, window: EMPTY_WINDOW };
 }
 
-/** A window of another size begins anew; the rest of the settings is in force from now on. */
+/** The settings are in force from now on; a window of another size keeps what of its calls is in it. */
 function configured(state: BreakerState, settings: BreakerSettings): BreakerState {
   const { phase } = state;
-  const resized = JSON.stringify(settings.window) !== JSON.stringify(state.settings.window);
-  return {
-    ...state,
-    settings,
-    phase: phase.kind === 'closed' && resized ? { ...phase, window: EMPTY_WINDOW } : phase,
-  };
+  if (phase.kind !== 'closed') return { ...state, settings };
+  const { groups } = phase.window;
+  const now = groups.at(-1)?.endedAt ?? 0;
+  const window = groups.reduce((sum, group) => addCalls(sum, group, settings.window, now), EMPTY_WINDOW);
+  return { ...state, settings, phase: { ...phase, window } };
+}
+
+/** Whoever isolates it again has the last word on why. */
+function isolated(state: BreakerState, { at, note }: BreakerEvent & { type: 'isolated' }): BreakerState {
+  const { phase } = state;
+  if (phase.kind !== 'isolated') return { ...state, phase: { kind: 'isolated', since: at, note } };
+  return phase.note === note ? state : { ...state, phase: { ...phase, note } };
 }
 
 function callsEnded(state: BreakerState, event: BreakerEvent & { type: 'callsEnded' }): BreakerState {

@@ -9,6 +9,7 @@ import {
   evolveBreaker,
   viewOf,
 } from './breaker';
+import { BREAKER_WORDS } from './details';
 import { type BreakerSettings, settingsProblems } from './settings';
 import type { Tally } from './window';
 
@@ -115,7 +116,7 @@ export function readCommand(candidate: unknown, { phase }: BreakerState): Breake
   if (phase.kind !== 'isolated' && how === 'release') {
     throw inputInvalid(
       '`how`',
-      `trip, reset or isolate, since the breaker is ${phase.kind} and not isolated`,
+      `trip, reset or isolate, since the breaker is ${BREAKER_WORDS[phase.kind]} and not isolated`,
       how,
     );
   }

@@ -348,9 +348,13 @@ describe('by hand', () => {
       ended(T, '1', OK),
       tripped,
       { type: 'reset', at: T + 1 },
-      { type: 'isolated', at: T + 1, note: 'again' },
+      { type: 'isolated', at: T + 1, note: 'the bill' },
     ];
     expect(on(isolated, ...others)).toBe(isolated);
+    expect(on(isolated, { type: 'isolated', at: T + 1, note: 'still' }).phase).toMatchObject({
+      since: phaseOf(isolated, 'isolated').since,
+      note: 'still',
+    });
     expect(on(isolated, { type: 'released', at: T + 7 }).phase).toMatchObject({
       kind: 'closed',
       since: T + 7,
@@ -447,9 +451,11 @@ describe('settings', () => {
     settings: { ...settings, ...some },
   });
 
-  test('a window of another size begins anew, other settings leave it as it is', () => {
+  test('a window of another size keeps the calls that fit it, other settings leave it as it is', () => {
     const state = on(fresh, ...calls('FFF'));
-    expect(phaseOf(on(state, configured({ window: { calls: 9 } })), 'closed').window.calls).toBe(0);
+    expect(phaseOf(on(state, configured({ window: { calls: 9 } })), 'closed').window.calls).toBe(3);
+    expect(phaseOf(on(state, configured({ window: { calls: 2 } })), 'closed').window.calls).toBe(2);
+    expect(phaseOf(on(state, configured({ window: { seconds: 60 } })), 'closed').window.calls).toBe(3);
     const other = on(state, configured({ minimumCalls: 5 }));
     expect(phaseOf(other, 'closed').window.calls).toBe(3);
     expect(on(other, call('failed')).phase.kind).toBe('closed');

@@ -28,15 +28,11 @@ function singles({ calls, failures, slow }: Tally): Tally[] {
 }
 
 const anyTally: fc.Arbitrary<Tally> = fc
-  .tuple(
-    fc.integer({ min: 1, max: 12 }),
-    fc.double({ noNaN: true, min: 0, max: 1 }),
-    fc.constantFrom(0, 0.4, 1),
-  )
-  .map(([calls, failed, slow]) => ({
+  .tuple(fc.integer({ min: 1, max: 12 }), fc.nat(12), fc.nat(12))
+  .map(([calls, failures, slow]) => ({
     calls,
-    failures: Math.round(calls * failed),
-    slow: Math.round(calls * slow),
+    failures: Math.min(calls, failures),
+    slow: Math.min(calls, slow),
   }));
 const anySingle = fc.tuple(fc.boolean(), fc.boolean()).map(([failed, slow]) => single(failed, slow));
 /** Times by which a group is added later than the one before, and by which it ended before it is added. */
