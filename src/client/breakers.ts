@@ -38,7 +38,7 @@ export interface BreakerStanding {
   readonly why: string;
   /** When it came into this state; absent where it never left it. */
   readonly since?: number;
-  /** When it may be probed next; absent where it is closed, or left by hand alone. */
+  /** From when it may be probed; in the past where the next call will. Absent where it is closed, or left by hand alone. */
   readonly nextProbeAt?: number;
   /** When its provider may be called again, where that asked for a pause. */
   readonly pacedUntil?: number;

@@ -1,12 +1,13 @@
 import {
   ActivityFailure,
   ApplicationFailure,
+  ApplicationFailureCategory,
   type ApplicationFailureOptions,
   CancelledFailure,
   TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/common';
-import { EARLIER_ATTEMPT, type FailureInfo, isCadreError } from './failures';
+import { EARLIER_ATTEMPT, type FailureInfo, type FailureType, isCadreError } from './failures';
 import { jsonBytes } from './json';
 
 /**
@@ -96,6 +97,8 @@ export function crossing<Result>(work: () => Result): Result {
   }
 }
 
+const BENIGN: readonly FailureType[] = ['BreakerOpen', 'Paced', 'HandedBack'];
+
 function optionsOf(error: unknown): ApplicationFailureOptions {
   if (error instanceof ApplicationFailure) {
     const { nonRetryable, nextRetryDelay, category, details } = error;
@@ -108,7 +111,12 @@ function optionsOf(error: unknown): ApplicationFailureOptions {
   }
   if (!isCadreError(error)) return {};
   const { retryable, details } = error;
-  return { nonRetryable: !retryable, ...(details === undefined ? {} : { details: bounded([details]) }) };
+  return {
+    nonRetryable: !retryable,
+    // Nothing is wrong with what comes back later: the SDK would log it as a warning.
+    ...(BENIGN.some((type) => type === error.type) ? { category: ApplicationFailureCategory.BENIGN } : {}),
+    ...(details === undefined ? {} : { details: bounded([details]) }),
+  };
 }
 
 function causeOf(error: unknown, causes: number): ApplicationFailureOptions {

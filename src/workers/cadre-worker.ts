@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from '@temporalio/client';
-import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities';
 import type { AnyAgent } from '../activities/define-agent';
 import { Breakers } from '../activities/breaker/breakers';
@@ -74,7 +74,7 @@ interface Member {
 export class CadreWorker {
   private constructor(
     private readonly members: readonly Member[],
-    /** The task queues it serves; as a candidate it serves the leader's only while it leads. */
+    /** The task queues it serves, without the breakers'; as a candidate it serves the leader's only while it leads. */
     readonly queues: readonly string[],
     readonly roles: readonly Role[],
     readonly identity: string,
@@ -87,7 +87,9 @@ export class CadreWorker {
     const roles = ROLES.filter((role) => (options.roles ?? ROLES).includes(role));
     const { connection, namespace = 'default' } = options;
     const client = new Client({ connection, namespace });
-    const breakers = new Breakers(options.agents, new TemporalBreakers(client, cadre));
+    const breakers = new Breakers(options.agents, new TemporalBreakers(client, cadre), (message) =>
+      Runtime.instance().logger.info(message, { cadre }),
+    );
     const servers: Server[] = serverOptions({ ...options, cadre, roles, identity, breakers });
     const members: Member[] = [];
     for (const server of servers) members.push(stoppable(await Worker.create(server)));
@@ -99,7 +101,7 @@ export class CadreWorker {
     }
     return new CadreWorker(
       members,
-      servers.map(({ taskQueue: queue }) => queue),
+      servers.map(({ taskQueue: queue }) => queue).filter((queue) => queue !== breakersQueue(cadre)),
       roles,
       identity,
     );
@@ -211,6 +213,8 @@ function serverOptions(options: Settled & { readonly roles: readonly Role[] }): 
     servers.push({
       ...commonOptions(options, breakersQueue(cadre)),
       ...workflowOptions({}),
+      activities,
+      enableNonLocalActivities: false,
       workflowThreadPoolSize: 1,
       maxCachedWorkflows: BREAKERS_CACHED,
     });

@@ -87,6 +87,8 @@ export class StepRun {
   /** Waits for the breaker that refused it. */
   private async hold(refused: StepState & { kind: 'refused' }): Promise<void> {
     this.heldBy = refused;
+    // A person who is asked again comes in between.
+    this.handedBack = waited(refused);
     await sleep(refused.retryAfter, { summary: breakerTimer(this.step.id, refused.breaker) });
   }
 
@@ -116,8 +118,6 @@ export class StepRun {
   private async attempt(): Promise<void> {
     const { id } = this.step;
     const before = this.task.state;
-    const now = this.now();
-    if (now.kind === 'refused') this.handedBack = waited(now);
     this.addToPlan();
     const agent = this.agent();
     this.task.record({ type: 'stepScheduled', step: id, agent, term: this.task.state.term });

@@ -273,6 +273,7 @@ export class SimulatedFleet {
     const breakers = new Breakers(
       [this.agent],
       { report: (_key, report) => this.report(worker, report), notClosed: () => this.notClosed(worker) },
+      () => undefined,
       around,
     );
     const worker: WorkerProcess = {

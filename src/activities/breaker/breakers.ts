@@ -1,4 +1,6 @@
 /** The breakers of a worker's agents: one a key, which agents may share. */
+import type { BreakerView } from '../../core/breaker/breaker';
+import { BREAKER_WORDS, reasonWords } from '../../core/breaker/details';
 import type { BreakerReply, BreakerReport } from '../../core/breaker/report';
 import { CadreError } from '../../core/failures';
 import { canonicalJson } from '../../core/json';
@@ -31,6 +33,8 @@ export class Breakers {
   constructor(
     agents: readonly AnyAgent[],
     private readonly shared: SharedBreakers,
+    /** Told in a sentence how a breaker stands, when this worker hears of a change. */
+    say: (message: string) => void = () => undefined,
     private readonly around: Surroundings = AROUND,
   ) {
     checkBreakers(agents);
@@ -38,7 +42,12 @@ export class Breakers {
       const { key } = resolvedPolicy.breaker ?? {};
       if (key === undefined || breakerSettings === undefined || this.byKey.has(key)) continue;
       const tell = (report: BreakerReport): Promise<BreakerReply> => shared.report(key, report);
-      this.byKey.set(key, new LocalBreaker(breakerSettings, tell, around));
+      const changed = ({ kind, retryAfter, why }: BreakerView): void => {
+        const because = why === undefined ? '' : `: ${reasonWords(why)}`;
+        const again = kind === 'open' ? `; to be probed in ${Math.ceil(retryAfter / 1000)} s` : '';
+        say(`The breaker "${key}" is ${BREAKER_WORDS[kind]}${because}${again}`);
+      };
+      this.byKey.set(key, new LocalBreaker(breakerSettings, tell, around, changed));
     }
   }
 

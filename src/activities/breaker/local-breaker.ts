@@ -61,6 +61,8 @@ const JITTER = 0.1;
 const JITTER_MINIMUM = 100;
 const JITTER_MAXIMUM = 5000;
 
+/** By what was heard earlier, in ms, no call is refused for longer than that. */
+const HEARD_MAXIMUM = 5000;
 /** No window looks further back. */
 const CALLS_MAXIMUM = 1000;
 
@@ -81,6 +83,10 @@ export class LocalBreaker {
   /** Until when the provider asked for no calls, where nobody was told. */
   private pause: number | undefined;
   private refused = 0;
+  /** What the fleet's breaker said last. */
+  private heard: BreakerView['kind'] = 'closed';
+  /** When it answered last, or did not in time. */
+  private askedAt = 0;
   /** Calls that were admitted and have not ended. */
   private out = 0;
   private urgent = false;
@@ -94,6 +100,8 @@ export class LocalBreaker {
     private readonly settings: BreakerSettings,
     private readonly tell: TellBreaker,
     private readonly around: Surroundings,
+    /** Told of what the fleet's breaker says, where that is another kind of state than was known here. */
+    private readonly changed: (view: BreakerView) => void = () => undefined,
   ) {
     this.state = newBreaker(settings);
   }
@@ -116,7 +124,9 @@ export class LocalBreaker {
     const { kind } = phase;
     const { retryAfter } = viewOf(this.state, at);
     if (this.unconfirmed) return this.refuse(kind, Math.min(retryAfter, this.soonest()));
-    return retryAfter > 0 ? this.refuse(kind, retryAfter) : this.ask(false);
+    // A person may have closed it meanwhile, and would not have this call wait for hours.
+    const old = retryAfter > HEARD_MAXIMUM && at - this.askedAt > HEARD_MAXIMUM;
+    return retryAfter > 0 && !old ? this.refuse(kind, retryAfter) : this.ask(false);
   }
 
   /** Whether it would open if those that are out go like those before them: then the next waits for how they go. */
@@ -293,9 +303,9 @@ export class LocalBreaker {
     this.unreported = EMPTY_WINDOW;
     this.urgent = false;
     try {
-      const reply = await this.tell(report);
+      const reply = await this.tell(report).finally(() => (this.askedAt = this.around.now()));
       this.failures = 0;
-      this.adopt(reply.view);
+      this.hear(reply.view);
       this.answer(askers, reply);
       return true;
     } catch {
@@ -336,6 +346,13 @@ export class LocalBreaker {
     let window = before;
     for (const group of this.unreported.groups) window = addCalls(window, group, this.settings.window, at);
     return window;
+  }
+
+  private hear(view: BreakerView): void {
+    this.adopt(view);
+    if (view.kind === this.heard) return;
+    this.heard = view.kind;
+    this.changed(view);
   }
 
   /** Takes over what the fleet's breaker said. */

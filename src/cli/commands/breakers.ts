@@ -208,7 +208,8 @@ function change(before: BreakerStanding | undefined, now: BreakerStanding): { at
   if (!moved && before.pacedUntil === pacedUntil) return [];
   // That it is paced no longer is no news: it was said until when.
   if (!moved && pacedUntil === undefined) return [];
-  const probe = kind === 'open' && nextProbeAt !== undefined ? `; next probe at ${clock(nextProbeAt)}` : '';
+  const left = (nextProbeAt ?? 0) - Date.now();
+  const probe = kind === 'open' && left > 0 ? `; next probe at ${clock(nextProbeAt ?? 0)}` : '';
   const at = moved && since !== undefined ? since : Date.now();
   return [{ at, text: `${key}  ${stateWord(now)}: ${whyLine(now)}${probe}` }];
 }

@@ -144,14 +144,19 @@ export function evolveBreaker(state: BreakerState, event: BreakerEvent): Breaker
         ? state
         : opened(state, event, 0, { by: 'hand', note: event.note });
     case 'reset':
-      return state.phase.kind === 'isolated' ? state : { ...unpaced(state), phase: closedAt(event.at) };
+      return state.phase.kind === 'isolated' ? state : closed(unpaced(state), event.at);
     case 'isolated':
       return isolated(state, event);
     case 'released':
-      return state.phase.kind === 'isolated' ? { ...state, phase: closedAt(event.at) } : state;
+      return state.phase.kind === 'isolated' ? closed(state, event.at) : state;
     default:
       return assertNever(event);
   }
+}
+
+/** What failed before is of no interest any more. */
+function closed({ lastError: _over, ...state }: BreakerState, at: number): BreakerState {
+  return { ...state, phase: closedAt(at) };
 }
 
 function closedAt(since: number): BreakerPhase {
@@ -278,9 +283,7 @@ function probeEnded(state: BreakerState, event: BreakerEvent & { type: 'probeEnd
   };
   if (reported.calls < settings.probes) return next;
   const by = tooMany(reported, settings);
-  return by === undefined
-    ? { ...next, phase: closedAt(at) }
-    : opened(next, event, phase.failedProbes + 1, phase.why);
+  return by === undefined ? closed(next, at) : opened(next, event, phase.failedProbes + 1, phase.why);
 }
 
 function unpaced(state: BreakerState): BreakerState {

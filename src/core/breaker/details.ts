@@ -23,8 +23,8 @@ export function whyWords({ phase, settings, lastError }: BreakerState, at: numbe
       const { failedProbes } = phase;
       const since =
         failedProbes === 0 ? '' : `; probed in vain ${failedProbes === 1 ? 'once' : `${failedProbes} times`}`;
-      const last =
-        phase.why.by !== 'hand' && lastError !== undefined ? `, last: ${oneLine(lastError, 120)}` : '';
+      const told = lastError !== undefined && (phase.why.by === 'failures' || failedProbes > 0);
+      const last = told ? `, last: ${oneLine(lastError, 120)}` : '';
       return `${reasonWords(phase.why)}${since}${last}`;
     }
     case 'isolated':
@@ -66,10 +66,14 @@ export function breakerDetails(key: string, state: BreakerState, at: number): st
   return [...lines, '', '\u00a0'].join('\n');
 }
 
-/** When a breaker is to be asked again, in ms since 1970; undefined where it is closed or left by hand alone. */
+/**
+ * When a breaker may be probed, in ms since 1970: in the past where it may be now, and nobody calls. Undefined where it is
+ * closed, or left by hand alone.
+ */
 export function nextProbeAt(state: BreakerState, at: number): number | undefined {
-  const { kind } = state.phase;
-  return kind === 'open' || kind === 'halfOpen' ? at + viewOf(state, at).retryAfter : undefined;
+  const { phase } = state;
+  if (phase.kind === 'open') return phase.until;
+  return phase.kind === 'halfOpen' ? at + viewOf(state, at).retryAfter : undefined;
 }
 
 function percent(share: number): string {

@@ -340,6 +340,20 @@ describe('its own window', () => {
     );
   });
 
+  test('that is open for long asks again, 5 s after it heard so, before it refuses a call', async () => {
+    const stage = new Stage();
+    stage.call('failure', 0);
+    await stage.last.answer({ kind: 'open', retryAfter: 60_000, pacedFor: 0 });
+    stage.pass(5000);
+    expect(stage.decided()).toMatchObject({ kind: 'refused', retryAfter: 55_000 });
+    const told = stage.told.length;
+    stage.pass(1);
+    const asked = stage.breaker.admit(false);
+    expect(stage.told).toHaveLength(told + 1);
+    await stage.last.answer(CLOSED);
+    expect(await asked).toMatchObject({ kind: 'admitted' });
+  });
+
   test('refuses for no longer than its cooldown', () => {
     const stage = new Stage({ cooldown: 200 });
     for (let index = 0; index < 4; index += 1) stage.call('failure', 0);

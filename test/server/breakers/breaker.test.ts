@@ -56,6 +56,9 @@ beforeAll(async () => {
     guarded('slowed'),
     guarded('slowed-too', 'slowed'),
     guarded('refused'),
+    agent('patient', provider('patient').act, {
+      policy: { breaker: { ...breakerOf('patient').breaker, cooldown: 60_000, cooldownMax: 60_000 } },
+    }),
     guarded('hanging', 'hanging', { startToClose: 700 }),
     guarded('local', 'local', { local: true }),
     guarded('strict', 'strict', { onOpen: 'fail' }),
@@ -283,3 +286,16 @@ test('tripped by hand it refuses a worker whose calls go well, within seconds', 
   expect(await cadre.client.operateBreaker('slowed', 'release')).toMatchObject({ kind: 'closed' });
   expect(await task.result()).toEqual({ one: 'answered' });
 }, 60_000);
+
+test('once it is reset by hand, a new task goes within seconds, however long it was to be open', async () => {
+  await open('patient');
+  provider('patient').down = false;
+  expect(await cadre.client.operateBreaker('patient', 'reset')).toMatchObject({ kind: 'closed' });
+  let task = await start('patient');
+  await until(async () => {
+    if ((await ofType(task, 'taskCompleted')).length > 0) return true;
+    if ((await ofType(task, 'stepRefused')).length > 0) task = await start('patient');
+    return false;
+  }, 15_000);
+  expect(await task.result()).toEqual({ one: 'answered' });
+}, 30_000);
