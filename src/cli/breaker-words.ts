@@ -112,7 +112,7 @@ function effect({ key, kind, nextProbeAt = 0, state }: BreakerStanding): string 
   }
 }
 
-const HEARD = 'Workers hear of it within about 6 s of their next call.';
+const HEARD = 'Workers hear of it within about 6 s.';
 const WAITS = 'What waits for it asks again when its wait is over.';
 const SPREAD = {
   trip: HEARD,

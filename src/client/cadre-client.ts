@@ -176,7 +176,7 @@ export class CadreClient {
 
   /**
    * `trip` opens the breaker of `key` until its cooldown is over and a probe succeeds; `reset` closes it; `isolate` opens it
-   * until `release`. Workers that call hear of it within about 6 s; what waits for it asks again when its wait is over.
+   * until `release`. Workers hear of it within about 6 s; what waits for it asks again when its wait is over.
    * `note` (up to 500 characters) is shown. `settings` are in force from then on; without them those that workers told it,
    * or the defaults where none has yet. Returns where it stands then. Throws InputInvalid where it does not apply,
    * NoWorker, ServerUnreachable.

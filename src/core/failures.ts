@@ -59,7 +59,7 @@ export const FAILURES = {
   },
   BreakerOpen: {
     retryable: false,
-    fix: 'Nothing: the step waits for its breaker; see `cadre breakers`. With `onOpen` an agent fails or falls back instead.',
+    fix: 'See why with `cadre breakers`; by its `onOpen` an agent waits, falls back, or fails like this.',
   },
   Paced: {
     retryable: false,

@@ -406,7 +406,8 @@ function afterTerminate(state: TaskState): TaskState {
     if (id === cut?.id) {
       return [id, step.kind === 'parked' ? step : { kind: 'parked', failure: CUT_OFF }];
     }
-    if (!IN_FLIGHT.includes(step.kind)) return [id, step];
+    // What its attempts have left is for the next one.
+    if (!IN_FLIGHT.includes(step.kind) || (forward && step.kind === 'refused')) return [id, step];
     const again = forward || step.kind === 'awaitingApproval' || step.kind === 'refused';
     return [id, again ? { kind: 'waiting' } : { kind: 'cancelled' }];
   });

@@ -91,7 +91,7 @@ export class CadreWorker {
       Runtime.instance().logger.info(message, { cadre }),
     );
     const servers: Server[] = serverOptions({ ...options, cadre, roles, identity, breakers });
-    const members: Member[] = [];
+    const members: Member[] = [watching(breakers)];
     for (const server of servers) members.push(stoppable(await Worker.create(server)));
     if (roles.includes('leader')) {
       members.unshift(...(await leadership({ ...options, cadre, identity, breakers })));
@@ -135,6 +135,10 @@ export class CadreWorker {
   shutdown(): void {
     for (const member of this.members) member.shutdown();
   }
+}
+
+function watching(breakers: Breakers): Member {
+  return { run: () => Promise.resolve(breakers.watch()), shutdown: () => breakers.stop() };
 }
 
 function stoppable(worker: Worker): Member {

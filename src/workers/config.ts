@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { transformSync } from '@swc/core';
 import { embeddedAgents } from '../activities/agents';
+import { checkBreakers } from '../activities/breaker/breakers';
 import type { AnyAgent } from '../activities/define-agent';
 import type { CadreConfig } from '../activities/define-config';
 import { CadreError } from '../core/failures';
@@ -49,12 +50,14 @@ function resolveConfig(config: unknown, file: string): LoadedConfig {
     if (agent?.resolvedPolicy === undefined) throw invalid(`agents[${index}] as made by defineAgent({...})`);
   }
   const own = new Set((agents as AnyAgent[]).map(({ name }) => name));
+  const all = [
+    ...(agents as AnyAgent[]),
+    ...(embedded ? embeddedAgents.filter(({ name }) => !own.has(name)) : []),
+  ];
+  checkBreakers(all);
   return {
     cadre: validName('cadre', cadre),
-    agents: [
-      ...(agents as AnyAgent[]),
-      ...(embedded ? embeddedAgents.filter(({ name }) => !own.has(name)) : []),
-    ],
+    agents: all,
     ...(workflowsPath === undefined ? {} : { workflowsPath }),
     file,
   };

@@ -2,7 +2,7 @@
  * Carries one agent's step to its end: asks for approval, has the agent try, and waits for a person where the step is
  * parked. Every change is an event, recorded where history gets the same fact.
  */
-import { CancellationScope, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
 import { APPROVAL_VALID_FOR, inputHash } from '../core/approval';
 import { breakerTimer, isRefusal } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
@@ -43,7 +43,11 @@ export class StepRun {
     private readonly inlineMaximum: number,
     /** Of a step that no plan has. */
     private readonly own?: Pick<ActRequest, 'added' | 'returnMaximum'>,
-  ) {}
+  ) {
+    // How much of its wait was left when an earlier run ended the breaker knows better.
+    const now = this.now();
+    if (now.kind === 'refused') this.heldUntilNow(now);
+  }
 
   /**
    * Resolves when the step is completed, was cancelled (undefined both), or has failed for good (with what). Rejects
@@ -59,8 +63,12 @@ export class StepRun {
       } else if (now.kind === 'refused' && this.heldBy !== now) {
         await this.inPeace(() => this.hold(now));
         // The next run goes on from here.
-        if (this.own === undefined && workflowInfo().continueAsNewSuggested) return undefined;
-      } else if (await this.mayRun()) await this.unlessForward(() => this.attempt());
+        if (this.goesOnLater()) return undefined;
+      } else if (await this.mayRun()) {
+        // A pivot's attempt heeds no cancel: one that came while another agent was asked first is heeded here.
+        if (this.isCancelled()) await CancellationScope.current().cancelRequested;
+        await this.unlessForward(() => this.attempt());
+      }
     }
   }
 
@@ -84,12 +92,29 @@ export class StepRun {
     return goesForward(this.task.state) ? CancellationScope.nonCancellable(work) : work();
   }
 
-  /** Waits for the breaker that refused it. */
+  private isCancelled(): boolean {
+    return CancellationScope.current().consideredCancelled && !goesForward(this.task.state);
+  }
+
+  /** Waits for the breaker that refused it, or until the task is to go on in its next run. */
   private async hold(refused: StepState & { kind: 'refused' }): Promise<void> {
+    this.heldUntilNow(refused);
+    const timer = new CancellationScope();
+    const summary = breakerTimer(this.step.id, refused.breaker);
+    await timer.run(() =>
+      Promise.race([sleep(refused.retryAfter, { summary }), condition(() => this.goesOnLater())]),
+    );
+    timer.cancel();
+  }
+
+  /** What the next attempt gets back: a person who is asked again may come in between. */
+  private heldUntilNow(refused: StepState & { kind: 'refused' }): void {
     this.heldBy = refused;
-    // A person who is asked again comes in between.
     this.handedBack = waited(refused);
-    await sleep(refused.retryAfter, { summary: breakerTimer(this.step.id, refused.breaker) });
+  }
+
+  private goesOnLater(): boolean {
+    return this.own === undefined && workflowInfo().continueAsNewSuggested;
   }
 
   /** Asks for approval where the step wants one and has none that still holds. */

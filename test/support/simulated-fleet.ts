@@ -124,6 +124,8 @@ export const LATENCY = 200;
 export const CALL_TIME = 150;
 /** No fleet takes so long after its trouble. */
 const TOO_LONG = 10 * 60 * 1000;
+/** How often a worker looks whether somebody has heard that the breaker is not closed, in ms. */
+const LOOK_INTERVAL = 5000;
 const EPOCH = 1_700_000_000_000;
 const KEY = 'a key';
 
@@ -186,6 +188,8 @@ export class SimulatedFleet {
   private processes = 0;
   private exchanges = 0;
   private tasks = 0;
+  /** Looks that are due. */
+  private looks = 0;
   private wrong: string | undefined;
   private readonly agent: AnyAgent;
 
@@ -208,6 +212,8 @@ export class SimulatedFleet {
     }
     this.arrive();
     for (let next = this.timeline.next(); next !== undefined; next = this.timeline.next()) {
+      // Workers look for ever.
+      if (this.timeline.size < this.looks) return undefined;
       this.now = next.at;
       if (this.now > this.plan.trouble + TOO_LONG) return 'it does not come to an end';
       next.work();
@@ -285,8 +291,20 @@ export class SimulatedFleet {
       answered: true,
     };
     this.workers.push(worker);
+    this.look(worker, breakers);
     this.tell({ type: 'workerBegan', worker: id });
     this.dispatch();
+  }
+
+  private look(worker: WorkerProcess, breakers: Breakers): void {
+    if (!worker.alive) return;
+    this.promised = true;
+    breakers.look();
+    this.looks += 1;
+    this.later(LOOK_INTERVAL, () => {
+      this.looks -= 1;
+      this.look(worker, breakers);
+    });
   }
 
   /** What it was at is given to others once it is missed. */
@@ -545,6 +563,10 @@ class Timeline {
       index = parent;
     }
     this.heap[index] = item;
+  }
+
+  get size(): number {
+    return this.heap.length;
   }
 
   next(): Scheduled | undefined {

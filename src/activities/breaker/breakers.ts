@@ -17,7 +17,7 @@ export interface SharedBreakers {
   notClosed(): Promise<readonly OpenBreaker[]>;
 }
 
-/** While calls are made, a worker looks this often, in ms, whether somebody else has heard that a breaker is not closed. */
+/** How often, in ms, a worker looks whether somebody else has heard that a breaker is not closed. */
 const LOOK_INTERVAL = 5000;
 
 const AROUND: Surroundings = {
@@ -28,7 +28,7 @@ const AROUND: Surroundings = {
 
 export class Breakers {
   private readonly byKey = new Map<string, LocalBreaker>();
-  private lookedAt = Number.NEGATIVE_INFINITY;
+  private stopped = false;
 
   constructor(
     agents: readonly AnyAgent[],
@@ -56,7 +56,6 @@ export class Breakers {
     const { key, onOpen } = agent.resolvedPolicy.breaker ?? {};
     const breaker = this.byKey.get(key ?? '');
     if (key === undefined || breaker === undefined) return undefined;
-    this.look();
     return { key, breaker, fails: onOpen === 'fail', classify: agent.policy?.breaker?.classify };
   }
 
@@ -65,19 +64,27 @@ export class Breakers {
     return this.byKey.size === 0 ? [] : this.shared.notClosed().catch(() => []);
   }
 
+  /** Looks now and every {@link LOOK_INTERVAL} ms, until {@link stop}. */
+  watch(): void {
+    if (this.stopped || this.byKey.size === 0) return;
+    this.look();
+    this.around.later(() => this.watch(), LOOK_INTERVAL);
+  }
+
   /**
-   * Off the call's path, and at most once in {@link LOOK_INTERVAL}: a worker whose own calls go well would otherwise not
-   * hear that somebody tripped or isolated a breaker.
+   * A worker whose own calls go well would otherwise not hear that somebody tripped or isolated a breaker. No call waits
+   * for it.
    */
-  private look(): void {
-    const now = this.around.now();
-    if (now - this.lookedAt < LOOK_INTERVAL) return;
-    this.lookedAt = now;
+  look(): void {
     this.shared.notClosed().then(
       (open) => open.forEach(({ key }) => this.byKey.get(key)?.suspect()),
       // The next look comes.
       () => undefined,
     );
+  }
+
+  stop(): void {
+    this.stopped = true;
   }
 }
 

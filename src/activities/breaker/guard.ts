@@ -1,7 +1,8 @@
 /** Has a call of an agent pass its breaker: before it begins, and with how it went after it. */
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { REFUSAL_WORDS, type Refusal, type RefusalCause } from '../../core/breaker/refusal';
+import { reasonWords } from '../../core/breaker/details';
+import { REFUSAL_WORDS, type Refusal } from '../../core/breaker/refusal';
 import { failureInfo } from '../../core/failure-info';
 import { CadreError } from '../../core/failures';
 import { type Outcome, outcomeOf } from '../../core/outcome';
@@ -41,6 +42,8 @@ export async function guarded<Result>(
   const left = over - performance.now();
   const call = new Call(activity, breaker, admission, left);
   try {
+    // It may have been cancelled while it asked: then its permit is for another.
+    activity.cancellationSignal.throwIfAborted();
     const result = await (admission.probe === undefined
       ? work()
       : beforeOver(work, withMargin(Math.min(left, breaker.maxProbeTime))));
@@ -138,16 +141,21 @@ function saidOf(error: unknown, classify: Guard['classify']): Outcome {
 
 function refused(
   breaker: string,
-  { why, retryAfter }: { readonly why: RefusalCause; readonly retryAfter: number },
+  { why, retryAfter, because }: Admission & { kind: 'refused' },
   attempt: Calling,
   cause?: unknown,
 ): CadreError {
   const kept = attempt.kept();
   const began = cause !== undefined || kept.attemptsUsed > 0 ? { began: true as const } : {};
   const details: Refusal = { breaker, why, retryAfter: Math.ceil(retryAfter), ...kept, ...began };
-  const seconds = Math.ceil(retryAfter / 1000);
-  const message = `The breaker "${breaker}" refuses: ${REFUSAL_WORDS[why]}; to ask again in ${seconds} s`;
+  const reason = because === undefined ? '' : ` (${reasonWords(because)})`;
+  const message = `The breaker "${breaker}" refuses: ${REFUSAL_WORDS[why]}${reason}; to ask again in ${inWords(retryAfter)}`;
   return new CadreError(why === 'paced' ? 'Paced' : 'BreakerOpen', message, { details, cause });
+}
+
+function inWords(milliseconds: number): string {
+  const seconds = Math.ceil(milliseconds / 1000);
+  return seconds < 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
 }
 
 /** The same failure, which no attempt can mend. */

@@ -9,6 +9,7 @@
  * 4. Its clock is its own: what crosses are durations.
  */
 import {
+  type BreakerReason,
   type BreakerState,
   type BreakerView,
   type ProbeEnd,
@@ -49,6 +50,8 @@ export type Admission =
       readonly why: RefusalCause;
       /** In ms, jitter included. */
       readonly retryAfter: number;
+      /** Why it is not closed, as far as it was told. */
+      readonly because?: BreakerReason;
     };
 
 /** Before the fleet has said how long, a refusal is for so long, in ms, or the cooldown where that is shorter. */
@@ -184,10 +187,13 @@ export class LocalBreaker {
   refuse(why: RefusalCause, wait: number): Admission & { kind: 'refused' } {
     this.refused += 1;
     const jitter = Math.min(JITTER_MAXIMUM, Math.max(JITTER_MINIMUM, JITTER * wait));
+    const { phase } = this.state;
+    const because = phase.kind === 'open' || phase.kind === 'halfOpen' ? { because: phase.why } : {};
     return {
       kind: 'refused',
       why,
       retryAfter: wait + jitter * this.around.random(),
+      ...(why === 'paced' ? {} : because),
     };
   }
 

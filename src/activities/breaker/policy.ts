@@ -90,7 +90,7 @@ function settingsOf(agent: string, given: BreakerPolicy): BreakerSettings {
   const most = valueAt(window, ['calls']);
   const settings: BreakerSettings = {
     ...BREAKER_DEFAULTS,
-    minimumCalls: Math.min(BREAKER_DEFAULTS.minimumCalls, typeof most === 'number' ? most : Infinity),
+    minimumCalls: Math.min(BREAKER_DEFAULTS.minimumCalls, Number.isInteger(most) ? Number(most) : Infinity),
     cooldownMax: Math.max(BREAKER_DEFAULTS.cooldownMax, cooldown),
     ...set,
   };

@@ -45,11 +45,12 @@ const RETRY_MAXIMUM = 7 * 24 * 60 * 60 * 1000;
 export function readRefusal(details: unknown): Refusal {
   const { breaker, why, retryAfter, attemptsUsed, checkpoint, began } = isRecord(details) ? details : {};
   const wait = typeof retryAfter === 'number' && retryAfter >= 0 ? retryAfter : RETRY_DEFAULT;
+  const used = typeof attemptsUsed === 'number' && Number.isInteger(attemptsUsed) ? attemptsUsed : 0;
   return {
     breaker: typeof breaker === 'string' ? breaker : '',
-    why: CAUSES.includes(String(why)) ? (why as RefusalCause) : 'open',
+    why: CAUSES.some((cause) => cause === why) ? (why as RefusalCause) : 'open',
     retryAfter: Math.min(RETRY_MAXIMUM, Math.ceil(wait)),
-    attemptsUsed: typeof attemptsUsed === 'number' ? attemptsUsed : 0,
+    attemptsUsed: Math.max(0, used),
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(began === true ? { began } : {}),
   };

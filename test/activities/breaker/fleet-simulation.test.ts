@@ -19,7 +19,7 @@ import {
 const SEEDS = 1000;
 /** They take 7 s where nothing else runs. In ms. */
 const TIME_LIMIT = 180_000;
-/** How often a worker that makes calls looks whether somebody has heard, and how old what it sees may be. In ms. */
+/** How often a worker looks whether somebody has heard, and how old what it sees may be. In ms. */
 const LOOK_INTERVAL = 5000;
 const LOOK_AGE = 1000;
 /** What nobody answered is sent again after so long; each time after twice as long. In ms. */
@@ -232,7 +232,9 @@ class Laws {
         });
       }
     }
-    if (isBad(report)) this.disturbed(at);
+    // A call that went well may open it too: where others that did are too old by now, or as the last of several probes.
+    const opens = before.phase.kind !== 'open' && after.phase.kind === 'open';
+    if (isBad(report) || opens) this.disturbed(at);
     if (after.phase.kind !== 'halfOpen') return undefined;
     const used = after.phase.permits.length + after.phase.reported.calls;
     return used > this.probeLimit ? `(a) ${used} probes are to decide` : undefined;
@@ -436,7 +438,11 @@ class Laws {
     const withdrawn = Math.max(now, ...grants.map((grantedAt) => grantedAt + settings.maxProbeTime));
     const wait = Math.max(until, pacedUntil, withdrawn) - now;
     const asks =
-      LOOK_INTERVAL + LOOK_AGE + jittered(Math.max(wait, settings.maxProbeTime, FIRST)) - wait + FIRST;
+      LOOK_INTERVAL +
+      LOOK_AGE +
+      jittered(Math.max(wait, settings.maxProbeTime, FIRST)) -
+      wait +
+      settings.probes * FIRST;
     this.closedBy =
       at + Math.max(0, wait) + asks + this.probeLimit * (CALL_TIME + 4 * LATENCY) + 2 * DEADLINE;
   }

@@ -113,7 +113,8 @@ const openFor = (retryAfter: number): BreakerView => ({
   pacedFor: 0,
   why: FAILURES,
 });
-const refused = (why: string, retryAfter: number): unknown => ({ kind: 'refused', why, retryAfter });
+const refused = (why: string, retryAfter: number): unknown =>
+  expect.objectContaining({ kind: 'refused', why, retryAfter });
 
 function found<Value>(value: Value | undefined): Value {
   if (value === undefined) throw new RangeError('Expected a value');
