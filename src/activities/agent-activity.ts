@@ -1,4 +1,7 @@
 import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { isRefusal } from '../core/breaker/refusal';
+import { failureInfo } from '../core/failure-info';
 import { type Envelope, idempotencyKey } from '../core/envelope';
 import { actInput } from '../core/step-inputs';
 import type { ActOutcome, ActRequest, CompensateRequest, StepInputs, Undoes } from '../core/task-activities';
@@ -48,8 +51,28 @@ export function agentActivity(agent: AnyAgent, around: AgentSurroundings): Agent
 
 /** Runs `agent` on an input that was not checked yet, and returns its checked output. */
 export async function runAgent(agent: AnyAgent, input: unknown, attempt: Attempt): Promise<unknown> {
-  const output: unknown = await agent.act(await checkedInput(agent, input), attempt.context);
+  const checked = await checkedInput(agent, input);
+  let output: unknown;
+  try {
+    output = await agent.act(checked, attempt.context);
+  } catch (error) {
+    throw ofAgent(error);
+  }
   return validate(agent.output, output, 'AgentOutputInvalid', `The output of agent "${agent.name}"`);
+}
+
+/** By a refusal the workflow knows that the attempt does not count: that is for breakers alone to say. */
+function ofAgent(error: unknown): unknown {
+  const failure = failureInfo(error);
+  if (!isRefusal(failure)) return error;
+  const { type, message, final } = failure;
+  const cause = error instanceof Error ? { cause: error } : {};
+  return ApplicationFailure.create({
+    type: 'Error',
+    message: `${type}: ${message}`,
+    nonRetryable: final === true,
+    ...cause,
+  });
 }
 
 /** The activity that undoes what an agent did. */

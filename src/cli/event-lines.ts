@@ -142,7 +142,7 @@ export class EventLines {
         return this.output.paint('yellow', text);
       }
       case 'stepFellBack':
-        return `goes to ${event.agent}, the fallback: the breaker ${event.breaker} does not let ${event.from} through`;
+        return `goes to ${event.agent}, the fallback of ${event.from}: of its breaker ${event.breaker}, ${REFUSAL_WORDS[event.why]}`;
       case 'stepHandedBack':
         return 'handed back by a worker that stops; goes on at another';
       case 'compensationScheduled':

@@ -76,7 +76,7 @@ export class TemporalBreakers {
         const { type, message } = failureInfo(error.cause);
         throw isFailureType(type) ? new CadreError(type, message, { cause: error }) : error;
       }
-      throw await unanswered(error, this.client, key);
+      throw await unanswered(error, this.client, key, '; the command may still take effect once one does');
     }
   }
 
@@ -210,11 +210,11 @@ export function checkCommand(key: string, command: BreakerCommand): void {
 }
 
 /** What it means that a breaker does not answer. */
-async function unanswered(error: unknown, client: Client, key: string): Promise<unknown> {
+async function unanswered(error: unknown, client: Client, key: string, more = ''): Promise<unknown> {
   if (isCadreError(error)) return error;
   if (!(await answers(client))) {
     return new CadreError('ServerUnreachable', 'Lost the Temporal server', { cause: error });
   }
-  const message = `No worker that runs workflows answers for the breaker "${key}"; a command may still take effect once one does`;
+  const message = `No worker that runs workflows answers for the breaker "${key}"${more}`;
   return new CadreError('NoWorker', message, { cause: error });
 }

@@ -100,6 +100,10 @@ class LadderBuilder {
       case 'stepRefused':
         this.handedBack('up', event.step, event.actor);
         return;
+      case 'stepFellBack':
+        this.handedBack('up', event.step, event.from);
+        this.passedOn(event.step, event.from, time);
+        return;
       case 'stepCompleted':
         this.end('up', event.step, this.actor(event.step), { state: 'completed', endedAt: time });
         return;
@@ -206,6 +210,13 @@ class LadderBuilder {
   private handedBack(direction: Rung['direction'], step: string, agent: string): void {
     const rung = this.rung(direction, step, agent);
     this.put({ ...rung, state: 'waiting', attempts: Math.max(0, rung.attempts - 1) });
+  }
+
+  /** Another agent has the step: of one that never tried it nothing is to be told. */
+  private passedOn(step: string, agent: string, time: number): void {
+    const rung = this.rung('up', step, agent);
+    if (rung.attempts === 0) this.known.delete(keyOf(rung));
+    else this.put({ ...rung, state: 'cancelled', endedAt: time });
   }
 
   private end(direction: Rung['direction'], step: string, agent: string, change: Change): void {

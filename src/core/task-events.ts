@@ -104,14 +104,13 @@ export type TaskEvent =
   | { readonly type: 'stepCancelled'; readonly step: string }
   /** The breaker of its agent did not let it through: it waits, and spends no attempt. */
   | ({ readonly type: 'stepRefused'; readonly step: string; readonly agent: string } & Refusal)
-  /** The breaker of its agent did not let it through: another agent has it now. */
-  | {
+  /** The breaker of its agent, `from`, did not let it through: another agent has it now. */
+  | ({
       readonly type: 'stepFellBack';
       readonly step: string;
       readonly agent: string;
       readonly from: string;
-      readonly breaker: string;
-    }
+    } & Refusal)
   /** In the log only: a voter's breaker did not let it through, and the ballot waits. */
   | ({
       readonly type: 'ballotRefused';

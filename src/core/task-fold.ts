@@ -36,7 +36,6 @@ import {
   isUnsettled,
   isUnwinding,
   mayBeCancelled,
-  isGivenUp,
   pivotPassed,
   planStep,
   policyOf,
@@ -252,19 +251,22 @@ function stepFailed(state: TaskState, step: string, failure: FailureInfo): TaskS
   return failed.phase.kind === 'awaitingApproval' ? attended(failed) : failed;
 }
 
-/** A step of which no attempt has begun is off the stack while it waits. */
 function stepRefused(state: TaskState, event: TaskEvent & { type: 'stepRefused' }): TaskState {
   const { type: _type, agent: _agent, step, ...refusal } = event;
-  const next = refusal.began ? withAttempt(state, step) : state;
-  const standing = next.attempted?.[step] === true ? next : offStack(next, step);
-  return withStep(standing, step, { kind: 'refused', ...refusal });
+  return withStep(notDone(state, event), step, { kind: 'refused', ...refusal });
 }
 
-/** What the agent that has the step now did of it stays on the stack. */
-function fellBack(state: TaskState, { step, agent }: TaskEvent & { type: 'stepFellBack' }): TaskState {
-  const standing = state.attempted?.[step] === true ? state : offStack(state, step);
+/** A step that was refused is off the stack, unless an attempt of it has begun. */
+function notDone(state: TaskState, { step, began }: { step: string; began?: true }): TaskState {
+  const next = began ? withAttempt(state, step) : state;
+  return next.attempted?.[step] === true ? next : offStack(next, step);
+}
+
+/** What the agent that had the step may have done of it stays on the stack. */
+function fellBack(state: TaskState, event: TaskEvent & { type: 'stepFellBack' }): TaskState {
+  const { step, agent } = event;
   const { fellBack: count = 0 } = assignmentOf(state, step) ?? {};
-  return givenTo(standing, step, agent, count + 1);
+  return givenTo(notDone(state, event), step, agent, count + 1);
 }
 
 /**
@@ -288,10 +290,7 @@ export function refusalEvents(
   }
   const stays = planStep(state, step)?.kind === 'pivot' && begun;
   if (stays || policyOf(state, onOpen.fallback) === undefined) return [wait];
-  return [
-    wait,
-    { type: 'stepFellBack', step, agent: onOpen.fallback, from: agent, breaker: refusal.breaker },
-  ];
+  return [{ type: 'stepFellBack', step, agent: onOpen.fallback, from: agent, ...refusal }];
 }
 
 /** What a ballot's refusal leaves: it waits, or goes to the fallback, or is spoiled. */
@@ -350,7 +349,7 @@ function completed(state: TaskState, step: string, end: StepState & { kind: 'com
   const next = withStep(state, step, end);
   if (planStep(state, step)?.kind !== 'pivot') return next;
   const phase: TaskPhase = next.phase.kind === 'cancelling' ? { kind: 'running' } : next.phase;
-  const givenUp = (next.stack ?? []).filter((entry) => isGivenUp(next, entry.step));
+  const givenUp = (next.stack ?? []).filter((entry) => stepState(next, entry.step).kind !== 'completed');
   return withStack({ ...next, phase }, givenUp);
 }
 

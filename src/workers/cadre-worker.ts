@@ -78,6 +78,7 @@ export class CadreWorker {
     readonly queues: readonly string[],
     readonly roles: readonly Role[],
     readonly identity: string,
+    private readonly breakers: Breakers,
   ) {}
 
   /** Throws NameInvalid, ConfigInvalid (two agents of one name, a pool that no agent is in), or what Temporal throws. */
@@ -104,6 +105,7 @@ export class CadreWorker {
       servers.map(({ taskQueue: queue }) => queue).filter((queue) => queue !== breakersQueue(cadre)),
       roles,
       identity,
+      breakers,
     );
   }
 
@@ -116,6 +118,7 @@ export class CadreWorker {
       // Where one breaks down the others must not go on as if it were there.
       this.shutdown();
       await Promise.allSettled(running);
+      await this.breakers.settled();
     }
   }
 

@@ -308,7 +308,7 @@ export class TaskRun {
   ): Promise<boolean> {
     const last = assignmentOf(this.state, id);
     const tried = last === undefined ? [agent] : [...last.before, last.agent];
-    if (tried.length > ASSIGNMENTS_MAXIMUM || this.failed !== undefined) return false;
+    if (tried.length - (last?.fellBack ?? 0) > ASSIGNMENTS_MAXIMUM || this.failed !== undefined) return false;
     const step = { id, instruction, ...(input === undefined ? {} : { input }) };
     try {
       await onLeader<AssignRequest, AssignOutcome>(this.task, {

@@ -21,7 +21,6 @@ import { type CompensateRequest, type Undoes, stepSummary } from '../core/task-a
 import {
   type TaskState,
   agentOf,
-  isGivenUp,
   planStep,
   policyOf,
   resolutionsOf,
@@ -66,7 +65,8 @@ export async function undoGivenUp(
   attendance: Attendance,
   inputOf?: InputOfUndoing,
 ): Promise<void> {
-  const includes = ({ step }: StackEntry) => isGivenUp(task.state, step);
+  // Nothing is in flight any more: a step that waited when it was cancelled was left, too.
+  const includes = ({ step }: StackEntry) => stepState(task.state, step).kind !== 'completed';
   const reasonOf = (step: string): FailureInfo => {
     const now = stepState(task.state, step);
     return now.kind === 'failed' ? now.failure : { type: 'Cancelled', message: 'Cancelled' };

@@ -272,6 +272,7 @@ export class SimulatedFleet {
     const [began, offset] = [this.now, this.random.between(0, 1e6)];
     const rate = this.random.between(0.999, 1.001);
     const around = {
+      id: `worker ${id}`,
       now: () => offset + (this.now - began) * rate,
       random: () => this.random.between(0, 1),
       later: (work: () => void, wait: number) => this.later(wait / rate, () => worker.alive && work()),

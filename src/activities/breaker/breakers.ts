@@ -1,4 +1,5 @@
 /** The breakers of a worker's agents: one a key, which agents may share. */
+import { randomUUID } from 'node:crypto';
 import type { BreakerView } from '../../core/breaker/breaker';
 import { BREAKER_WORDS, reasonWords } from '../../core/breaker/details';
 import type { BreakerReply, BreakerReport } from '../../core/breaker/report';
@@ -20,7 +21,10 @@ export interface SharedBreakers {
 /** How often, in ms, a worker looks whether somebody else has heard that a breaker is not closed. */
 const LOOK_INTERVAL = 5000;
 
-const AROUND: Surroundings = {
+/** How long a worker that stops waits for its last reports, in ms. */
+const SETTLING_MAXIMUM = 1000;
+
+const AROUND: Omit<Surroundings, 'id'> = {
   now: () => performance.now(),
   random: Math.random,
   later: (work, wait) => void setTimeout(work, wait).unref(),
@@ -35,7 +39,7 @@ export class Breakers {
     private readonly shared: SharedBreakers,
     /** Told in a sentence how a breaker stands, when this worker hears of a change. */
     say: (message: string) => void = () => undefined,
-    private readonly around: Surroundings = AROUND,
+    private readonly around: Surroundings = { ...AROUND, id: randomUUID() },
   ) {
     checkBreakers(agents);
     for (const { breakerSettings, resolvedPolicy } of agents) {
@@ -85,6 +89,12 @@ export class Breakers {
 
   stop(): void {
     this.stopped = true;
+  }
+
+  /** Resolves when the fleet has heard of what ended last, such as a probe that a stopping worker gave back; or in a second. */
+  async settled(): Promise<void> {
+    const all = Promise.all([...this.byKey.values()].map((breaker) => breaker.settled()));
+    await Promise.race([all, new Promise<void>((resolve) => this.around.later(resolve, SETTLING_MAXIMUM))]);
   }
 }
 

@@ -29,6 +29,8 @@ export type TellBreaker = (report: BreakerReport) => Promise<BreakerReply>;
 
 /** What a local breaker takes from its surroundings. */
 export interface Surroundings {
+  /** Of this worker alone. */
+  readonly id: string;
   /** A clock that only goes forward, in ms. */
   readonly now: () => number;
   /** From 0 to 1. */
@@ -90,6 +92,10 @@ export class LocalBreaker {
   private heard: BreakerView['kind'] = 'closed';
   /** When it answered last, or did not in time. */
   private askedAt = 0;
+  /** How often it has told the fleet. */
+  private turn = 0;
+  /** Permits of the fleet's whose probes have not ended. */
+  private readonly held = new Set<string>();
   /** Calls that were admitted and have not ended. */
   private out = 0;
   private urgent = false;
@@ -145,6 +151,7 @@ export class LocalBreaker {
     probe?: { permit: string; own: boolean },
   ): Admission & { kind: 'admitted' } {
     this.out += 1;
+    if (probe?.own === false) this.held.add(probe.permit);
     return { kind: 'admitted', beganAt, ...(probe === undefined ? {} : { probe }) };
   }
 
@@ -178,6 +185,11 @@ export class LocalBreaker {
     return kind === 'closed' ? undefined : this.refuse(kind, Math.max(retryAfter, this.soonest()));
   }
 
+  /** Resolves when what is under way has been answered, or was not in time. */
+  async settled(): Promise<void> {
+    while (this.exchanging !== undefined) await this.exchanging;
+  }
+
   /** Somebody has heard that the fleet's breaker is not closed: the next call asks. */
   suspect(): void {
     this.suspected ||= this.state.phase.kind === 'closed';
@@ -208,6 +220,7 @@ export class LocalBreaker {
       const random = this.around.random();
       this.state = evolveBreaker(this.state, { type: 'probeEnded', at, random, permit, end });
     } else {
+      this.held.delete(permit);
       this.ended.push({ permit, end });
       this.urgent = true;
     }
@@ -298,6 +311,7 @@ export class LocalBreaker {
   /** One report and its answer. Resolves to whether there was one; never rejects. */
   private async exchange(): Promise<boolean> {
     this.settle();
+    this.turn += 1;
     const { askers, ended, refused, pause } = this;
     const sent = currentWindow(this.unreported, this.settings.window, this.around.now());
     const report = this.report(sent, askers.length);
@@ -340,6 +354,7 @@ export class LocalBreaker {
       })),
       ...(error === undefined ? {} : { error }),
       probes: ended,
+      holds: { worker: this.around.id, turn: this.turn, permits: [...this.held] },
       ...(pause === undefined ? {} : { pacedFor: Math.max(0, pause - at) }),
       refused,
       wanted,

@@ -128,7 +128,10 @@ function stepLines({ state, pending, events, refusedUntil }: TaskDescription): s
   const rows = state.plan.steps.map((step) => {
     const { id, instruction } = step;
     const now = stepState(state, id);
-    const words = now.kind === 'refused' ? refusedWords(now, refusedUntil[id]) : stepWords(now, id, waiting);
+    const words =
+      now.kind === 'refused' && isOpen(state.phase)
+        ? refusedWords(now, refusedUntil[id])
+        : stepWords(now, id, waiting);
     return [id, actorOf(state, step), words, oneLine(instruction, CELL_MAXIMUM_LENGTH)];
   });
   const aggregating = waiting.get('aggregate');
@@ -174,8 +177,9 @@ function stateWords(step: StepState): string {
       return step.failure === undefined
         ? `undecided (${step.why})`
         : `undecided: ${oneLine(step.failure.message, CELL_MAXIMUM_LENGTH)}`;
-    case 'waiting':
     case 'refused':
+      return `waited for the breaker ${step.breaker}`;
+    case 'waiting':
     case 'scheduled':
     case 'cancelled':
       return step.kind;

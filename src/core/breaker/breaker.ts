@@ -24,6 +24,8 @@ export type BreakerReason =
 export interface Permit {
   readonly id: string;
   readonly grantedAt: number;
+  /** The worker that has it, and by which of its reports, where it said so. */
+  readonly to?: { readonly worker: string; readonly turn: number };
 }
 
 /** Times are in ms of the clock that the events bring. */
@@ -78,7 +80,14 @@ export type BreakerEvent =
       readonly error?: string;
     }
   | { readonly type: 'paced'; readonly at: number; readonly until: number }
-  | { readonly type: 'probesAsked'; readonly at: number; readonly wanted: number }
+  | { readonly type: 'probesAsked'; readonly at: number; readonly wanted: number; readonly by?: Permit['to'] }
+  /** Of the permits that `worker` was granted before this report of its it holds these; of others it never heard. */
+  | {
+      readonly type: 'permitsHeld';
+      readonly worker: string;
+      readonly turn: number;
+      readonly permits: readonly string[];
+    }
   | {
       readonly type: 'probeEnded';
       readonly at: number;
@@ -135,6 +144,8 @@ export function evolveBreaker(state: BreakerState, event: BreakerEvent): Breaker
       return { ...state, pacedUntil: Math.max(event.until, state.pacedUntil ?? event.until) };
     case 'probesAsked':
       return probesAsked(withoutLatePermits(state, event.at), event);
+    case 'permitsHeld':
+      return permitsHeld(state, event);
     case 'probeEnded':
       return probeEnded(withoutLatePermits(state, event.at), event);
     case 'callsRefused':
@@ -232,9 +243,22 @@ function withoutLatePermits(state: BreakerState, at: number): BreakerState {
   return permits.length === phase.permits.length ? state : { ...state, phase: { ...phase, permits } };
 }
 
+/** A permit whose grant was lost goes to another call. */
+function permitsHeld(
+  state: BreakerState,
+  { worker, turn, permits: held }: BreakerEvent & { type: 'permitsHeld' },
+): BreakerState {
+  const { phase } = state;
+  if (phase.kind !== 'halfOpen') return state;
+  const isLost = ({ id, to }: Permit): boolean =>
+    to?.worker === worker && to.turn < turn && !held.includes(id);
+  const permits = phase.permits.filter((permit) => !isLost(permit));
+  return permits.length === phase.permits.length ? state : { ...state, phase: { ...phase, permits } };
+}
+
 function probesAsked(
   state: BreakerState,
-  { at, wanted }: BreakerEvent & { type: 'probesAsked' },
+  { at, wanted, by }: BreakerEvent & { type: 'probesAsked' },
 ): BreakerState {
   const phase = halfOpened(state.phase, at, state.settings.probes);
   if (phase.kind !== 'halfOpen') return state;
@@ -247,6 +271,7 @@ function probesAsked(
     (_, index): Permit => ({
       id: String(state.granted + index + 1),
       grantedAt: at,
+      ...(by === undefined ? {} : { to: by }),
     }),
   );
   return {

@@ -23,6 +23,15 @@ export interface ReportedCalls extends Tally {
 
 /** What a worker tells the breaker of a key. */
 export interface BreakerReport {
+  /**
+   * Who tells, for the how manieth time, and the permits that it holds: of what else it was granted it never heard. A
+   * report may arrive after a later one.
+   */
+  readonly holds?: {
+    readonly worker: string;
+    readonly turn: number;
+    readonly permits: readonly string[];
+  };
   readonly settings: BreakerSettings;
   /** The oldest first. */
   readonly calls: readonly ReportedCalls[];
@@ -60,6 +69,7 @@ export interface BreakerCommand {
 /** The most a report may say. */
 const GROUPS_MAXIMUM = 1000;
 const PROBES_MAXIMUM = 1000;
+const WORKER_MAXIMUM_LENGTH = 200;
 const ERROR_MAXIMUM_LENGTH = 300;
 const NOTE_MAXIMUM_LENGTH = 500;
 
@@ -71,7 +81,7 @@ export function reportedError(message: string): string {
 /** Throws InputInvalid where `candidate` is no report. */
 export function readReport(candidate: unknown): BreakerReport {
   if (!isRecord(candidate)) throw inputInvalid('a report', 'an object', candidate);
-  const { settings, calls, error, probes, pacedFor, refused, wanted } = candidate;
+  const { settings, calls, error, probes, pacedFor, refused, wanted, holds } = candidate;
   checkSettings(settings);
   if (!isListOf(calls, GROUPS_MAXIMUM, isReportedCalls)) {
     throw inputInvalid(
@@ -86,6 +96,9 @@ export function readReport(candidate: unknown): BreakerReport {
   if (error !== undefined && typeof error !== 'string') throw inputInvalid('`error`', 'a text', error);
   if (pacedFor !== undefined && !isAmount(pacedFor))
     throw inputInvalid('`pacedFor`', 'milliseconds', pacedFor);
+  if (holds !== undefined && !isHolding(holds)) {
+    throw inputInvalid('`holds`', '{ worker, turn, permits }', holds);
+  }
   if (!isCount(refused)) throw inputInvalid('`refused`', 'a whole number', refused);
   if (!isCount(wanted)) throw inputInvalid('`wanted`', 'a whole number', wanted);
   return {
@@ -94,6 +107,7 @@ export function readReport(candidate: unknown): BreakerReport {
     probes,
     refused,
     wanted,
+    ...(holds === undefined ? {} : { holds }),
     ...(error === undefined ? {} : { error: reportedError(error) }),
     ...(pacedFor === undefined ? {} : { pacedFor }),
   };
@@ -169,6 +183,15 @@ function isProbe(value: unknown): value is BreakerReport['probes'][number] {
   );
 }
 
+function isHolding(value: unknown): value is NonNullable<BreakerReport['holds']> {
+  if (!isRecord(value) || typeof value['worker'] !== 'string') return false;
+  const { worker, turn, permits } = value;
+  const isPermit = (one: unknown): one is string => typeof one === 'string';
+  return (
+    worker.length <= WORKER_MAXIMUM_LENGTH && isCount(turn) && isListOf(permits, PROBES_MAXIMUM, isPermit)
+  );
+}
+
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
@@ -199,13 +222,18 @@ export function reportEvents(
       ...(end !== 'ignored' && end.failed ? error : {}),
     });
   }
+  const { holds } = report;
+  if (holds !== undefined) events.push({ type: 'permitsHeld', ...holds });
   for (const { began, ended, calls, failures, slow } of report.calls) {
     const group = { calls, failures, slow, beganAt: at - began, endedAt: at - ended };
     events.push({ type: 'callsEnded', at, random, calls: group, ...(failures > 0 ? error : {}) });
   }
   if (report.pacedFor !== undefined) events.push({ type: 'paced', at, until: at + report.pacedFor });
   if (report.refused > 0) events.push({ type: 'callsRefused', count: report.refused });
-  if (report.wanted > 0) events.push({ type: 'probesAsked', at, wanted: report.wanted });
+  if (report.wanted > 0) {
+    const by = holds === undefined ? {} : { by: { worker: holds.worker, turn: holds.turn } };
+    events.push({ type: 'probesAsked', at, wanted: report.wanted, ...by });
+  }
   return events;
 }
 

@@ -17,7 +17,7 @@ test('an agent does not begin where its activity was cancelled while the breaker
       reports.push(report);
       return new Promise((resolve) => (answer = resolve));
     },
-    { now: () => performance.now(), random: Math.random, later: () => undefined },
+    { id: 'w', now: () => performance.now(), random: Math.random, later: () => undefined },
   );
   const guard: Guard = { key: 'model', breaker, fails: false, classify: undefined };
   const environment = new MockActivityEnvironment();

@@ -33,6 +33,7 @@ class Stage {
 
   constructor(settings: Partial<BreakerSettings> = {}) {
     this.breaker = new LocalBreaker({ ...SETTINGS, ...settings }, (report) => this.tell(report), {
+      id: 'w',
       now: () => this.at,
       random: () => this.random,
       later: (work, wait) => void this.timers.push({ at: this.at + wait, work }),
@@ -166,6 +167,7 @@ describe('a report', () => {
       ],
       error: 'HTTP 500',
       probes: [],
+      holds: { worker: 'w', turn: 1, permits: [] },
       refused: 0,
       wanted: 0,
     });
@@ -568,6 +570,16 @@ describe('a probe of the fleet', () => {
     await stage.last.answer({ ...openFor(4000), kind: 'halfOpen' }, ['3']);
     return admitted(await asked);
   };
+
+  test('is told of as long as it is out', async () => {
+    const stage = new Stage();
+    const probe = await granted(stage);
+    void stage.ask();
+    expect(stage.last.report.holds).toEqual({ worker: 'w', turn: 2, permits: ['3'] });
+    await stage.last.answer(openFor(4000));
+    stage.breaker.record(probe, 'success');
+    expect(stage.last.report).toMatchObject({ holds: { turn: 3, permits: [] }, probes: [{ permit: '3' }] });
+  });
 
   test('goes to the calls that asked first; the others wait', async () => {
     const stage = new Stage();

@@ -105,20 +105,41 @@ function expectFewCalls({ calls, from, to, alone }: Outage, probes: number): voi
   expect(calls.length).toBeLessThanOrEqual(WORKERS * (CONCURRENCY + 1) + perCooldown + probes * alone);
 }
 
-/** `longest`: a call is over after so many ms for whoever made it, in flight or not. */
-function expectFewProbesAtOnce({ calls, alone }: Outage, probes: number, longest = Infinity): void {
-  const over = ({ at, endedAt = Infinity }: AgentCall): number => Math.min(endedAt, at + longest);
-  const heard = Math.max(...calls.slice(0, IN_FLIGHT).map(over)) + COOLDOWN / 2;
-  const made = calls.filter(({ at }) => at > heard).map((call) => ({ ...call, endedAt: over(call) }));
+/** When a call was over for whoever made it, whether it is in flight or not: after `longest` ms at the latest. */
+function endOf({ at, endedAt = Infinity }: AgentCall, longest: number): number {
+  return Math.min(endedAt, at + longest);
+}
+
+/** When each worker had seen itself that the agent is away: what it called with later was a probe. */
+function heardAt({ calls }: Outage, longest: number): number {
+  return Math.max(...calls.slice(0, IN_FLIGHT).map((call) => endOf(call, longest))) + COOLDOWN / 2;
+}
+
+function expectFewProbesAtOnce(seen: Outage, probes: number, longest = Infinity): void {
+  const { calls, alone } = seen;
+  const heard = heardAt(seen, longest);
+  const made = calls
+    .filter(({ at }) => at > heard)
+    .map((call) => ({ ...call, endedAt: endOf(call, longest) }));
   expect(made).not.toEqual([]);
   expect(mostAtOnce(made)).toBeLessThanOrEqual(probes + Math.min(alone, WORKERS) * probes);
+}
+
+/** A task's attempts are those that met the agent before its breaker was open: neither waiting nor probing spends one. */
+function expectNoAttemptSpent(agent: Agent, seen: Outage, longest = Infinity): void {
+  const heard = heardAt(seen, longest);
+  const { calls } = team.http[agent];
+  const used = new Map<string, number>();
+  for (const { task, at } of calls) if (at <= heard) used.set(task, (used.get(task) ?? 0) + 1);
+  const spent = calls.filter(({ task, at, attempt }) => at > heard && attempt > 1 + (used.get(task) ?? 0));
+  expect(spent.map(({ task }) => calls.filter((call) => call.task === task))).toEqual([]);
 }
 
 test('an agent that fails is called by what is in flight and by one probe a cooldown; all tasks end after it is back', async () => {
   const seen = await outage('failing', { kind: 'fail', status: 503, latency: 20 }, 200);
   expectFewCalls(seen, 1);
   expectFewProbesAtOnce(seen, 1);
-  // With two attempts, of which one was in flight, a single one spent by waiting would fail the task.
+  expectNoAttemptSpent('failing', seen);
   expectAllDone('failing', seen);
   expect((await team.client.breaker('failing')).kind).toBe('closed');
 }, 180_000);
@@ -127,7 +148,9 @@ test('an agent that hangs holds what is in flight and two probes a cooldown; all
   const seen = await outage('hanging', { kind: 'hang' }, 100);
   expectFewCalls(seen, 2);
   expectFewProbesAtOnce(seen, 2, START_TO_CLOSE);
+  expectNoAttemptSpent('hanging', seen, START_TO_CLOSE);
   expectAllDone('hanging', seen);
+  expect((await team.client.breaker('hanging')).kind).toBe('closed');
 }, 180_000);
 
 test('an agent that asks for pauses is not called before they are over, and no attempt is spent', async () => {

@@ -1,14 +1,16 @@
 // The processes that run the breakers' workflows are killed, frozen or cut off, in each state of a breaker.
 import { randomUUID } from 'node:crypto';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { TemporalBreakers } from '../../../src/client/breakers';
 import type { TaskHandle } from '../../../src/client/task-handle';
 import type { BreakerPhase, BreakerState } from '../../../src/core/breaker/breaker';
 import type { BreakerReply, BreakerReport } from '../../../src/core/breaker/report';
 import { BREAKER_DEFAULTS, type BreakerSettings } from '../../../src/core/breaker/settings';
-import { breakerId, taskQueue } from '../../../src/core/names';
+import { NO_CALLS, type Tally } from '../../../src/core/breaker/window';
+import { breakerId, breakersQueue } from '../../../src/core/names';
 import { PREBUILT_BUNDLE } from '../../../src/workers/build-id';
+import { installRuntime } from '../../../src/workers/runtime';
 import { BreakerFleet, type BreakerTeam, type GuardedPolicy } from '../../support/breaker-fleet';
 import { type CliProcess, until } from '../../support/cli';
 import { mostAtOnce } from '../../support/http-agent';
@@ -24,14 +26,15 @@ const UP = { kind: 'ok' } as const;
 
 const policy = (breaker: GuardedPolicy['breaker'], more: Partial<GuardedPolicy> = {}): GuardedPolicy => ({
   startToClose: '2m',
-  retry: { initialInterval: 200, backoffCoefficient: 1, maximumAttempts: 2 },
+  retry: { initialInterval: 200, backoffCoefficient: 1, maximumAttempts: 20 },
   ...more,
   breaker: {
     window: { seconds: 600 },
     minimumCalls: 2,
     cooldown: 400,
     cooldownMax: 2000,
-    maxProbeTime: '1m',
+    // A grant whose answer comes too late is lost for so long.
+    maxProbeTime: '4s',
     probes: PROBES,
     ...breaker,
   },
@@ -44,7 +47,7 @@ const AGENTS = {
     { retry: { initialInterval: 200, backoffCoefficient: 1, maximumAttempts: 1000 } },
   ),
   open: policy({ cooldown: '8s', cooldownMax: '8s' }),
-  probed: policy({}),
+  probed: policy({ maxProbeTime: '30s' }),
   isolated: policy({}),
   /** Goes away while nobody runs workflows. */
   alone: policy({}),
@@ -93,13 +96,19 @@ async function reaches<Kind extends BreakerPhase['kind']>(
   return found as BreakerState & { phase: BreakerPhase & { kind: Kind } };
 }
 
-/** Tasks whose agent is away, so that its breaker opens and they wait. */
+/** Tasks whose agent is away, so that its breaker opens and all of them wait. */
 async function waiting(agent: Agent): Promise<TaskHandle[]> {
   team.http[agent].becomes(DOWN);
-  const opened = (await team.client.breaker(agent)).opened;
+  const { opened } = await stateOf(agent);
   const tasks = await team.start(agent, TASKS);
   await until(async () => (await stateOf(agent)).opened > opened, PATIENCE);
+  for (const task of tasks) await until(() => isRefused(task), PATIENCE);
   return tasks;
+}
+
+async function isRefused(task: TaskHandle): Promise<boolean> {
+  for await (const { type } of task.events()) if (type === 'stepRefused') return true;
+  return false;
 }
 
 /** All end, and the effect of each happened once. */
@@ -122,10 +131,13 @@ const FAULTS: Record<string, { away: () => unknown; back: () => Promise<unknown>
   },
   'the process that runs it freezes': {
     away: () => hosts.map((host) => host.kill('SIGSTOP')),
+    // It wakes up when another has taken over.
     async back() {
       const frozen = hosts;
       await newHost();
-      return frozen;
+      await stateOf('closed');
+      for (const host of frozen) host.kill('SIGCONT');
+      hosts.push(...frozen);
     },
   },
   'the server is killed': { away: () => undefined, back: () => fleet.restartServer() },
@@ -135,17 +147,25 @@ describe.each(Object.keys(FAULTS))('a breaker is what it was after %s', (fault) 
   const { away, back } = FAULTS[fault] as (typeof FAULTS)[string];
   const tasks = {} as Record<'closed' | 'open' | 'probed' | 'isolated', TaskHandle[]>;
   const before = {} as Record<keyof typeof tasks, BreakerState>;
+  let began: number;
   let since: number;
 
   beforeAll(async () => {
+    began = Date.now();
     team.http.closed.becomes(DOWN);
     tasks.closed = await team.start('closed', TASKS);
     tasks.isolated = await waiting('isolated');
     await team.client.operateBreaker('isolated', 'isolate', 'maintenance');
     tasks.probed = await waiting('probed');
     team.http.probed.becomes({ kind: 'hang' });
-    before.probed = await reaches('probed', 'halfOpen', ({ permits }) => permits.length === PROBES);
-    await until(() => team.http.probed.inFlight === PROBES);
+    // One may have failed before the agent began to hang.
+    before.probed = await reaches(
+      'probed',
+      'halfOpen',
+      ({ permits, reported }) => permits.length > 0 && permits.length + reported.calls === PROBES,
+    );
+    // Of a busy machine the answer to one may come too late: then it is out all the same.
+    await until(() => team.http.probed.inFlight > 0);
     tasks.open = await waiting('open');
     // Each worker has heard, so that none goes by what it knew before.
     const from = Date.now();
@@ -166,14 +186,24 @@ describe.each(Object.keys(FAULTS))('a breaker is what it was after %s', (fault) 
     await back();
   }, 180_000);
 
+  // What one fault leaves must not be in the way of the next.
+  afterAll(async () => {
+    for (const http of Object.values(team.http)) {
+      http.becomes(UP);
+      http.release();
+    }
+    const { kind } = (await stateOf('isolated')).phase;
+    if (kind === 'isolated') await team.client.operateBreaker('isolated', 'release');
+    for (const agent of ['open', 'probed'] as const) await team.client.operateBreaker(agent, 'reset');
+  }, 60_000);
+
   test('closed, with all that was told', async () => {
-    const { phase, ...state } = await reaches(
+    const state = await reaches(
       'closed',
       'closed',
-      (now) => now.window.calls > windowOf(before.closed),
+      ({ window }) => window.failures > windowOf(before.closed).failures,
     );
     expect(state.opened).toBe(0);
-    expect(phase.window.failures).toBeGreaterThan(windowOf(before.closed));
     team.http.closed.becomes(UP);
     await expectAllDone('closed', tasks.closed);
     // Of what failed nothing is lost; what was told twice, since only the answer was, errs on the side of opening.
@@ -197,7 +227,7 @@ describe.each(Object.keys(FAULTS))('a breaker is what it was after %s', (fault) 
   test('half-open, with its permits', async () => {
     const { phase, granted } = await stateOf('probed');
     expect({ phase, granted }).toEqual({ phase: before.probed.phase, granted: before.probed.granted });
-    const own = Math.min(CALLERS, team.unanswered('probed', since)) * PROBES;
+    const own = Math.min(CALLERS, team.unanswered('probed', began)) * PROBES;
     const { calls } = team.http.probed;
     const probes = calls.filter(({ met, answered }) => met === 'hang' && answered === undefined);
     expect(mostAtOnce(probes)).toBeLessThanOrEqual(PROBES + own);
@@ -226,8 +256,8 @@ describe.each(Object.keys(FAULTS))('a breaker is what it was after %s', (fault) 
   }, 120_000);
 });
 
-function windowOf({ phase }: BreakerState): number {
-  return phase.kind === 'closed' ? phase.window.calls : 0;
+function windowOf({ phase }: BreakerState): Tally {
+  return phase.kind === 'closed' ? phase.window : NO_CALLS;
 }
 
 test('while nobody runs workflows, what a worker itself has seen keeps its calls from the agent', async () => {
@@ -249,8 +279,6 @@ test('while nobody runs workflows, what a worker itself has seen keeps its calls
 
 test('one that is terminated while it is open begins closed, and opens again', async () => {
   const tasks = await waiting('terminated');
-  const before = (await stateOf('terminated')).granted;
-  expect(before).toBeGreaterThanOrEqual(0);
   const handle = team.client.temporal.workflow.getHandle(breakerId(team.cadre, 'terminated'));
   const { runId } = await handle.describe();
   const since = Date.now();
@@ -339,11 +367,12 @@ describe('a breaker that goes on in a new run under load', () => {
 });
 
 test('one that has been closed and quiet for ten minutes ends, and the next report begins it anew', async () => {
+  installRuntime('ERROR');
   const cadre = `quiet-${randomUUID().slice(0, 8)}`;
   const environment: TestWorkflowEnvironment = await createTimeSkippingEnvironment();
   const worker = await Worker.create({
     connection: environment.nativeConnection,
-    taskQueue: taskQueue(cadre),
+    taskQueue: breakersQueue(cadre),
     workflowBundle: { codePath: PREBUILT_BUNDLE },
   });
   await worker.runUntil(async () => {
@@ -364,7 +393,7 @@ test('one that has been closed and quiet for ten minutes ends, and the next repo
     await until(tell, PATIENCE);
     const { running, state } = await breakers.read('quiet');
     expect(running).toBe(true);
-    expect(windowOf(state)).toBeGreaterThan(0);
+    expect(windowOf(state).calls).toBeGreaterThan(0);
   });
   await environment.teardown();
 }, 120_000);
