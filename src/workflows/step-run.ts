@@ -25,6 +25,15 @@ import { callAgent } from './agent-call';
 import type { Attendance } from './attendance';
 import type { TaskRecord } from './task-record';
 
+/** The places of the steps that are under way: one that waits for a breaker leaves its own to others. */
+export interface Places {
+  leave(): void;
+  /** Takes a place where one is free. */
+  tryEnter(): boolean;
+  /** Takes a place whether or not one is free, for what asks for no activity any more. */
+  enter(): void;
+}
+
 export class StepRun {
   /** The output, where the state has only its reference and the step's agent was asked to return it. */
   returned: unknown;
@@ -43,6 +52,8 @@ export class StepRun {
     private readonly inlineMaximum: number,
     /** Of a step that no plan has. */
     private readonly own?: Pick<ActRequest, 'added' | 'returnMaximum'>,
+    /** Absent where steps side by side are not counted. */
+    private readonly places?: Places,
   ) {
     // How much of its wait was left when an earlier run ended the breaker knows better.
     const now = this.now();
@@ -99,12 +110,23 @@ export class StepRun {
   /** Waits for the breaker that refused it, or until the task is to go on in its next run. */
   private async hold(refused: StepState & { kind: 'refused' }): Promise<void> {
     this.heldUntilNow(refused);
+    // A checkpoint stands in the state while it waits, so that not all steps may wait at once.
+    const places = refused.checkpoint === undefined ? this.places : undefined;
+    places?.leave();
+    let entered = false;
     const timer = new CancellationScope();
     const summary = breakerTimer(this.step.id, refused.breaker);
-    await timer.run(() =>
-      Promise.race([sleep(refused.retryAfter, { summary }), condition(() => this.goesOnLater())]),
-    );
-    timer.cancel();
+    try {
+      await timer.run(() =>
+        Promise.race([sleep(refused.retryAfter, { summary }), condition(() => this.goesOnLater())]),
+      );
+      timer.cancel();
+      if (places !== undefined && !this.goesOnLater()) {
+        await condition(() => (entered = places.tryEnter()));
+      }
+    } finally {
+      if (!entered) places?.enter();
+    }
   }
 
   /** What the next attempt gets back: a person who is asked again may come in between. */

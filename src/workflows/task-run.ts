@@ -4,7 +4,7 @@
  *
  * 1. Every change of state is an event, recorded where history gets the same fact.
  * 2. No step starts while {@link STEPS_IN_FLIGHT} activities are out, so that what one workflow task sends stays
- *    under Temporal's 4 MB.
+ *    under Temporal's 4 MB. One that waits for a breaker is not counted.
  * 3. After a failure, a cancel or the suggestion to continue as new no step starts; those in flight are
  *    waited for (cancelled first, in the former two cases).
  * 4. Once a pivot is done neither a failure nor a cancel stops it.
@@ -70,7 +70,7 @@ import { claimLock, giveLockBack } from './claim';
 import { endOf, timeLimitReached } from './ending';
 import { onLeader } from './on-leader';
 import { pinPolicies } from './pin';
-import { StepRun } from './step-run';
+import { type Places, StepRun } from './step-run';
 import { TaskRecord } from './task-record';
 import { begunAt, startTimeLimit } from './time-limit';
 import { undoGivenUp, unwind } from './unwinding';
@@ -87,6 +87,23 @@ export class TaskRun {
   /** What leads to the result; undoing is outside of it. */
   private readonly forward = new CancellationScope();
   private inFlight = 0;
+  /** Steps that wait for a breaker, and leave their places to others. */
+  private held = 0;
+  private readonly places: Places = {
+    leave: () => {
+      this.inFlight -= 1;
+      this.held += 1;
+    },
+    tryEnter: () => {
+      if (this.inFlight >= STEPS_IN_FLIGHT) return false;
+      this.places.enter();
+      return true;
+    },
+    enter: () => {
+      this.inFlight += 1;
+      this.held -= 1;
+    },
+  };
   private failed: { step: Step; failure: FailureInfo } | undefined;
   private overdue = false;
 
@@ -230,11 +247,13 @@ export class TaskRun {
             () => (this.inFlight -= weight),
           );
         }
-        if (this.inFlight === 0) return;
+        if (this.inFlight + this.held === 0) return;
         const { ready } = frontier;
-        const before = this.inFlight;
+        const before = { inFlight: this.inFlight, all: this.inFlight + this.held };
+        const fewer = (): boolean =>
+          this.inFlight < before.inFlight || this.inFlight + this.held < before.all;
         await CancellationScope.nonCancellable(() =>
-          condition(() => this.inFlight < before || frontier.ready > ready || this.mustStop(scope)),
+          condition(() => fewer() || frontier.ready > ready || this.mustStop(scope)),
         );
         if (this.mustStop(scope)) scope.cancel();
       }
@@ -291,7 +310,7 @@ export class TaskRun {
 
   /** Has agents try the step until one succeeds, it is cancelled, or the leader names no other. */
   private async runAgent(step: AgentStep, inlineMaximum: number): Promise<void> {
-    const run = new StepRun(this.task, this.attendance, step, inlineMaximum);
+    const run = new StepRun(this.task, this.attendance, step, inlineMaximum, undefined, this.places);
     for (;;) {
       const failure = await run.execute();
       if (failure === undefined) return;

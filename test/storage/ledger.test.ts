@@ -303,7 +303,7 @@ describe('the file', () => {
 
 /** Begins each of so many effects and settles those that it may; says which, and the longest that its main thread stood still. */
 const hammer = (path: string, { effects, processes }: { effects: number; processes: number }): string => `
-const { readdirSync, writeFileSync } = require('node:fs');
+const { readdirSync, statSync, writeFileSync } = require('node:fs');
 const { monitorEventLoopDelay } = require('node:perf_hooks');
 const { setTimeout: pause } = require('node:timers/promises');
 const { FileLedger } = require(${JSON.stringify(join(ROOT, 'dist', 'storage', 'file-ledger.js'))});
@@ -314,7 +314,10 @@ void (async () => {
   const seen = [];
   // All at once: a process that came late would find nothing left to do.
   writeFileSync(__dirname + '/' + process.pid + '.ready', '');
-  while (readdirSync(__dirname).filter((file) => file.endsWith('.ready')).length < ${processes}) await pause(1);
+  const ready = () => readdirSync(__dirname).filter((file) => file.endsWith('.ready'));
+  while (ready().length < ${processes}) await pause(1);
+  const last = Math.max(...ready().map((file) => statSync(__dirname + '/' + file).mtimeMs));
+  await pause(last + 500 - Date.now());
   histogram.enable();
   for (let from = 0; from < ${effects}; from += 10) {
     await Promise.all(Array.from({ length: 10 }, async (_, index) => {

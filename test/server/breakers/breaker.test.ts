@@ -56,6 +56,17 @@ beforeAll(async () => {
     guarded('slowed'),
     guarded('slowed-too', 'slowed'),
     guarded('refused'),
+    // Without a checkpoint.
+    agent(
+      'crowd',
+      (_input, context) => provider('crowd').act(_input, { ...context, checkpoint: () => undefined }),
+      {
+        policy: {
+          breaker: { ...breakerOf('crowd').breaker, cooldown: 8000, cooldownMax: 8000 },
+          retry: { maximumAttempts: 1 },
+        },
+      },
+    ),
     agent('patient', provider('patient').act, {
       policy: { breaker: { ...breakerOf('patient').breaker, cooldown: 60_000, cooldownMax: 60_000 } },
     }),
@@ -285,6 +296,19 @@ test('tripped by hand it refuses a worker whose calls go well, within seconds', 
   await expect(cadre.client.operateBreaker('slowed', 'trip')).rejects.toMatchObject({ type: 'InputInvalid' });
   expect(await cadre.client.operateBreaker('slowed', 'release')).toMatchObject({ kind: 'closed' });
   expect(await task.result()).toEqual({ one: 'answered' });
+}, 60_000);
+
+test('steps that wait do not keep others from starting, however many they are', async () => {
+  await open('crowd');
+  const waiting = Array.from({ length: 130 }, (_, index) => ({ id: `w${index}`, agent: 'crowd', needs: [] }));
+  const others = Array.from({ length: 20 }, (_, index) => ({ id: `o${index}`, agent: 'third', needs: [] }));
+  const task = await cadre.client.startSaga({ name: 'a crowd', steps: [...waiting, ...others] });
+  const done = async () => (await ofType(task, 'stepCompleted')).map(({ step }) => step);
+  await until(async () => (await done()).length === others.length);
+  expect((await done()).every((step) => step.startsWith('o'))).toBe(true);
+  provider('crowd').down = false;
+  expect(Object.keys(await task.result())).toHaveLength(150);
+  expect(new Set(provider('crowd').attempts.map(({ attempt }) => attempt))).toEqual(new Set([1]));
 }, 60_000);
 
 test('once it is reset by hand, a new task goes within seconds, however long it was to be open', async () => {
