@@ -89,7 +89,7 @@ export class CadreWorker {
     const { connection, namespace = 'default' } = options;
     const client = new Client({ connection, namespace });
     const breakers = new Breakers(options.agents, new TemporalBreakers(client, cadre), (message) =>
-      Runtime.instance().logger.info(message, { cadre }),
+      Runtime.instance().logger.warn(message, { cadre }),
     );
     const servers: Server[] = serverOptions({ ...options, cadre, roles, identity, breakers });
     const members: Member[] = [watching(breakers)];
