@@ -8,6 +8,8 @@ import { type TaskState, INITIAL_TASK_STATE } from '../core/task-state';
 /** What one run of a task knows: the fold of the events it recorded. */
 export class TaskRecord {
   private current: TaskState = INITIAL_TASK_STATE;
+  /** True while the current details are not those of the state. */
+  private stale = false;
 
   get state(): TaskState {
     return this.current;
@@ -15,7 +17,17 @@ export class TaskRecord {
 
   record(event: TaskEvent): void {
     this.current = evolve(this.current, event);
-    setCurrentDetails(taskDetails(this.current, workflowInfo().workflowId));
+    this.show();
+  }
+
+  /** Once for all that is recorded in a row: most of it nobody could look at. */
+  private show(): void {
+    if (this.stale) return;
+    this.stale = true;
+    void Promise.resolve().then(() => {
+      this.stale = false;
+      setCurrentDetails(taskDetails(this.current, workflowInfo().workflowId));
+    });
   }
 
   /** Puts a step back to what it was in `before`: what was recorded of it since never reached Temporal. */
