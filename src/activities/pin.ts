@@ -1,6 +1,6 @@
 import { crossingFailure } from '../core/failure-info';
 import { CadreError } from '../core/failures';
-import type { ResolvedPolicy } from '../core/policy';
+import { type ResolvedPolicy, fallbackOf } from '../core/policy';
 import type { PinOutcome, PinRequest } from '../core/task-activities';
 import type { AnyAgent } from './define-agent';
 
@@ -28,8 +28,8 @@ export function policiesOf(
     const policy = agents.get(name)?.resolvedPolicy;
     if (policy === undefined || Object.hasOwn(policies, name)) continue;
     policies[name] = policy;
-    const onOpen = policy.breaker?.onOpen;
-    if (typeof onOpen === 'object') left.push(onOpen.fallback);
+    const fallback = fallbackOf(policy);
+    if (fallback !== undefined) left.push(fallback);
   }
   return policies;
 }

@@ -1,7 +1,7 @@
 /** A breaker's standing in words, for tables and lines. */
 import type { BreakerStanding } from '../client/breakers';
 import type { BreakerPhase, BreakerState } from '../core/breaker/breaker';
-import { BREAKER_WORDS } from '../core/breaker/details';
+import { BREAKER_WORDS, percent } from '../core/breaker/details';
 import type { BreakerCommandKind } from '../core/breaker/report';
 import type { BreakerSettings } from '../core/breaker/settings';
 import { assertNever } from '../core/json';
@@ -156,10 +156,6 @@ export function clock(time: number): string {
   const [day, rest = ''] = new Date(time).toISOString().split('T');
   const [today] = new Date().toISOString().split('T');
   return `${day === today ? '' : `${day} `}${rest.slice(0, 8)} UTC`;
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 1000) / 10} %`;
 }
 
 function count(number: number, what: string): string {

@@ -1,11 +1,5 @@
 /** The breakers of a cadre on the server: tells them, asks them, commands them, lists and watches them. */
-import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type Client,
-  WithStartWorkflowOperation,
-  type WorkflowExecutionInfo,
-  WorkflowUpdateFailedError,
-} from '@temporalio/client';
+import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { type BreakerPhase, type BreakerState, evolveBreaker, newBreaker } from '../core/breaker/breaker';
 import { nextProbeAt, whyWords } from '../core/breaker/details';
@@ -15,13 +9,15 @@ import {
   type BreakerReport,
   readCommand,
 } from '../core/breaker/report';
-import { breakerMemo, readBreakerMemo, validBreakerKey } from '../core/breaker/start';
+import { type BreakerMemo, breakerMemo, readBreakerMemo } from '../core/breaker/start';
 import { failureInfo } from '../core/failure-info';
 import { CadreError, isCadreError, isFailureType } from '../core/failures';
+import { validKey } from '../core/key';
 import { BREAKER_WORKFLOW, OPERATE_UPDATE, REPORT_UPDATE, breakerId, breakersQueue } from '../core/names';
 import type { OpenBreaker } from '../core/policy';
 import { type BreakerAnswer, breakerQuery } from '../workflows/messages';
 import { GRPC_STATUS, answers, hasStatus, isNotFound } from './grpc-status';
+import { type WatchOptions, watchChanges } from './watch';
 
 /** A call waits no longer than so for the fleet's breaker, in ms. */
 const REPORT_TIME_LIMIT = 500;
@@ -82,7 +78,7 @@ export class TemporalBreakers {
 
   /** The breaker of `key`; one that nobody has needed yet is closed. Throws InputInvalid, NoWorker. */
   async read(key: string): Promise<BreakerStanding> {
-    const handle = this.client.workflow.getHandle(breakerId(this.cadre, validBreakerKey(key)));
+    const handle = this.client.workflow.getHandle(breakerId(this.cadre, validKey('breaker', key)));
     try {
       const deadline = Date.now() + COMMAND_TIME_LIMIT;
       const { status } = await this.client.withDeadline(deadline, () => handle.describe());
@@ -100,39 +96,31 @@ export class TemporalBreakers {
   /** All that somebody has needed lately, those that are not closed first. About a second behind. */
   async list(): Promise<BreakerStanding[]> {
     // A server that is away is else asked for half a minute.
-    const keys = await this.client.withDeadline(Date.now() + COMMAND_TIME_LIMIT, () => this.keys());
-    const standings = await Promise.all(keys.map((key) => this.read(key)));
+    const known = await this.client.withDeadline(Date.now() + COMMAND_TIME_LIMIT, () => this.running());
+    const standings = await Promise.all(known.map(({ key }) => this.read(key)));
     const rank = ({ kind }: BreakerStanding): number => (kind === 'closed' ? 1 : 0);
     return standings.sort((a, b) => rank(a) - rank(b) || (a.key < b.key ? -1 : 1));
   }
 
   /** The keys of those that are not closed, and how they stand. About a second behind. Needs no worker. */
   async notClosed(): Promise<OpenBreaker[]> {
-    const found: OpenBreaker[] = [];
-    for await (const { memo } of this.running()) {
-      const said = readBreakerMemo(memo);
-      if (said !== undefined && said.kind !== 'closed') found.push(said);
-    }
-    return found;
+    return (await this.running()).filter(({ kind }) => kind !== 'closed');
   }
 
-  private async keys(): Promise<string[]> {
-    const keys: string[] = [];
-    for await (const { memo } of this.running()) {
-      const said = readBreakerMemo(memo);
-      if (said !== undefined) keys.push(said.key);
-    }
-    return keys;
-  }
-
-  private async *running(): AsyncGenerator<WorkflowExecutionInfo> {
+  /** What the memos say of all that run. */
+  private async running(): Promise<BreakerMemo[]> {
     const query = `WorkflowType = "${BREAKER_WORKFLOW}" AND TaskQueue = "${breakersQueue(this.cadre)}" AND ExecutionStatus = "Running"`;
+    const found: BreakerMemo[] = [];
     try {
-      yield* this.client.workflow.list({ query });
+      for await (const { memo } of this.client.workflow.list({ query })) {
+        const said = readBreakerMemo(memo);
+        if (said !== undefined) found.push(said);
+      }
     } catch (error) {
       // The test server whose clock skips waits lists nothing.
       if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
     }
+    return found;
   }
 
   private update<Answer>(
@@ -141,7 +129,7 @@ export class TemporalBreakers {
     message: BreakerReport | BreakerCommand,
     timeLimit: number,
   ): Promise<Answer> {
-    const workflowId = breakerId(this.cadre, validBreakerKey(key));
+    const workflowId = breakerId(this.cadre, validKey('breaker', key));
     const start = new WithStartWorkflowOperation(BREAKER_WORKFLOW, {
       workflowId,
       taskQueue: breakersQueue(this.cadre),
@@ -184,26 +172,20 @@ export class TemporalBreakers {
  * The list at first, and whenever a breaker comes or goes, changes its state, opens anew, or is paced until another time.
  * Looks every `interval` ms (default 500).
  */
-export async function* watchBreakers(
+export function watchBreakers(
   breakers: TemporalBreakers,
-  { signal, interval = 500 }: { signal?: AbortSignal; interval?: number } = {},
+  options: WatchOptions = {},
 ): AsyncGenerator<BreakerStanding[]> {
-  let last: string | undefined;
-  for (;;) {
-    if (signal?.aborted) return;
-    const standings = await breakers.list();
-    const seen = JSON.stringify(
-      standings.map(({ key, kind, since, pacedUntil }) => [key, kind, since, pacedUntil]),
-    );
-    if (seen !== last) yield standings;
-    last = seen;
-    await delay(interval, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
-  }
+  return watchChanges(
+    () => breakers.list(),
+    (standings) => standings.map(({ key, kind, since, pacedUntil }) => [key, kind, since, pacedUntil]),
+    options,
+  );
 }
 
 /** Throws InputInvalid where no breaker, however it stands, would take `command`. Asks nobody. */
 export function checkCommand(key: string, command: BreakerCommand): void {
-  validBreakerKey(key);
+  validKey('breaker', key);
   const closed = newBreaker();
   const isolated = evolveBreaker(closed, { type: 'isolated', at: 0, note: '' });
   readCommand(command, command.how === 'release' ? isolated : closed);

@@ -8,7 +8,7 @@ import {
 } from '@temporalio/common/lib/internal-non-workflow';
 import { temporal } from '@temporalio/proto';
 import { isRefusal } from '../core/breaker/refusal';
-import { failureInfo } from '../core/failure-info';
+import { failureDetails, failureInfo } from '../core/failure-info';
 import type { FailureInfo } from '../core/failures';
 import type { HistoryFact } from '../core/history-facts';
 import { isRecord } from '../core/json';
@@ -267,21 +267,20 @@ class Decoder {
     return (await this.all(payloads?.slice(0, 1)))[0];
   }
 
+  async failure(failure: ProtoFailure | null | undefined): Promise<FailureInfo> {
+    return (await this.refusal(failure)).failure;
+  }
+
   /** A failure, and the details of one that is a refusal. */
   async refusal(
     failure: ProtoFailure | null | undefined,
   ): Promise<{ failure: FailureInfo; details?: unknown }> {
-    const read = await this.failure(failure);
-    if (!isRefusal(read)) return { failure: read };
-    const { details } = failure?.applicationFailureInfo ?? failure?.cause?.applicationFailureInfo ?? {};
-    return { failure: read, details: await this.first(details?.payloads) };
-  }
-
-  async failure(failure: ProtoFailure | null | undefined): Promise<FailureInfo> {
     try {
-      return failureInfo(await decodeOptionalFailureToOptionalError(this.converter, failure));
+      const error = await decodeOptionalFailureToOptionalError(this.converter, failure);
+      const read = failureInfo(error);
+      return { failure: read, ...(isRefusal(read) ? { details: failureDetails(error) } : {}) };
     } catch {
-      return { type: 'Error', message: failure?.message ?? 'A failure that cannot be read' };
+      return { failure: { type: 'Error', message: failure?.message ?? 'A failure that cannot be read' } };
     }
   }
 }

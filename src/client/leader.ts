@@ -1,5 +1,4 @@
 /** Reads who leads a cadre, and asks the leader to hand over. */
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
   type WorkflowExecutionDescription,
@@ -18,6 +17,7 @@ import { LEAD_ACTIVITY, RESIGN_UPDATE, candidatesQueue, electionId } from '../co
 import { GRPC_STATUS, answers } from './grpc-status';
 import { readFacts } from './history-reader';
 import { describeQueue } from './queue';
+import { type WatchOptions, watchChanges } from './watch';
 
 /** Who leads a cadre, who stands, and how earlier terms ended. */
 export interface LeaderReport {
@@ -78,21 +78,16 @@ export async function readLeader(client: Client, cadre: string): Promise<LeaderR
 }
 
 /** Reports at first, and whenever the term or the leader changes. Looks every `interval` ms (default 500). */
-export async function* watchLeader(
+export function watchLeader(
   client: Client,
   cadre: string,
-  { signal, interval = 500 }: { signal?: AbortSignal; interval?: number } = {},
+  options: WatchOptions = {},
 ): AsyncGenerator<LeaderReport> {
-  let last: string | undefined;
-  for (;;) {
-    if (signal?.aborted) return;
-    const report = await readLeader(client, cadre);
-    const { term, leader, status } = report;
-    const seen = JSON.stringify([term, leader?.identity, status]);
-    if (seen !== last) yield report;
-    last = seen;
-    await delay(interval, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
-  }
+  return watchChanges(
+    () => readLeader(client, cadre),
+    ({ term, leader, status }) => [term, leader?.identity, status],
+    options,
+  );
 }
 
 /**

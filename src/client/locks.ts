@@ -11,6 +11,7 @@ import {
 import { CadreError } from '../core/failures';
 import type { HistoryFact } from '../core/history-facts';
 import { isRecord } from '../core/json';
+import { validKey } from '../core/key';
 import {
   type HolderKind,
   type LockHolder,
@@ -23,7 +24,6 @@ import {
   lockMemo,
   lockSummary,
   readLockMemo,
-  validLockKey,
 } from '../core/lock';
 import { LOCK_WORKFLOW, RELEASE_SIGNAL, lockId, resumeId, taskQueue } from '../core/names';
 import { GRPC_STATUS, hasStatus, isNotFound } from './grpc-status';
@@ -42,7 +42,7 @@ export class TemporalLocks implements Locks {
   ) {}
 
   async acquire(key: string, holder: LockHolder): Promise<void> {
-    const start = { key: validLockKey(key), holder };
+    const start = { key: validKey('lock', key), holder };
     await this.client.withDeadline(Date.now() + ACQUIRE_TIME_LIMIT, async () => {
       while (!(await this.start(start)) && !(await this.isHeldBy(start))) {
         // Free by now, or freed: whoever starts it next has it.
@@ -52,13 +52,13 @@ export class TemporalLocks implements Locks {
 
   /** Who holds `key`; undefined where nobody does. Needs no worker. Throws InputInvalid. */
   async holderOf(key: string): Promise<LockState | undefined> {
-    const description = await describe(this.client, lockId(this.cadre, validLockKey(key)));
+    const description = await describe(this.client, lockId(this.cadre, validKey('lock', key)));
     return description === undefined ? undefined : readLock(description);
   }
 
   /** Gives `key` back where the holder of `root` has it; a worker that runs workflows sees to it. */
   async release(key: string, root: string): Promise<void> {
-    const lock = this.client.workflow.getHandle(lockId(this.cadre, validLockKey(key)));
+    const lock = this.client.workflow.getHandle(lockId(this.cadre, validKey('lock', key)));
     await unlessEnded(lock.signal(RELEASE_SIGNAL, { root }));
   }
 

@@ -1,3 +1,4 @@
+import { utc } from './details-text';
 import type { ElectionState, PastTerm, TermEnd } from './election';
 
 const ROWS_MAXIMUM = 10;
@@ -7,11 +8,11 @@ export function electionDetails({ term, leader, past }: ElectionState): string {
   const present =
     leader === undefined
       ? `**Nobody leads**: term ${term} waits for a candidate`
-      : `**${leader.identity}** leads in term ${term}, since ${time(leader.since)}`;
+      : `**${leader.identity}** leads in term ${term}, since ${utc(leader.since)}`;
   const lines = [present];
   if (past.length > 0) lines.push('', '| term | leader | until | ended |', '|---|---|---|---|');
   for (const ended of past.slice(0, ROWS_MAXIMUM)) {
-    lines.push(`| ${ended.term} | ${ended.leader ?? '–'} | ${time(ended.to)} | ${termEndWords(ended)} |`);
+    lines.push(`| ${ended.term} | ${ended.leader ?? '–'} | ${utc(ended.to)} | ${termEndWords(ended)} |`);
   }
   // The Web UI (2.42.1) clips what stands last.
   return [...lines, '', '\u00a0'].join('\n');
@@ -29,7 +30,3 @@ const HOW = {
   cancelled: 'cancelled',
   failed: 'failed',
 } as const satisfies Record<TermEnd, string>;
-
-function time(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
-}

@@ -7,8 +7,10 @@ import {
   TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/common';
-import { EARLIER_ATTEMPT, type FailureInfo, type FailureType, isCadreError } from './failures';
+import { isRefusal } from './breaker/refusal';
+import { EARLIER_ATTEMPT, type FailureInfo, isCadreError, isHandedBack } from './failures';
 import { jsonBytes } from './json';
+import { cut } from './one-line';
 
 /**
  * What an error says, as it stands in events. Gives the same for an error caught in a workflow and for the
@@ -97,8 +99,6 @@ export function crossing<Result>(work: () => Result): Result {
   }
 }
 
-const BENIGN: readonly FailureType[] = ['BreakerOpen', 'Paced', 'HandedBack'];
-
 function optionsOf(error: unknown): ApplicationFailureOptions {
   if (error instanceof ApplicationFailure) {
     const { nonRetryable, nextRetryDelay, category, details } = error;
@@ -114,7 +114,7 @@ function optionsOf(error: unknown): ApplicationFailureOptions {
   return {
     nonRetryable: !retryable,
     // Nothing is wrong with what comes back later: the SDK would log it as a warning.
-    ...(BENIGN.some((type) => type === error.type) ? { category: ApplicationFailureCategory.BENIGN } : {}),
+    ...(isRefusal(error) || isHandedBack(error) ? { category: ApplicationFailureCategory.BENIGN } : {}),
     ...(details === undefined ? {} : { details: bounded([details]) }),
   };
 }
@@ -132,8 +132,4 @@ function bounded(details: unknown[]): unknown[] {
   } catch {
     return [{ leftOut: 'details that are not JSON' }];
   }
-}
-
-function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }

@@ -6,8 +6,10 @@
  * 2. A holder is its root: every attempt, a continue-as-new and a resume of one saga are the same holder.
  * 3. A lock outlives a holder that was cut off, since what that did is not undone yet.
  */
+import { utc } from './details-text';
 import { CadreError, inputInvalid } from './failures';
 import { isRecord } from './json';
+import { validKey } from './key';
 import { HOLDER } from './names';
 import { oneLine } from './one-line';
 
@@ -59,26 +61,13 @@ export interface Locks {
  */
 export type HolderKind = 'open' | 'ended' | 'cutOff' | 'gone';
 
-/** 1 to 200 characters, of which none is a control character or half of a pair. */
-const KEY = /^[^\p{Cc}\p{Cs}]{1,200}$/u;
-
-export function isLockKey(key: unknown): key is string {
-  return typeof key === 'string' && KEY.test(key);
-}
-
-/** Returns `key`, or throws InputInvalid. */
-export function validLockKey(key: unknown): string {
-  if (isLockKey(key)) return key;
-  throw inputInvalid('the key of a lock', '1 to 200 characters without control characters', key);
-}
-
 /** What a lock begins with. `now` is in ms since 1970. Throws InputInvalid. */
 export function lockState(start: unknown, now: number): LockState {
   const { key, holder, since = now } = isRecord(start) ? start : {};
   const by = readHolder(holder);
   if (by === undefined) throw inputInvalid('`holder`', '{ workflowId, root } with texts', holder);
   if (!isTime(since)) throw inputInvalid('`since`', 'milliseconds since 1970', since);
-  return { key: validLockKey(key), holder: by, since };
+  return { key: validKey('lock', key), holder: by, since };
 }
 
 /** True where `release` is the holder's own. */
@@ -119,7 +108,7 @@ const SUMMARY_MAXIMUM_LENGTH = 100;
 /** Who holds a lock since when, as short Markdown, for the Web UI's current details. */
 export function lockDetails({ key, holder, since }: LockState): string {
   // The Web UI (2.42.1) clips what stands last.
-  return `**${key}** is held by **${holder.workflowId}** since ${timeText(since)}\n\n\u00a0`;
+  return `**${key}** is held by **${holder.workflowId}** since ${utc(since)}\n\n\u00a0`;
 }
 
 /** The refusal of a key that `held` is the lock of. `workflowId` is the lock's. */
@@ -132,7 +121,7 @@ export function lockHeld(
   const what = WHAT_TO_DO[kind](holder.workflowId, workflowId);
   return new CadreError(
     'LockHeld',
-    `"${key}" is held by ${holder.workflowId} since ${timeText(since)}, which ${what}`,
+    `"${key}" is held by ${holder.workflowId} since ${utc(since)}, which ${what}`,
     { details: { ...held, is: kind } },
   );
 }
@@ -158,8 +147,4 @@ const LAST_TIME = 8.64e15;
 
 function isTime(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= LAST_TIME;
-}
-
-function timeText(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }

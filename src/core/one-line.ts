@@ -1,5 +1,9 @@
+/** `text` of at most `maximum` characters, with an ellipsis where it was cut. */
+export function cut(text: string, maximum: number): string {
+  return text.length <= maximum ? text : `${text.slice(0, maximum - 1)}…`;
+}
+
 /** `text` on one line of at most `maximum` characters, without control characters, with an ellipsis where it was cut. */
 export function oneLine(text: string, maximum: number): string {
-  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
-  return line.length <= maximum ? line : `${line.slice(0, maximum - 1)}…`;
+  return cut(text.replace(/[\s\p{Cc}]+/gu, ' ').trim(), maximum);
 }

@@ -1,7 +1,7 @@
 import { CadreError } from './failures';
 import { approvalProblems, type Approval } from './approval';
 import { type FieldProblem, fieldMessage, isDeeperThan, isRecord, jsonBytes } from './json';
-import { type OnOpen, type ResolvedPolicy, type StepPolicy, stepPolicyProblems } from './policy';
+import { type ResolvedPolicy, type StepPolicy, fallbackOf, stepPolicyProblems } from './policy';
 import { STEP_KINDS, type StepKind, orderProblem } from './saga';
 import { INLINE_MAXIMUM_BYTES } from './stored';
 import { type Vote, voteProblems } from './vote';
@@ -312,10 +312,7 @@ function withFallbacks(agent: string, policies: Readonly<Record<string, Resolved
   const chain: string[] = [];
   for (let next: string | undefined = agent; next !== undefined && !chain.includes(next); ) {
     chain.push(next);
-    const onOpen: OnOpen | undefined = Object.hasOwn(policies, next)
-      ? policies[next]?.breaker?.onOpen
-      : undefined;
-    next = typeof onOpen === 'object' ? onOpen.fallback : undefined;
+    next = fallbackOf(Object.hasOwn(policies, next) ? policies[next] : undefined);
   }
   return chain;
 }

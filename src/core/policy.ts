@@ -33,6 +33,12 @@ export interface ResolvedBreaker {
 /** What becomes of a step whose agent's breaker does not let it through. */
 export type OnOpen = 'wait' | 'fail' | { readonly fallback: string };
 
+/** To whom a step goes whose agent's breaker does not let it through; undefined where it stays. */
+export function fallbackOf(policy: ResolvedPolicy | undefined): string | undefined {
+  const onOpen = policy?.breaker?.onOpen;
+  return typeof onOpen === 'object' ? onOpen.fallback : undefined;
+}
+
 /** How Temporal is to run what undoes a step. All times in milliseconds. */
 export interface ResolvedCompensation {
   readonly startToClose: number;

@@ -8,7 +8,7 @@
  */
 import type { FailureInfo, FailureType } from './failures';
 import { type FieldProblem, isRecord } from './json';
-import { isLockKey } from './lock';
+import { isKey } from './key';
 
 /**
  * What may become of a step once it was done.
@@ -203,7 +203,7 @@ export function sagaOptionProblems(candidate: Readonly<Record<string, unknown>>)
   ) {
     problems.push([['timeLimit'], `milliseconds from ${least} to ${most}`]);
   }
-  if (lock !== undefined && !isLockKey(lock)) {
+  if (lock !== undefined && !isKey(lock)) {
     problems.push([['lock'], '1 to 200 characters without control characters']);
   }
   if (unwinding === undefined) return problems;

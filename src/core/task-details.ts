@@ -1,3 +1,4 @@
+import { escaped } from './details-text';
 import type { FailureInfo } from './failures';
 import { assertNever } from './json';
 import { oneLine } from './one-line';
@@ -199,5 +200,5 @@ function stepWords(step: StepState): string {
 
 /** `text` on one line, short, and without what would break a Markdown table. */
 function cell(text: string): string {
-  return oneLine(text, 120).replace(/[|*_`<>[\]]/g, (mark) => `\\${mark}`);
+  return escaped(oneLine(text, 120));
 }

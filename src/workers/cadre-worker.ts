@@ -91,12 +91,11 @@ export class CadreWorker {
     const breakers = new Breakers(options.agents, new TemporalBreakers(client, cadre), (message) =>
       Runtime.instance().logger.warn(message, { cadre }),
     );
-    const servers: Server[] = serverOptions({ ...options, cadre, roles, identity, breakers });
+    const settled = { ...options, cadre, roles, identity, client, breakers };
+    const servers: Server[] = serverOptions(settled);
     const members: Member[] = [watching(breakers)];
     for (const server of servers) members.push(stoppable(await Worker.create(server)));
-    if (roles.includes('leader')) {
-      members.unshift(...(await leadership({ ...options, cadre, identity, breakers })));
-    }
+    if (roles.includes('leader')) members.unshift(...(await leadership(settled)));
     if (roles.includes('workflows')) {
       members.push(new StartingSweep(client, cadre));
     }
@@ -151,14 +150,14 @@ function stoppable(worker: Worker): Member {
 type Settled = CadreWorkerOptions & {
   readonly cadre: string;
   readonly identity: string;
+  readonly client: Client;
   readonly breakers: Breakers;
 };
 type Server = WorkerOptions & { readonly taskQueue: string };
 
 /** The leader's worker, and the candidacy for it or an appointment to it. */
 async function leadership(options: Settled): Promise<Member[]> {
-  const { connection, namespace = 'default', cadre, identity, agents, artifacts, term } = options;
-  const client = new Client({ connection, namespace });
+  const { connection, namespace = 'default', cadre, identity, client, agents, artifacts, term } = options;
   const worker = await LeaderWorker.create({
     connection,
     namespace,
@@ -204,7 +203,7 @@ function serverOptions(options: Settled & { readonly roles: readonly Role[] }): 
   const { agents, artifacts, cadre, roles, breakers, ledger = new FileLedger(ledgerFile()) } = options;
   const servers: Server[] = [];
   const serve = roles.includes('agents') ? servedPools(agents, options.serve) : [];
-  const locks = serve.includes(MAIN) ? locksOf(options) : undefined;
+  const locks = serve.includes(MAIN) ? new TemporalLocks(options.client, cadre) : undefined;
   const activities = createActivities({ agents, artifacts, ledger, locks, breakers });
   const workflows = roles.includes('workflows');
   if (workflows || serve.includes(MAIN)) {
@@ -230,11 +229,6 @@ function serverOptions(options: Settled & { readonly roles: readonly Role[] }): 
     if (pool !== MAIN) servers.push({ ...commonOptions(options, poolQueue(cadre, pool)), activities });
   }
   return servers;
-}
-
-/** Over the worker's own connection. */
-function locksOf({ connection, namespace = 'default', cadre }: Settled): TemporalLocks {
-  return new TemporalLocks(new Client({ connection, namespace }), cadre);
 }
 
 function commonOptions(options: Settled, queue: string): Server {

@@ -11,7 +11,8 @@ import {
 import type { Envelope } from '../core/envelope';
 import { crossingFailure, failureInfo } from '../core/failure-info';
 import type { FailureType } from '../core/failures';
-import { type LockRequest, validLockKey } from '../core/lock';
+import { validKey } from '../core/key';
+import type { LockRequest } from '../core/lock';
 import { lockId } from '../core/names';
 import { oneLine } from '../core/one-line';
 import { SUMMARY_MAXIMUM_LENGTH } from '../core/task-activities';
@@ -53,7 +54,7 @@ export async function releaseLock(key: string, root: string): Promise<void> {
 
 function checked(key: string): string {
   try {
-    return validLockKey(key);
+    return validKey('lock', key);
   } catch (error) {
     throw crossingFailure(error);
   }

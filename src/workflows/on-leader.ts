@@ -13,7 +13,6 @@ import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import { backoff } from '../core/backoff';
 import { LEASE_DURATION } from '../core/election';
 import type { Envelope } from '../core/envelope';
-import { readRefusal } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import type { FailureInfo } from '../core/failures';
 import { returnReason, returnedEvent } from '../core/leader-work';
@@ -74,10 +73,10 @@ export async function onLeader<Request, Outcome>(
       const failure = failureInfo(error);
       const why = returnReason(failure);
       returned = why !== undefined;
-      task.record(
-        why === undefined ? call.failed(failure) : returnedEvent(call.work, why, failureDetails(error)),
-      );
-      refusedFor = why === 'refused' ? readRefusal(failureDetails(error)).retryAfter : undefined;
+      const event =
+        why === undefined ? call.failed(failure) : returnedEvent(call.work, why, failureDetails(error));
+      task.record(event);
+      refusedFor = event.type === 'leaderWorkReturned' ? event.retryAfter : undefined;
       if (!returned && (++failures >= FAILURES_MAXIMUM || isFinal(error))) throw error;
     }
     returns = returned ? returns + 1 : 0;

@@ -4,7 +4,7 @@
  */
 import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
 import { APPROVAL_VALID_FOR, inputHash } from '../core/approval';
-import { breakerTimer, isRefusal } from '../core/breaker/refusal';
+import { afterRefusal, breakerTimer, isRefusal } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
 import type { AgentStep } from '../core/plan';
@@ -132,7 +132,7 @@ export class StepRun {
   /** What the next attempt gets back: a person who is asked again may come in between. */
   private heldUntilNow(refused: StepState & { kind: 'refused' }): void {
     this.heldBy = refused;
-    this.handedBack = waited(refused);
+    this.handedBack = afterRefusal(refused);
   }
 
   private goesOnLater(): boolean {
@@ -214,9 +214,4 @@ export class StepRun {
       ...(handedBack === undefined ? {} : { handedBack }),
     };
   }
-}
-
-/** What the attempt after a refusal begins with. */
-function waited({ attemptsUsed, checkpoint }: HandedBack): HandedBack {
-  return { attemptsUsed, ...(checkpoint === undefined ? {} : { checkpoint }), waited: true };
 }

@@ -1,5 +1,5 @@
 import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
-import { type Refusal, breakerTimer, isRefusal, readRefusal } from '../core/breaker/refusal';
+import { type Refusal, afterRefusal, breakerTimer, isRefusal, readRefusal } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
 import {
@@ -100,7 +100,7 @@ export class VoteRun {
 
   /** Goes to the fallback, or waits for the breaker unless the vote is over before. */
   private async heldBallot(agent: string, voter: number, refusal: Refusal): Promise<void> {
-    const { breaker, why, retryAfter, attemptsUsed, checkpoint } = refusal;
+    const { breaker, why, retryAfter } = refusal;
     const onOpen = onOpenOf(this.task.state, agent, { why });
     const open = (): boolean => this.kind() === 'voting' && !CancellationScope.current().consideredCancelled;
     if (typeof onOpen === 'object' && policyOf(this.task.state, onOpen.fallback) !== undefined) {
@@ -108,8 +108,7 @@ export class VoteRun {
     } else {
       const summary = breakerTimer(ballotStep(this.step.id, voter), breaker);
       await sleep(retryAfter, { summary }).catch(() => undefined);
-      const kept = { attemptsUsed, ...(checkpoint === undefined ? {} : { checkpoint }) };
-      if (open()) return this.ballot(agent, voter, { ...kept, waited: true });
+      if (open()) return this.ballot(agent, voter, afterRefusal(refusal));
     }
     this.closed += 1;
   }

@@ -13,8 +13,8 @@ import {
   lockState,
   lockSummary,
   readLockMemo,
-  validLockKey,
 } from '../../src/core/lock';
+import { validKey } from '../../src/core/key';
 import { lockId } from '../../src/core/names';
 import { taskRoot } from '../../src/core/task-projection';
 
@@ -53,7 +53,7 @@ const anyKey = fc
 describe('a key', () => {
   test.each(['a', 'order-42', ' ', 'orders/42 %', 'заказ', '注文', '🔑'.repeat(200), 'k'.repeat(200)])(
     '%j is one',
-    (key) => expect(validLockKey(key)).toBe(key),
+    (key) => expect(validKey('lock', key)).toBe(key),
   );
 
   test.each([
@@ -69,7 +69,7 @@ describe('a key', () => {
     undefined,
     ['a'],
   ])('%j is none', (key) => {
-    expect(() => validLockKey(key)).toThrow(expect.objectContaining({ type: 'InputInvalid' }));
+    expect(() => validKey('lock', key)).toThrow(expect.objectContaining({ type: 'InputInvalid' }));
   });
 });
 
@@ -97,7 +97,7 @@ describe('the id of a lock', () => {
   test.each(['%', '鍵', '🔑', '\u2028', 'é'])(
     'of 200 of %j is shorter than the server’s limit',
     (character) => {
-      expect(utf8Bytes(lockId('c'.repeat(63), validLockKey(character.repeat(200))))).toBeLessThan(1000);
+      expect(utf8Bytes(lockId('c'.repeat(63), validKey('lock', character.repeat(200))))).toBeLessThan(1000);
     },
   );
 });

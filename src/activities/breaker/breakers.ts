@@ -5,7 +5,7 @@ import { BREAKER_WORDS, reasonWords } from '../../core/breaker/details';
 import type { BreakerReply, BreakerReport } from '../../core/breaker/report';
 import { CadreError } from '../../core/failures';
 import { canonicalJson } from '../../core/json';
-import type { OpenBreaker } from '../../core/policy';
+import { type OpenBreaker, fallbackOf } from '../../core/policy';
 import type { AnyAgent } from '../define-agent';
 import type { Guard } from './guard';
 import { LocalBreaker, type Surroundings } from './local-breaker';
@@ -120,7 +120,8 @@ export function checkBreakers(agents: readonly AnyAgent[]): void {
 
 function checkFallbacks(name: string, byName: ReadonlyMap<string, AnyAgent>): void {
   const chain = [name];
-  for (let next = fallbackOf(byName.get(name)); next !== undefined; next = fallbackOf(byName.get(next))) {
+  const after = (of: string): string | undefined => fallbackOf(byName.get(of)?.resolvedPolicy);
+  for (let next = after(name); next !== undefined; next = after(next)) {
     if (!byName.has(next)) {
       throw new CadreError('ConfigInvalid', `No agent is named "${next}", the fallback of "${chain.at(-1)}"`);
     }
@@ -129,9 +130,4 @@ function checkFallbacks(name: string, byName: ReadonlyMap<string, AnyAgent>): vo
     }
     chain.push(next);
   }
-}
-
-function fallbackOf(agent: AnyAgent | undefined): string | undefined {
-  const onOpen = agent?.resolvedPolicy.breaker?.onOpen;
-  return typeof onOpen === 'object' ? onOpen.fallback : undefined;
 }

@@ -8,6 +8,7 @@
  *    fleet's: that one is let through as a probe.
  * 4. Its clock is its own: what crosses are durations.
  */
+import { backoff } from '../../core/backoff';
 import {
   type BreakerReason,
   type BreakerState,
@@ -301,11 +302,13 @@ export class LocalBreaker {
   private resend(): void {
     const turn = Symbol('resend');
     this.resending = turn;
-    const wait = Math.min(RETRY_MAXIMUM, RETRY_MINIMUM * 2 ** (this.failures - 1));
-    this.around.later(() => {
-      // Not where a call that asked has sent it meanwhile.
-      if (this.resending === turn) this.send();
-    }, wait);
+    this.around.later(
+      () => {
+        // Not where a call that asked has sent it meanwhile.
+        if (this.resending === turn) this.send();
+      },
+      backoff(this.failures, RETRY_MINIMUM, RETRY_MAXIMUM),
+    );
   }
 
   /** One report and its answer. Resolves to whether there was one; never rejects. */

@@ -1,12 +1,8 @@
 import type { Duration } from '@temporalio/common';
-import {
-  BREAKER_DEFAULTS,
-  type BreakerSettings,
-  isBreakerKey,
-  settingsProblems,
-} from '../../core/breaker/settings';
+import { BREAKER_DEFAULTS, type BreakerSettings, settingsProblems } from '../../core/breaker/settings';
 import { CadreError } from '../../core/failures';
 import { isRecord, valueAt } from '../../core/json';
+import { isKey } from '../../core/key';
 import type { OnOpen, ResolvedBreaker } from '../../core/policy';
 import type { Outcome } from '../../core/outcome';
 import { milliseconds, refuseUnknown } from '../policy-fields';
@@ -65,7 +61,7 @@ export function resolveBreaker(
   }
   if (!isRecord(breaker)) throw invalid(agent, 'breaker', 'an object', breaker);
   const { key = agent, classify } = breaker as BreakerPolicy;
-  if (!isBreakerKey(key)) {
+  if (!isKey(key)) {
     throw invalid(agent, 'breaker.key', '1 to 200 characters without control characters', key);
   }
   if (classify !== undefined && typeof classify !== 'function') {

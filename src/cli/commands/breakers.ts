@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
 import type { AnyAgent } from '../../activities/define-agent';
 import { type BreakerStanding, checkCommand } from '../../client/breakers';
@@ -18,13 +17,10 @@ import {
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
-import { onInterrupt } from '../interrupt';
 import { webUiLink } from '../links';
 import { type Output, table } from '../output';
 import { type Session, openSession } from '../session';
-
-/** How long a watch waits for a server or a worker that is away before it asks again, in ms. */
-const RETRY_INTERVAL = 1000;
+import { instant, watchUntilInterrupted } from '../watch';
 
 interface BreakersFlags extends CommonFlags {
   readonly watch?: boolean;
@@ -150,28 +146,16 @@ function writeUnused(
   ]);
 }
 
-async function watch(flags: CommonFlags, output: Output): Promise<number> {
-  const session = await openSession(flags);
-  const interrupt = onInterrupt(() => undefined);
+function watch(flags: CommonFlags, output: Output): Promise<number> {
   const told = new Told();
-  try {
-    for (;;) {
-      try {
-        for await (const standings of session.client.watchBreakers({ signal: interrupt.signal })) {
-          output.value({ breakers: standings });
-          for (const line of told.next(standings)) output.line(line);
-        }
-      } catch (error) {
-        if (!interrupt.signal.aborted)
-          output.line(`${instant(Date.now())}  ${awayWords(error)}; trying again`);
-      }
-      if (interrupt.signal.aborted) return EXIT.done;
-      await delay(RETRY_INTERVAL, undefined, { signal: interrupt.signal }).catch(() => undefined);
-    }
-  } finally {
-    interrupt.release();
-    await session.close();
-  }
+  return watchUntilInterrupted(flags, output, {
+    changes: (client, signal) => client.watchBreakers({ signal }),
+    tell(standings) {
+      output.value({ breakers: standings });
+      for (const line of told.next(standings)) output.line(line);
+    },
+    away: awayWords,
+  });
 }
 
 function awayWords(error: unknown): string {
@@ -212,10 +196,6 @@ function change(before: BreakerStanding | undefined, now: BreakerStanding): { at
   const probe = kind === 'open' && left > 0 ? `; next probe at ${clock(nextProbeAt ?? 0)}` : '';
   const at = moved && since !== undefined ? since : Date.now();
   return [{ at, text: `${key}  ${stateWord(now)}: ${whyLine(now)}${probe}` }];
-}
-
-function instant(time: number): string {
-  return new Date(time).toISOString().slice(11, 23);
 }
 
 async function show(key: string, flags: BreakerFlags, output: Output): Promise<number> {

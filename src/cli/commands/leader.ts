@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { CadreClient } from '../../client/cadre-client';
 import type { Candidacy, LeaderReport } from '../../client/leader';
@@ -7,15 +6,13 @@ import { termEndWords } from '../../core/election-details';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
-import { onInterrupt } from '../interrupt';
 import { webUiLink } from '../links';
 import { type Output, duration } from '../output';
 import { type Session, openSession } from '../session';
+import { instant, watchUntilInterrupted } from '../watch';
 
 /** How long a resignation is followed, in ms. */
 const SUCCESSION_TIME_LIMIT = 10_000;
-/** How long a watch waits for a server that is away before it asks again, in ms. */
-const RETRY_INTERVAL = 1000;
 /** How many ended terms are shown; `--json` has all that the election remembers. */
 const TERMS_SHOWN = 5;
 
@@ -99,28 +96,16 @@ function termRow(past: PastTerm): string[] {
   ];
 }
 
-async function watch(flags: CommonFlags, output: Output): Promise<number> {
-  const session = await openSession(flags);
-  const interrupt = onInterrupt(() => undefined);
+function watch(flags: CommonFlags, output: Output): Promise<number> {
   const told = new Told();
-  try {
-    for (;;) {
-      try {
-        for await (const report of session.client.watchLeader({ signal: interrupt.signal })) {
-          output.value(report);
-          for (const line of told.next(report)) output.line(line);
-        }
-      } catch {
-        if (!interrupt.signal.aborted)
-          output.line(`${at(Date.now())}  the server does not answer; trying again`);
-      }
-      if (interrupt.signal.aborted) return EXIT.done;
-      await delay(RETRY_INTERVAL, undefined, { signal: interrupt.signal }).catch(() => undefined);
-    }
-  } finally {
-    interrupt.release();
-    await session.close();
-  }
+  return watchUntilInterrupted(flags, output, {
+    changes: (client, signal) => client.watchLeader({ signal }),
+    tell(report) {
+      output.value(report);
+      for (const line of told.next(report)) output.line(line);
+    },
+    away: () => 'the server does not answer',
+  });
 }
 
 /** What a watch has told, so that it tells of each change once. */
@@ -132,9 +117,9 @@ class Told {
   next(report: LeaderReport): string[] {
     const news = report.past.filter(({ term }) => this.ended?.has(term) === false);
     this.ended = new Set(report.past.map(({ term }) => term));
-    const lines = news.sort((a, b) => a.term - b.term).map((past) => `${at(past.to)}  ${endLine(past)}`);
+    const lines = news.sort((a, b) => a.term - b.term).map((past) => `${instant(past.to)}  ${endLine(past)}`);
     const now = watchLine(report);
-    if (now !== this.last) lines.push(`${at(report.leader?.since ?? Date.now())}  ${now}`);
+    if (now !== this.last) lines.push(`${instant(report.leader?.since ?? Date.now())}  ${now}`);
     this.last = now;
     return lines;
   }
@@ -148,10 +133,6 @@ function watchLine({ cadre, term, leader, past, status }: LeaderReport): string 
   if (leader !== undefined) return `${leader.identity} leads ${cadre} in term ${term}`;
   if (status === 'none') return `nobody leads ${cadre}: there is no election`;
   return `nobody leads ${cadre}: term ${term} ${past[0]?.term === term ? 'has ended' : 'is not taken'}`;
-}
-
-function at(time: number): string {
-  return new Date(time).toISOString().slice(11, 23);
 }
 
 async function handOver(flags: CommonFlags, output: Output): Promise<number> {

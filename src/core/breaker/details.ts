@@ -1,4 +1,5 @@
 import { assertNever } from '../json';
+import { escaped, utc } from '../details-text';
 import { oneLine } from '../one-line';
 import { type BreakerReason, type BreakerState, viewOf } from './breaker';
 import { currentWindow } from './window';
@@ -43,16 +44,16 @@ export function reasonWords(why: BreakerReason): string {
 /** A breaker as short Markdown, for the Web UI's current details. */
 export function breakerDetails(key: string, state: BreakerState, at: number): string {
   const { phase, settings, opened, refused, pacedUntil = 0 } = state;
-  const lines = [`**${mark(key)}** is **${BREAKER_WORDS[phase.kind]}**: ${mark(whyWords(state, at))}`];
-  if (phase.since > 0) lines.push('', `since ${time(phase.since)}`);
-  if (phase.kind === 'open') lines.push('', `next probe at ${time(phase.until)}`);
+  const lines = [`**${escaped(key)}** is **${BREAKER_WORDS[phase.kind]}**: ${escaped(whyWords(state, at))}`];
+  if (phase.since > 0) lines.push('', `since ${utc(phase.since)}`);
+  if (phase.kind === 'open') lines.push('', `next probe at ${utc(phase.until)}`);
   if (phase.kind === 'halfOpen') {
     lines.push(
       '',
       `${phase.permits.length} of ${settings.probes} probes out, ${phase.reported.calls} reported`,
     );
   }
-  if (pacedUntil > at) lines.push('', `paced by the provider until ${time(pacedUntil)}`);
+  if (pacedUntil > at) lines.push('', `paced by the provider until ${utc(pacedUntil)}`);
   const { failureRate, slowCallRate, slowCallDuration, window, minimumCalls, cooldown, cooldownMax } =
     settings;
   const over = 'calls' in window ? `${window.calls} calls` : `${window.seconds} s`;
@@ -76,14 +77,7 @@ export function nextProbeAt(state: BreakerState, at: number): number | undefined
   return phase.kind === 'halfOpen' ? at + viewOf(state, at).retryAfter : undefined;
 }
 
-function percent(share: number): string {
+/** A share, such as 0.5, as `50 %`. */
+export function percent(share: number): string {
   return `${Math.round(share * 1000) / 10} %`;
-}
-
-function time(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
-}
-
-function mark(text: string): string {
-  return text.replace(/[|*_`<>[\]]/g, (one) => `\\${one}`);
 }

@@ -56,6 +56,11 @@ export function readRefusal(details: unknown): Refusal {
   };
 }
 
+/** What the attempt after a refusal, and the wait for it, begins with. */
+export function afterRefusal({ attemptsUsed, checkpoint }: HandedBack): HandedBack {
+  return { attemptsUsed, ...(checkpoint === undefined ? {} : { checkpoint }), waited: true };
+}
+
 /** Why a call waits, in words that go on from "waits for the breaker KEY:". */
 export const REFUSAL_WORDS = {
   open: 'it is open',

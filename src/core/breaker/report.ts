@@ -1,6 +1,7 @@
 /** What workers tell the fleet's breaker, what persons tell it, and what it answers. These payloads stand in history. */
 import { inputInvalid } from '../failures';
-import { assertNever, isRecord } from '../json';
+import { cut } from '../one-line';
+import { assertNever, isRecord, valueAt } from '../json';
 import {
   type BreakerEvent,
   type BreakerState,
@@ -75,7 +76,7 @@ const NOTE_MAXIMUM_LENGTH = 500;
 
 /** `error` as a report carries it. */
 export function reportedError(message: string): string {
-  return message.length <= ERROR_MAXIMUM_LENGTH ? message : `${message.slice(0, ERROR_MAXIMUM_LENGTH - 1)}…`;
+  return cut(message, ERROR_MAXIMUM_LENGTH);
 }
 
 /** Throws InputInvalid where `candidate` is no report. */
@@ -148,8 +149,7 @@ function checkSettings(settings: unknown): void {
   if (problem !== undefined) {
     const [path, expected] = problem;
     const field = ['settings', ...path].join('.');
-    const got = path.reduce<unknown>((of, key) => (isRecord(of) ? of[key] : undefined), settings);
-    throw inputInvalid(`\`${field}\``, expected, got);
+    throw inputInvalid(`\`${field}\``, expected, valueAt(settings, path));
   }
 }
 

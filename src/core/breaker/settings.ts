@@ -89,10 +89,3 @@ function numberProblems(path: readonly string[], value: unknown): FieldProblem[]
     ? []
     : [[path, `a ${whole ? 'whole ' : ''}number from ${least} to ${most}`]];
 }
-
-/** 1 to 200 characters, of which none is a control character or half of a pair. */
-const KEY = /^[^\p{Cc}\p{Cs}]{1,200}$/u;
-
-export function isBreakerKey(key: unknown): key is string {
-  return typeof key === 'string' && KEY.test(key);
-}

@@ -1,10 +1,10 @@
 /** What a breaker's workflow begins with, and what the server lists of it. */
 import { inputInvalid } from '../failures';
 import { isRecord } from '../json';
+import { isKey, validKey } from '../key';
 import { BREAKER_MEMO } from '../names';
 import type { Resume } from '../resume';
 import { type BreakerPhase, type BreakerState, newBreaker, restoreBreaker } from './breaker';
-import { isBreakerKey } from './settings';
 
 /** A breaker of a key. */
 export interface KeyedBreaker {
@@ -24,17 +24,11 @@ export interface BreakerMemo {
 /** What a run begins with. Throws InputInvalid. */
 export function breakerStart(start: unknown): KeyedBreaker {
   const snapshot = isRecord(start) && isRecord(start['snapshot']) ? start['snapshot'] : undefined;
-  const key = validBreakerKey((snapshot ?? (isRecord(start) ? start : {}))['key']);
+  const key = validKey('breaker', (snapshot ?? (isRecord(start) ? start : {}))['key']);
   if (snapshot === undefined) return { key, state: newBreaker() };
   const state = restoreBreaker(snapshot['state']);
   if (state !== undefined) return { key, state };
   throw inputInvalid('`snapshot.state`', "a breaker's state", snapshot['state']);
-}
-
-/** Returns `key`, or throws InputInvalid. */
-export function validBreakerKey(key: unknown): string {
-  if (isBreakerKey(key)) return key;
-  throw inputInvalid('the key of a breaker', '1 to 200 characters without control characters', key);
 }
 
 export function breakerMemo({ key, state }: KeyedBreaker): { [BREAKER_MEMO]: BreakerMemo } {
@@ -44,7 +38,7 @@ export function breakerMemo({ key, state }: KeyedBreaker): { [BREAKER_MEMO]: Bre
 /** What a memo says of a breaker; undefined where it is none's. */
 export function readBreakerMemo(memo: unknown): BreakerMemo | undefined {
   const said = isRecord(memo) ? memo[BREAKER_MEMO] : undefined;
-  return isRecord(said) && isBreakerKey(said['key']) && typeof said['kind'] === 'string'
+  return isRecord(said) && isKey(said['key']) && typeof said['kind'] === 'string'
     ? { key: said['key'], kind: said['kind'] as BreakerMemo['kind'] }
     : undefined;
 }

@@ -15,9 +15,9 @@ import {
   BREAKER_DEFAULTS,
   BREAKER_RANGES,
   type BreakerSettings,
-  isBreakerKey,
   settingsProblems,
 } from '../../../src/core/breaker/settings';
+import { isKey } from '../../../src/core/key';
 
 const settings: BreakerSettings = {
   failureRate: 0.5,
@@ -563,7 +563,7 @@ describe('settings', () => {
     [7, false],
     [undefined, false],
   ])('%j as a key: %j', (key, is) => {
-    expect(isBreakerKey(key)).toBe(is);
+    expect(isKey(key)).toBe(is);
   });
 });
 
