@@ -29,6 +29,8 @@ const WORKFLOW_TASK_TIMEOUT = 2000;
 /** A breaker as a person sees it. Times are in ms since 1970. */
 export interface BreakerStanding {
   readonly key: string;
+  /** When it was asked: what it did later is not in here. */
+  readonly asOf: number;
   readonly kind: BreakerPhase['kind'];
   /** In words: which rate, of how many calls, the last error, or the note of whoever did it. */
   readonly why: string;
@@ -64,9 +66,10 @@ export class TemporalBreakers {
   /** Throws InputInvalid where the breaker does not take it, NoWorker where none runs it, ServerUnreachable. */
   async command(key: string, command: BreakerCommand): Promise<BreakerStanding> {
     checkCommand(key, command);
+    const asOf = Date.now();
     try {
       const state = await this.update<BreakerState>(OPERATE_UPDATE, key, command, COMMAND_TIME_LIMIT);
-      return this.standing({ key, state }, true);
+      return this.standing({ key, state }, { asOf, running: true });
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
         const { type, message } = failureInfo(error.cause);
@@ -79,16 +82,19 @@ export class TemporalBreakers {
   /** The breaker of `key`; one that nobody has needed yet is closed. Throws InputInvalid, NoWorker. */
   async read(key: string): Promise<BreakerStanding> {
     const handle = this.client.workflow.getHandle(breakerId(this.cadre, validKey('breaker', key)));
+    const asOf = Date.now();
     try {
-      const deadline = Date.now() + COMMAND_TIME_LIMIT;
+      const deadline = asOf + COMMAND_TIME_LIMIT;
       const { status } = await this.client.withDeadline(deadline, () => handle.describe());
-      if (status.name !== 'RUNNING') return this.standing({ key, state: newBreaker() }, false);
+      if (status.name !== 'RUNNING') {
+        return this.standing({ key, state: newBreaker() }, { asOf, running: false });
+      }
       const answer = await this.client.withDeadline(deadline, () =>
         handle.query<BreakerAnswer>(breakerQuery.name),
       );
-      return this.standing(answer, true);
+      return this.standing(answer, { asOf, running: true });
     } catch (error) {
-      if (isNotFound(error)) return this.standing({ key, state: newBreaker() }, false);
+      if (isNotFound(error)) return this.standing({ key, state: newBreaker() }, { asOf, running: false });
       throw await unanswered(error, this.client, key);
     }
   }
@@ -148,12 +154,16 @@ export class TemporalBreakers {
     );
   }
 
-  private standing({ key, state }: BreakerAnswer, running: boolean): BreakerStanding {
+  private standing(
+    { key, state }: BreakerAnswer,
+    { asOf, running }: Pick<BreakerStanding, 'asOf' | 'running'>,
+  ): BreakerStanding {
     const now = Date.now();
     const { phase, refused, opened, pacedUntil = 0 } = state;
     const next = nextProbeAt(state, now);
     return {
       key,
+      asOf,
       kind: phase.kind,
       why: whyWords(state, now),
       ...(phase.since === 0 ? {} : { since: Math.ceil(phase.since) }),

@@ -187,14 +187,14 @@ class Told {
 
 /** What is to be told of a breaker that was told of as `before`. */
 function change(before: BreakerStanding | undefined, now: BreakerStanding): { at: number; text: string }[] {
-  const { key, kind, since, pacedUntil, nextProbeAt } = now;
+  const { key, asOf, kind, since, pacedUntil, nextProbeAt } = now;
   const moved = before?.kind !== kind || before.since !== since;
   if (!moved && before.pacedUntil === pacedUntil) return [];
   // That it is paced no longer is no news: it was said until when.
   if (!moved && pacedUntil === undefined) return [];
   const left = (nextProbeAt ?? 0) - Date.now();
   const probe = kind === 'open' && left > 0 ? `; next probe at ${clock(nextProbeAt ?? 0)}` : '';
-  const at = moved && since !== undefined ? since : Date.now();
+  const at = moved && since !== undefined ? since : asOf;
   return [{ at, text: `${key}  ${stateWord(now)}: ${whyLine(now)}${probe}` }];
 }
 
