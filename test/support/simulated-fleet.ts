@@ -82,12 +82,12 @@ export type Fact =
       readonly outcome: Outcome | 'success';
       readonly slow: boolean;
     }
-  /** A probe has failed: it is to wait like any other call, or, without `admission`, has used up an attempt. */
+  /** A probe has failed: it is to wait like any other call. */
   | {
       readonly type: 'sentBack';
       readonly worker: number;
       readonly task: number;
-      readonly admission: Refused | undefined;
+      readonly admission: Refused;
     }
   | { readonly type: 'taskBegan'; readonly task: number }
   | {
@@ -410,9 +410,7 @@ export class SimulatedFleet {
       .then((admission) => {
         if (!worker.alive) return;
         this.tell({ type: 'sentBack', worker: worker.id, task: task.id, admission });
-        if (admission !== undefined) return this.hold(worker, task, admission.retryAfter);
-        this.spend(task);
-        this.leave(worker, task);
+        this.hold(worker, task, admission.retryAfter);
       });
   }
 

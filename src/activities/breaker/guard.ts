@@ -59,7 +59,7 @@ export async function guarded<Result>(
     if (admission.probe !== undefined && outcome === 'failure' && (hung || !fails)) {
       // Made to find out, it spends no attempt: else a long outage would use up the attempts of whoever probes.
       const again = await breaker.afterProbe(!hung);
-      if (again !== undefined) throw refused(key, again, attempt, error);
+      if (!fails || again.why !== 'failing') throw refused(key, again, attempt, error);
     }
     throw outcome === 'final' ? final(error) : error;
   } finally {

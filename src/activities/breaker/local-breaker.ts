@@ -173,17 +173,17 @@ export class LocalBreaker {
   }
 
   /**
-   * What a probe that failed is told: it waits like any other call. `hear`: not before the fleet has heard of it, or does
-   * not answer. Undefined where calls may go nevertheless.
+   * What a probe that failed is told: it waits like any other call, and as `failing` where calls may go nevertheless.
+   * `hear`: not before the fleet has heard of it, or does not answer.
    */
-  async afterProbe(hear = true): Promise<(Admission & { kind: 'refused' }) | undefined> {
+  async afterProbe(hear = true): Promise<Admission & { kind: 'refused' }> {
     if (hear) {
       // Its report goes with the next one where another was under way.
       await this.exchanging;
       await this.exchanging;
     }
     const { kind, retryAfter } = viewOf(this.state, this.around.now());
-    return kind === 'closed' ? undefined : this.refuse(kind, Math.max(retryAfter, this.soonest()));
+    return this.refuse(kind === 'closed' ? 'failing' : kind, Math.max(retryAfter, this.soonest()));
   }
 
   /** Resolves when what is under way has been answered, or was not in time. */

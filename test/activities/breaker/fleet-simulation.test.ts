@@ -396,10 +396,10 @@ class Laws {
   /** A probe that failed spends no attempt. */
   private sentBack({ worker, task, admission }: Of<'sentBack'>): string | undefined {
     const { open } = this.worker({ worker });
-    if (admission === undefined)
-      return open === true ? '(g) a probe that failed spends an attempt' : undefined;
     this.failed.set(task, (this.failed.get(task) ?? 0) - 1);
-    if (open === false) return 'a probe is sent back though its worker takes it for closed';
+    if (open === false && admission.why !== 'failing') {
+      return 'a probe is sent back to wait for what its worker takes for closed';
+    }
     const longest = jittered(
       Math.max(this.plan.settings.cooldownMax, this.plan.settings.maxProbeTime, FIRST),
     );

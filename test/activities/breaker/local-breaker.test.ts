@@ -634,12 +634,12 @@ describe('a probe of the fleet', () => {
     expect(await after).toEqual(refused('open', 20_000));
   });
 
-  test('that failed may go on where the fleet has closed', async () => {
+  test('that failed comes back soon where the fleet has closed, and spends no attempt either', async () => {
     const stage = new Stage();
     stage.breaker.record(await granted(stage), 'failure');
     const after = stage.breaker.afterProbe();
     await stage.last.answer(CLOSED);
-    expect(await after).toBeUndefined();
+    expect(await after).toEqual(refused('failing', 1000));
   });
 });
 
