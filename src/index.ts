@@ -2,6 +2,7 @@
 export {
   type Agent,
   type AgentDefinition,
+  type AgentMemory,
   type AgentPolicy,
   type AnyAgent,
   type CompensationPolicy,
@@ -11,6 +12,7 @@ export {
 export type { BreakerPolicy, OnOpenPolicy } from './activities/breaker/policy';
 export type { Outcome } from './core/outcome';
 export type { AgentContext, AgentLog } from './activities/agent-context';
+export type { AgentKnowledge } from './activities/knowledge/learning';
 export type { Once, OnceOptions, Reconciled } from './activities/once';
 export { type CadreConfig, defineConfig } from './activities/define-config';
 export {

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { isRefusal } from '../core/breaker/refusal';
 import { failureInfo } from '../core/failure-info';
 import { type Envelope, idempotencyKey } from '../core/envelope';
+import type { Operation } from '../core/crdt/replica';
 import { actInput } from '../core/step-inputs';
 import type { ActOutcome, ActRequest, CompensateRequest, StepInputs, Undoes } from '../core/task-activities';
 import { ballotOf } from '../core/vote';
@@ -11,6 +12,9 @@ import { type Attempt, type AttemptStart, startAttempt } from './attempt';
 import type { Breakers } from './breaker/breakers';
 import { guarded } from './breaker/guard';
 import type { AnyAgent, Undo } from './define-agent';
+import type { Learning } from './knowledge/learning';
+import { startLearning } from './knowledge/learning';
+import type { Memory } from './knowledge/memory';
 import { actionUndone } from './once';
 import type { EffectLedger } from '../storage/effect-ledger';
 import { load, loadAll, store } from '../storage/stored-values';
@@ -30,24 +34,44 @@ export interface AgentStores {
 export interface AgentSurroundings extends AgentStores {
   /** Absent where no server is at hand: then nothing guards the agents. */
   readonly breakers?: Breakers | undefined;
+  /** Absent where no server is at hand: then nothing is known, and nothing kept. */
+  readonly memory?: Memory | undefined;
 }
 
 /** Makes the activity of `agent`. It fetches and checks the input, runs the agent, checks and stores the output. */
 export function agentActivity(agent: AnyAgent, around: AgentSurroundings): AgentActivity {
-  const { artifacts } = around;
-  return (envelope, request) =>
-    attempting(agent, envelope, request, around, async (attempt) => {
+  const { artifacts, memory } = around;
+  return (envelope, request) => {
+    const learning = learningOf(agent, envelope, request, memory);
+    return attempting(agent, envelope, { ...request, learning }, around, async (attempt) => {
       const { ballot, undoes } = request;
       const input =
         undoes === undefined
           ? await inputOf(request, artifacts)
           : await inputToUndo(envelope, request, undoes, artifacts);
       const output = await runAgent(agent, input, attempt);
-      return ballot === undefined
-        ? outcomeOf(attempt, output, request)
-        : { output: { value: ballotOf(output, ballot.choices) } };
+      if (ballot !== undefined) return { output: { value: ballotOf(output, ballot.choices) } };
+      const { operations } = learning;
+      memory?.checkRoom(agent, envelope.root, operations);
+      return outcomeOf(attempt, output, request, operations);
     });
+  };
 }
+
+/** What an attempt of a step learns counts; what is undone, or voted, does not. */
+function learningOf(
+  agent: AnyAgent,
+  { root, kind }: Envelope,
+  { ballot, undoes }: Pick<ActRequest, 'ballot' | 'undoes'>,
+  memory: Memory | undefined,
+): Learning {
+  const writes = kind === 'act' && ballot === undefined && undoes === undefined;
+  const refusal = writes ? undefined : READ_ONLY;
+  return memory?.learning(agent, root, refusal) ?? startLearning({ refusal });
+}
+
+export const READ_ONLY =
+  'Only an agent that does a step writes to its knowledge: undoing, voting and leading may read it';
 
 /** Runs `agent` on an input that was not checked yet, and returns its checked output. */
 export async function runAgent(agent: AnyAgent, input: unknown, attempt: Attempt): Promise<unknown> {
@@ -79,13 +103,17 @@ function ofAgent(error: unknown): unknown {
 export type CompensateActivity = (envelope: Envelope, request: CompensateRequest) => Promise<void>;
 
 /** Makes the activity that undoes what `agent` did. */
-export function compensateActivity(agent: AnyAgent, stores: AgentStores): CompensateActivity {
-  const { artifacts } = stores;
-  return (envelope, request) =>
-    attempting(agent, envelope, request, stores, async (attempt) => {
+export function compensateActivity(
+  agent: AnyAgent,
+  { artifacts, ledger, memory }: Omit<AgentSurroundings, 'breakers'>,
+): CompensateActivity {
+  return (envelope, request) => {
+    const learning = learningOf(agent, envelope, {}, memory);
+    return attempting(agent, envelope, { ...request, learning }, { artifacts, ledger }, async (attempt) => {
       const input = await checkedInput(agent, await inputOf(request, artifacts));
       await agent.compensate?.(await undoOf(envelope, input, request, artifacts), attempt.context);
     });
+  };
 }
 
 /** One attempt of `work`, heartbeating until it ends; fails with what Temporal is to be told. */
@@ -169,6 +197,7 @@ async function outcomeOf(
   attempt: Attempt,
   output: unknown,
   { inlineMaximum, returnMaximum = 0 }: Pick<ActRequest, 'inlineMaximum' | 'returnMaximum'>,
+  operations: readonly Operation[],
 ): Promise<ActOutcome> {
   const { artifacts } = attempt.context;
   const stored = await store(artifacts, output ?? null, inlineMaximum);
@@ -178,5 +207,6 @@ async function outcomeOf(
     output: stored,
     ...(returns ? { returned: output } : {}),
     ...(decisions.length === 0 ? {} : { decisions: await store(artifacts, decisions, inlineMaximum) }),
+    ...(operations.length === 0 ? {} : { knowledge: await store(artifacts, operations, inlineMaximum) }),
   };
 }

@@ -1,4 +1,5 @@
 import type { Decision } from '../core/decision';
+import type { AgentKnowledge } from './knowledge/learning';
 import type { ArtifactStore } from '../storage/artifact-store';
 import type { Once } from './once';
 
@@ -39,6 +40,12 @@ export interface AgentContext {
   readonly once: Once;
   /** Records a decision; it counts once, if this attempt succeeds. */
   readonly decide: (decision: Decision) => void;
+  /**
+   * The agent's replica of what the cadre knows: as it was at this attempt's first read, with what the attempt did itself.
+   * What it does counts once, when the task has ended, if this attempt succeeds and the step is not undone: up to 1,000
+   * operations of 64 KiB in all. Only the agents of steps write; undoing, voting and leading may read.
+   */
+  readonly knowledge: AgentKnowledge;
   readonly artifacts: ArtifactStore;
   readonly log: AgentLog;
 }

@@ -15,6 +15,7 @@ import { isRecord, jsonBytes } from '../core/json';
 import { BEFORE_THE_AGENT } from '../core/saga';
 import type { HandedBack } from '../core/task-activities';
 import type { AgentContext } from './agent-context';
+import { type Learning, startLearning } from './knowledge/learning';
 import { makeOnce, type Once } from './once';
 import type { ArtifactStore } from '../storage/artifact-store';
 import type { EffectLedger } from '../storage/effect-ledger';
@@ -44,6 +45,8 @@ export interface AttemptStart {
   readonly resolutions?: number;
   /** Aborts the agent's signal, beside what aborts the activity's. */
   readonly signal?: AbortSignal;
+  /** What it does to the agent's knowledge. Default: nothing is known, and nothing is kept. */
+  readonly learning?: Learning | undefined;
 }
 
 /** Whose effects are recorded, and where. */
@@ -56,7 +59,14 @@ export interface AttemptEffects {
 export function startAttempt(
   activity: Context,
   envelope: Envelope,
-  { goal, instruction, handedBack, resolutions = 0, signal: stop }: AttemptStart,
+  {
+    goal,
+    instruction,
+    handedBack,
+    resolutions = 0,
+    signal: stop,
+    learning = startLearning({ refusal: NOTHING_KEPT }),
+  }: AttemptStart,
   artifacts: ArtifactStore,
   effects?: AttemptEffects,
 ): Attempt {
@@ -105,6 +115,7 @@ export function startAttempt(
             log,
           }),
     decide: (decision) => void decisions.push(decisionOf(decision)),
+    knowledge: learning.knowledge,
     artifacts,
     log,
   };
@@ -118,6 +129,8 @@ export function startAttempt(
     stop: () => clearInterval(timer),
   };
 }
+
+const NOTHING_KEPT = 'Only the agents of steps write to their knowledge';
 
 /** An agent of the leader only decides: no person could be asked what became of its effects. */
 const refuseEffect: Once = (name) =>

@@ -1,5 +1,7 @@
 import type { Duration } from '@temporalio/common';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { REPLICAS_MAXIMUM } from '../core/agent/members';
+import { MAX_ENTRIES, MAX_ENTRIES_EXPECTED, isMaxEntries } from '../core/crdt/replica';
 import { CadreError, type FailureInfo } from '../core/failures';
 import type { BreakerSettings } from '../core/breaker/settings';
 import { MAIN, RESERVED_ACTIVITIES, validName } from '../core/names';
@@ -71,6 +73,8 @@ export interface AgentDefinition<Input, Output> {
   /** Likewise, checked before the output is recorded. The output must be JSON. */
   output: StandardSchemaV1<unknown, Output>;
   policy?: AgentPolicy;
+  /** What the agent keeps of its tasks. */
+  memory?: AgentMemory;
   /**
    * Does the work. May run more than once (a crash, a lost connection, a retry): give
    * `context.idempotencyKey` to the outside world. What it throws is retried by the policy;
@@ -85,6 +89,17 @@ export interface AgentDefinition<Input, Output> {
   compensate?(undo: Undo<Input, Output>, context: AgentContext): Promise<void> | void;
   /** How Temporal runs `compensate`. Default: the time limits of `policy`, and 10 attempts. */
   compensation?: CompensationPolicy;
+}
+
+/** How an agent's knowledge and decisions are kept. All fields are optional. */
+export interface AgentMemory {
+  /**
+   * How many workflows share the agent's tasks; they gossip, and are shown as one. One takes about two tasks a second.
+   * Default 1; 1 to 100.
+   */
+  replicas?: number;
+  /** How many entries each of its sets, maps and logs keeps, the oldest out. Default 2,000; 1 to 1,000,000. */
+  maxEntries?: number;
 }
 
 /** What {@link AgentDefinition.compensate} gets. */
@@ -108,6 +123,9 @@ export type CompensationPolicy = Pick<AgentPolicy, 'startToClose' | 'heartbeatTi
 export interface Agent<Input = unknown, Output = unknown> extends AgentDefinition<Input, Output> {
   readonly skills: readonly string[];
   readonly resolvedPolicy: ResolvedPolicy;
+  /** Of {@link AgentMemory}. */
+  readonly replicas: number;
+  readonly maxEntries: number;
   /** Present where a breaker guards it. */
   readonly breakerSettings?: BreakerSettings;
 }
@@ -157,6 +175,7 @@ export function defineAgent<Input, Output, const Name extends string = string>(
   return {
     ...definition,
     skills: definition.skills ?? [],
+    ...resolveMemory(definition),
     resolvedPolicy: {
       ...resolvePolicy(definition),
       ...(guarded === undefined ? {} : { breaker: guarded.breaker }),
@@ -166,6 +185,25 @@ export function defineAgent<Input, Output, const Name extends string = string>(
   };
 }
 
+function resolveMemory({
+  name,
+  memory = {},
+}: Pick<AgentDefinition<never, never>, 'name' | 'memory'>): Pick<Agent, 'replicas' | 'maxEntries'> {
+  refuseUnknown(name, 'memory', memory, MEMORY_FIELDS);
+  const { replicas = 1, maxEntries = MAX_ENTRIES } = memory;
+  const refuse = (field: string, expected: string, got: unknown): CadreError =>
+    new CadreError(
+      'PolicyInvalid',
+      `Expected \`memory.${field}\` of agent "${name}" to be ${expected}, got ${JSON.stringify(got)}`,
+    );
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > REPLICAS_MAXIMUM) {
+    throw refuse('replicas', `a whole number from 1 to ${REPLICAS_MAXIMUM}`, replicas);
+  }
+  if (!isMaxEntries(maxEntries)) throw refuse('maxEntries', MAX_ENTRIES_EXPECTED, maxEntries);
+  return { replicas, maxEntries };
+}
+
+const MEMORY_FIELDS = ['replicas', 'maxEntries'] satisfies (keyof AgentMemory)[];
 const COMPENSATION_ATTEMPTS = 10;
 
 function resolveCompensation({

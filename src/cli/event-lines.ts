@@ -168,6 +168,8 @@ export class EventLines {
         return `holds the lock ${event.key}`;
       case 'lockRefused':
         return this.output.paint('red', event.failure.message);
+      case 'rememberFailed':
+        return this.output.paint('yellow', `its agents were not told: ${event.failure.message}`);
       case 'timeLimitReached':
         return this.output.paint('yellow', 'the time limit is over');
       case 'cancelRequested':
@@ -191,6 +193,7 @@ export class EventLines {
       case 'stepScheduled':
       case 'stepStarted':
       case 'decisionsRecorded':
+      case 'remembered':
       case 'taskCompleted':
       case 'taskFailed':
         return undefined;

@@ -4,6 +4,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type WorkflowExecutionInfo,
 } from '@temporalio/client';
+import type { DatedDecision } from '../core/agent/agent-state';
 import type { Announcement } from '../core/election';
 import type { BreakerCommandKind } from '../core/breaker/report';
 import type { BreakerSettings } from '../core/breaker/settings';
@@ -23,11 +24,19 @@ import type { LockState } from '../core/lock';
 import { oneLine } from '../core/one-line';
 import { type SagaInput, parseSagaInput } from '../core/saga-input';
 import { type TaskInput, parseTaskInput } from '../core/task-input';
+import type { Replica } from '../knowledge/replica';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 import { artifactsFolder } from '../storage/folders';
 import { hasAttentionAttribute, startFindable } from './attention-attribute';
 import { type ConnectionFlags, connect, resolveConnection } from './connection';
 import { type LeaderReport, readLeader, resignLeader, watchLeader } from './leader';
+import {
+  type AgentStanding,
+  Agents,
+  type Exchange,
+  type KnowledgeCheck,
+  type KnowledgeStanding,
+} from './agent-standing';
 import { type BreakerStanding, TemporalBreakers, watchBreakers } from './breakers';
 import { TemporalLocks } from './locks';
 import { type SweepReport, resumeExecution, sweepExecutions } from './resume';
@@ -193,6 +202,66 @@ export class CadreClient {
 
   private sharedBreakers(): TemporalBreakers {
     return new TemporalBreakers(this.temporal, this.cadre);
+  }
+
+  /** The agents that have been told of a task, by name. About a second behind. Throws NoWorker, ServerUnreachable. */
+  agents(): Promise<AgentStanding[]> {
+    return this.sharedAgents().list();
+  }
+
+  /** What `name` decided, and how its replicas stand. Throws AgentNotFound, NoWorker, ServerUnreachable. */
+  agent(name: string): Promise<AgentStanding> {
+    return this.sharedAgents().read(validName('agent', name));
+  }
+
+  /**
+   * All that `name` decided since `since` (ms since 1970; default: ever), oldest first, as far back as the server has its
+   * histories. Needs no worker. Throws AgentNotFound.
+   */
+  agentDecisions(name: string, options: { since?: number } = {}): AsyncGenerator<DatedDecision> {
+    return this.sharedAgents().decisions(validName('agent', name), options);
+  }
+
+  /** What the agent `name` knows; without a name what the first knows. Throws AgentNotFound, NoWorker, ServerUnreachable. */
+  knowledge(name?: string): Promise<KnowledgeStanding> {
+    return this.sharedAgents().knowledge(name === undefined ? undefined : validName('agent', name));
+  }
+
+  /** {@link knowledge} at first and whenever it changes, until `signal` aborts. Looks every `interval` ms (default 500). */
+  watchKnowledge(
+    name?: string,
+    options: { signal?: AbortSignal; interval?: number } = {},
+  ): AsyncGenerator<KnowledgeStanding> {
+    return this.sharedAgents().watch(name, options);
+  }
+
+  /** Whether all replicas know the same, and who lacks what. Throws NoWorker, ServerUnreachable. */
+  checkKnowledge(): Promise<KnowledgeCheck> {
+    return this.sharedAgents().check();
+  }
+
+  /**
+   * Gives `replica`, of `cadre/knowledge`, what the cadre knows, and the cadre what it knows. Resolves once one of the
+   * cadre's replicas (of the agent `agent`, else the first) has it; gossip takes it to the others. Throws AgentNotFound,
+   * ClockAhead or ExchangeRefused where it was not taken, NoWorker, ServerUnreachable; to repeat it is harmless.
+   */
+  exchange(replica: Replica, { agent }: { agent?: string } = {}): Promise<Exchange> {
+    return this.sharedAgents().exchange(
+      replica,
+      agent === undefined ? {} : { name: validName('agent', agent) },
+    );
+  }
+
+  /**
+   * Has the replicas of `name` tell the others what they know, leave the cadre and end: for an agent that is no more.
+   * Returns which. A task that tells it again starts it anew. Throws AgentNotFound.
+   */
+  leaveAgent(name: string): Promise<string[]> {
+    return this.sharedAgents().leave(validName('agent', name));
+  }
+
+  private sharedAgents(): Agents {
+    return new Agents(this.temporal, this.cadre);
   }
 
   /** Who holds `key`, and since when; undefined while nobody does. Needs no worker. Throws InputInvalid. */

@@ -130,6 +130,8 @@ async function toBody(
       ...(delay === 0 ? {} : { delay }),
     };
   }
+  if (event.workflowTaskStartedEventAttributes) return { kind: 'workflowTaskStarted' };
+  if (event.workflowTaskCompletedEventAttributes) return { kind: 'workflowTaskCompleted' };
   if (event.workflowExecutionCancelRequestedEventAttributes) return { kind: 'cancelRequested' };
   return (
     (await activityBody(decoder, event)) ??

@@ -1,6 +1,17 @@
 /** `cadre/client`: start and watch tasks. */
 export { CadreClient, type CadreClientOptions, type TaskSummary } from './cadre-client';
 export { type ConnectionFlags, type ResolvedConnection, connect, resolveConnection } from './connection';
+export type {
+  AgentStanding,
+  CrdtStanding,
+  EntryStanding,
+  Exchange,
+  KnowledgeCheck,
+  KnowledgeStanding,
+  ReplicaStanding,
+  Written,
+} from './agent-standing';
+export type { DatedDecision } from '../core/agent/agent-state';
 export type { BreakerStanding } from './breakers';
 export type { BreakerPhase, BreakerReason, BreakerState } from '../core/breaker/breaker';
 export type { BreakerCommandKind } from '../core/breaker/report';

@@ -105,6 +105,22 @@ export const FAILURES = {
     retryable: false,
     fix: 'Wait until its holder has ended; one that was terminated gives it back once it is resumed.',
   },
+  AgentNotFound: {
+    retryable: false,
+    fix: 'See with `cadre agents` which there are; one begins when a task of its agent ends.',
+  },
+  ExchangeRefused: {
+    retryable: false,
+    fix: 'Mend what it says, and exchange again; neither side has lost anything.',
+  },
+  ClockAhead: {
+    retryable: false,
+    fix: 'Set the clock of its machine right; what it wrote is taken when its time has come.',
+  },
+  KnowledgeFull: {
+    retryable: false,
+    fix: 'Remove what is not needed (see `cadre knowledge`), or keep values in the artifact store and their references here.',
+  },
   TaskExists: { retryable: false, fix: 'Choose another id, or leave it out and get a fresh one.' },
   TaskNotFound: { retryable: false, fix: 'List the tasks there are with `cadre list`.' },
   NoLeader: {

@@ -58,6 +58,9 @@ export type HistoryFact = FactBase &
     | { readonly kind: 'updateAccepted'; readonly name: string; readonly input: readonly unknown[] }
     /** What the workflow changed of its memo. */
     | { readonly kind: 'memoUpserted'; readonly memo: Readonly<Record<string, unknown>> }
+    /** A workflow's time is that of the start of its task; only one that completed has had any effect. */
+    | { readonly kind: 'workflowTaskStarted' }
+    | { readonly kind: 'workflowTaskCompleted' }
     | { readonly kind: 'cancelRequested' }
     | { readonly kind: 'workflowCompleted' }
     | { readonly kind: 'workflowFailed'; readonly failure: FailureInfo }

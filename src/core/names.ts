@@ -32,6 +32,21 @@ export const BREAKER_WORKFLOW = 'breaker';
 export const REPORT_UPDATE = 'report';
 export const OPERATE_UPDATE = 'operate';
 
+/** The workflow type of an agent's state: one a replica. */
+export const AGENT_WORKFLOW = 'agent';
+
+/** By which a task tells an agent what it decided and learnt, replicas each other, and a person an agent to leave. */
+export const REMEMBER_SIGNAL = 'remember';
+export const GOSSIP_SIGNAL = 'gossip';
+export const LEAVE_SIGNAL = 'leave';
+
+/** The local activity by which a task remembers, and the activity by which a replica starts another. */
+export const REMEMBER_ACTIVITY = 'remember';
+export const ENSURE_AGENT_ACTIVITY = 'ensureAgent';
+
+/** The memo of an agent's workflow: which replica it is. */
+export const MEMBER_MEMO = 'member';
+
 /** The memo of a breaker: its key, and whether it is closed. */
 export const BREAKER_MEMO = 'breaker';
 
@@ -83,6 +98,8 @@ export const RESERVED_ACTIVITIES: readonly string[] = [
   PIN_ACTIVITY,
   LOAD_ACTIVITY,
   LOCK_ACTIVITY,
+  REMEMBER_ACTIVITY,
+  ENSURE_AGENT_ACTIVITY,
   'default',
 ];
 
@@ -157,6 +174,11 @@ export function lockId(cadre: string, key: string): string {
 /** The workflow id of the breaker of `key`. Keys that differ have ids that differ. */
 export function breakerId(cadre: string, key: string): string {
   return `${cadre}.breaker.${encodedKey(key)}`;
+}
+
+/** The workflow id of an agent's replica: see `memberOf`. */
+export function agentId(cadre: string, member: string): string {
+  return `${cadre}.agent.${member}`;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** What the workflow `task` sends to its agents' activities and gets back: the payloads that stand in history. */
+import type { Operation } from './crdt/replica';
 import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
 import { isRecord } from './json';
@@ -92,6 +93,8 @@ export interface ActOutcome {
   readonly returned?: unknown;
   /** Left out where the agent made none. */
   readonly decisions?: Stored<readonly Decision[]>;
+  /** What it did to its knowledge, in order. Left out where that is nothing. */
+  readonly knowledge?: Stored<readonly Operation[]>;
 }
 
 /** Argument of the local activity `pin`; without `agents` all of the roster. */
@@ -113,8 +116,9 @@ export interface PinOutcome extends Pinned {
 
 /** The events that a step's success leaves, in order; the same for the workflow and the log. */
 export function actEvents(step: string, outcome: ActOutcome): TaskEvent[] {
-  const { output, decisions } = outcome;
-  const completed: TaskEvent = { type: 'stepCompleted', step, output };
+  const { output, decisions, knowledge } = outcome;
+  const learnt = knowledge === undefined ? {} : { knowledge };
+  const completed: TaskEvent = { type: 'stepCompleted', step, output, ...learnt };
   return decisions === undefined ? [completed] : [{ type: 'decisionsRecorded', step, decisions }, completed];
 }
 

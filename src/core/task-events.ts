@@ -7,6 +7,7 @@
  */
 import type { Answering } from './approval';
 import type { Refusal } from './breaker/refusal';
+import type { Operation } from './crdt/replica';
 import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
 import type { LeaderWork } from './names';
@@ -95,7 +96,13 @@ export type TaskEvent =
       readonly step: string;
       readonly decisions: Stored<readonly Decision[]>;
     }
-  | { readonly type: 'stepCompleted'; readonly step: string; readonly output: Stored }
+  | {
+      readonly type: 'stepCompleted';
+      readonly step: string;
+      readonly output: Stored;
+      /** What its agent did to its knowledge; it counts once the task has ended, unless the step is undone. */
+      readonly knowledge?: Stored<readonly Operation[]>;
+    }
   | { readonly type: 'stepFailed'; readonly step: string; readonly failure: FailureInfo }
   /** It failed for good and must neither fail the task nor be undone: a person is to say what now. */
   | { readonly type: 'stepParked'; readonly step: string; readonly failure: FailureInfo }
@@ -180,6 +187,9 @@ export type TaskEvent =
       readonly how: Resolution;
       readonly note: string;
     }
+  /** Its agents have been told what they decided and learnt in it. */
+  | { readonly type: 'remembered'; readonly agents: readonly string[] }
+  | { readonly type: 'rememberFailed'; readonly failure: FailureInfo }
   | { readonly type: 'cancelRequested' }
   | { readonly type: 'timeLimitReached' }
   | { readonly type: 'continuedAsNew' }

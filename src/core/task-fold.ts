@@ -78,6 +78,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
         phase: state.phase.kind === 'planning' ? { kind: 'running' } : state.phase,
         plan: event.plan,
         policies: event.policies,
+        plannedBy: event.by,
         ...(event.decisions === undefined ? {} : { planDecisions: event.decisions }),
         steps: Object.fromEntries(event.plan.steps.map((step) => [step.id, { kind: 'waiting' }])),
       };
@@ -92,6 +93,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
         kind: 'completed',
         output: event.output,
         ...(decisions === undefined ? {} : { decisions }),
+        ...(event.knowledge === undefined ? {} : { knowledge: event.knowledge }),
       });
     }
     case 'assigned':
@@ -122,11 +124,8 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     case 'aggregateRequested':
       return state.phase.kind === 'running' ? { ...state, phase: { kind: 'aggregating' } } : state;
     case 'aggregated': {
-      const { term, outputs } = event;
-      return {
-        ...withTerm(state, term),
-        aggregated: { term, ...(outputs === undefined ? {} : { outputs }) },
-      };
+      const { type: _type, ...aggregated } = event;
+      return { ...withTerm(state, event.term), aggregated };
     }
     case 'stepFailed':
       return stepFailed(state, event.step, event.failure);
@@ -150,6 +149,8 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
       return withStep(withAttempt(state, event.step), event.step, { kind: 'waiting' });
     case 'stepCancelled':
       return withStep(state, event.step, { kind: 'cancelled' });
+    case 'remembered':
+      return { ...state, remembered: true };
     case 'cancelRequested':
     case 'timeLimitReached':
       return mayBeCancelled(state) ? { ...state, phase: { kind: 'cancelling' } } : state;
@@ -176,6 +177,7 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     case 'notAssigned':
     case 'assignFailed':
     case 'aggregateFailed':
+    case 'rememberFailed':
     case 'stepStarted':
     case 'stepRetried':
     case 'continuedAsNew':

@@ -16,6 +16,7 @@ import {
   LEADER_WORK,
   type LeaderWork,
   PIN_ACTIVITY,
+  REMEMBER_ACTIVITY,
   RESOLVE_UPDATE,
   compensatingAgent,
 } from './names';
@@ -47,6 +48,7 @@ import {
 } from './task-activities';
 import type { TaskEvent } from './task-events';
 import { ballotRefusal, evolve, failureEvent, refusalEvents } from './task-fold';
+import { rememberedEvent } from './task-remember';
 import { type TaskState, INITIAL_TASK_STATE, planStep } from './task-state';
 import {
   ASKED,
@@ -173,6 +175,8 @@ export class TaskProjection {
         yield* this.readMemo(fact);
         return;
       case 'signalled':
+      case 'workflowTaskStarted':
+      case 'workflowTaskCompleted':
         return;
       case 'cancelRequested':
         yield { event: { type: 'cancelRequested' }, actor: 'caller', cause: this.begun };
@@ -373,6 +377,11 @@ export class TaskProjection {
       if (fact.kind === 'localActivityFailed' || !isRecord(fact.result)) return;
       const pinned = fact.result as unknown as PinOutcome;
       yield { event: { type: 'pinned', ...pinned }, actor: 'task', cause: this.begun };
+      return;
+    }
+    if (fact.activityType === REMEMBER_ACTIVITY) {
+      const event = rememberedEvent(fact);
+      if (event !== undefined) yield { event, actor: 'task', cause: this.lastOutcome ?? this.begun };
       return;
     }
     const step = stepOfSummary(fact.summary);

@@ -2,6 +2,7 @@
  * A task at one point of its history, and what follows from it: for the workflow, for the log, and for whoever shows it.
  */
 import type { Refusal } from './breaker/refusal';
+import type { Operation } from './crdt/replica';
 import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
 import { type Plan, type Step, finalSteps, stepActor } from './plan';
@@ -55,6 +56,7 @@ export type StepState =
       readonly kind: 'completed';
       readonly output: Stored;
       readonly decisions?: Stored<readonly Decision[]>;
+      readonly knowledge?: Stored<readonly Operation[]>;
       /** Why a person said to go on without it; its output is null then. */
       readonly skipped?: string;
     }
@@ -82,6 +84,8 @@ export interface TaskState {
   /** Absent until it is made. */
   readonly plan?: Plan;
   readonly planDecisions?: Stored<readonly Decision[]>;
+  /** Who made the plan: an agent's name, or `caller`. Absent until it is made. */
+  readonly plannedBy?: string;
   readonly policies: Readonly<Record<string, ResolvedPolicy>>;
   /** By step id; every step of the plan is in it. */
   readonly steps: Readonly<Record<string, StepState>>;
@@ -96,7 +100,14 @@ export interface TaskState {
   /** What became of the undoing, in the order in which it was begun. */
   readonly compensations?: readonly Compensation[];
   /** Present once the result is made. */
-  readonly aggregated?: { readonly term: number; readonly outputs?: Readonly<Record<string, Stored>> };
+  readonly aggregated?: {
+    readonly term: number;
+    readonly by: string;
+    readonly outputs?: Readonly<Record<string, Stored>>;
+    readonly decisions?: Stored<readonly Decision[]>;
+  };
+  /** Present once its agents have been told what they decided and learnt in it. */
+  readonly remembered?: true;
 }
 
 /** Who has a step that was assigned anew, and who had it before. */

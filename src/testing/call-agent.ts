@@ -5,12 +5,15 @@ import { DefaultLogger } from '@temporalio/worker';
 import { type AgentStores, agentActivity, compensateActivity } from '../activities/agent-activity';
 import type { AgentContext } from '../activities/agent-context';
 import type { Agent, AnyAgent, Undo } from '../activities/define-agent';
+import { Memory } from '../activities/knowledge/memory';
 import type { Decision } from '../core/decision';
 import type { Envelope } from '../core/envelope';
 import { CadreError, type FailureInfo } from '../core/failures';
 import type { ActOutcome, ActRequest, CompensateRequest, StepInputs } from '../core/task-activities';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 import type { EffectLedger } from '../storage/effect-ledger';
+import type { Stored } from '../core/stored';
+import { Replica } from '../knowledge/replica';
 import { MemoryLedger } from '../storage/memory-ledger';
 
 /** What {@link callAgent} and {@link compensateAgent} let the agent see. All fields are optional. */
@@ -33,11 +36,15 @@ export interface CallOptions {
   readonly ledger?: EffectLedger;
   /** How often a person said `retry` of the step. Default 0. */
   readonly resolutions?: number;
+  /** What the agent knows before. Default: nothing. */
+  readonly knowledge?: Replica;
 }
 
 export interface CallResult<Output> {
   readonly output: Output;
   readonly decisions: readonly Decision[];
+  /** What the agent knows after it: what it knew, and what it did. */
+  readonly knowledge: Replica['knowledge'];
   /** What the agent gave to `context.checkpoint`, in order. */
   readonly checkpoints: readonly unknown[];
 }
@@ -59,15 +66,19 @@ export async function callAgent<Input, Output>(
   };
   // The whole output stays inline: a test reads it from the outcome.
   const request: ActRequest = { ...inputsOf(input, options), inlineMaximum: Infinity };
+  const known = Replica.create('agent');
+  if (options.knowledge !== undefined) known.merge(options.knowledge.delta());
   const outcome: ActOutcome = await attempt(
-    agentActivity(watched, storesOf(options)),
+    agentActivity(watched, { ...storesOf(options), memory: memoryOf(known) }),
     'act',
     request,
     options,
   );
+  for (const operation of inlineOf(outcome.knowledge) ?? []) known.apply(operation);
   return {
     output: (outcome.output as { value: Output }).value,
-    decisions: (outcome.decisions as { value: readonly Decision[] } | undefined)?.value ?? [],
+    decisions: inlineOf(outcome.decisions) ?? [],
+    knowledge: known.knowledge,
     checkpoints,
   };
 }
@@ -96,6 +107,21 @@ export async function compensateAgent<Input, Output>(
     reason,
   };
   await attempt(compensateActivity(agent, storesOf(options)), 'undo', request, options);
+}
+
+function inlineOf<Value>(stored: Stored<Value> | undefined): Value | undefined {
+  return stored !== undefined && 'value' in stored ? stored.value : undefined;
+}
+
+/** The memory of an agent that knows what `replica` does. */
+function memoryOf(replica: Replica): Memory {
+  const ignore = (): Promise<void> => Promise.resolve();
+  return new Memory({
+    remember: ignore,
+    ensure: ignore,
+    read: () => Promise.resolve({ replica: replica.id, seen: replica.seen, delta: replica.delta() }),
+    report: () => Promise.resolve(undefined),
+  });
 }
 
 function storesOf({ artifacts, ledger }: CallOptions): AgentStores {

@@ -9,7 +9,10 @@ import { type NativeConnection, Runtime, Worker, type WorkerOptions } from '@tem
 import { createActivities } from '../activities/create-activities';
 import type { AnyAgent } from '../activities/define-agent';
 import { Breakers } from '../activities/breaker/breakers';
+import { Memory } from '../activities/knowledge/memory';
+import { TemporalReplicas } from '../client/agents';
 import { TemporalBreakers } from '../client/breakers';
+import { membersOf } from '../core/agent/members';
 import { TemporalLocks } from '../client/locks';
 import { CadreError } from '../core/failures';
 import { DEFAULT_CADRE, MAIN, breakersQueue, poolQueue, taskQueue, validName } from '../core/names';
@@ -91,7 +94,8 @@ export class CadreWorker {
     const breakers = new Breakers(options.agents, new TemporalBreakers(client, cadre), (message) =>
       Runtime.instance().logger.warn(message, { cadre }),
     );
-    const settled = { ...options, cadre, roles, identity, client, breakers };
+    const replicas = new TemporalReplicas(client, cadre, membersOf(options.agents));
+    const settled = { ...options, cadre, roles, identity, client, breakers, replicas };
     const servers: Server[] = serverOptions(settled);
     const members: Member[] = [watching(breakers)];
     for (const server of servers) members.push(stoppable(await Worker.create(server)));
@@ -152,6 +156,7 @@ type Settled = CadreWorkerOptions & {
   readonly identity: string;
   readonly client: Client;
   readonly breakers: Breakers;
+  readonly replicas: TemporalReplicas;
 };
 type Server = WorkerOptions & { readonly taskQueue: string };
 
@@ -167,6 +172,7 @@ async function leadership(options: Settled): Promise<Member[]> {
     artifacts,
     queueStatus: queueStatus(client),
     breakers: options.breakers,
+    memory: new Memory(options.replicas),
     concurrency: options.concurrency ?? CONCURRENCY,
   });
   if (term === undefined) {
@@ -200,11 +206,19 @@ export function servedPools(agents: readonly AnyAgent[], wanted?: readonly strin
 
 /** A server a queue. Workflows and the agents without a pool share one queue, so that eager dispatch works. */
 function serverOptions(options: Settled & { readonly roles: readonly Role[] }): Server[] {
-  const { agents, artifacts, cadre, roles, breakers, ledger = new FileLedger(ledgerFile()) } = options;
+  const {
+    agents,
+    artifacts,
+    cadre,
+    roles,
+    breakers,
+    replicas,
+    ledger = new FileLedger(ledgerFile()),
+  } = options;
   const servers: Server[] = [];
   const serve = roles.includes('agents') ? servedPools(agents, options.serve) : [];
   const locks = serve.includes(MAIN) ? new TemporalLocks(options.client, cadre) : undefined;
-  const activities = createActivities({ agents, artifacts, ledger, locks, breakers });
+  const activities = createActivities({ agents, artifacts, ledger, locks, breakers, replicas });
   const workflows = roles.includes('workflows');
   if (workflows || serve.includes(MAIN)) {
     servers.push({

@@ -6,12 +6,10 @@
  * 2. A run does not end while probes are out, so that no permit is granted twice.
  */
 import {
-  CancellationScope,
   allHandlersFinished,
   condition,
   makeContinueAsNewFunc,
   setCurrentDetails,
-  sleep,
   upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -35,6 +33,7 @@ import {
 } from '../core/breaker/start';
 import { crossing } from '../core/failure-info';
 import type { Resume } from '../core/resume';
+import { sleepUnless } from './sleep-unless';
 
 /** A replay costs 0.3 to 0.4 s per 1,000 events, and is paid at every cache loss. */
 const HISTORY_MAXIMUM_EVENTS = 1000;
@@ -91,12 +90,7 @@ export class BreakerRun {
   /** Resolves once it may have been quiet for long enough, or its history is long. */
   private async quiet(): Promise<void> {
     const left = this.heard + QUIET - Date.now();
-    if (left <= 0 || this.isLong()) return;
-    const timer = new CancellationScope();
-    const over = timer.run(() => sleep(left, { summary: 'ends if closed and quiet' })).catch(() => undefined);
-    await Promise.race([over, condition(() => this.isLong())]);
-    timer.cancel();
-    await over;
+    await sleepUnless(left, 'ends if closed and quiet', () => this.isLong());
   }
 
   private isClosed(): boolean {

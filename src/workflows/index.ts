@@ -1,4 +1,5 @@
 /** The workflows that a cadre's workers register. In your own workflow module, export them beside yours. */
+export { agent } from './agent';
 export { breaker } from './breaker';
 export { election } from './election';
 export { lock } from './lock';

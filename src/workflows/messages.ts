@@ -1,6 +1,9 @@
 /** Every signal, query and update that a Cadre workflow takes. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Answering } from '../core/approval';
+import type { Gossip, Remember } from '../core/agent/agent-messages';
+import type { AgentReport, KnowledgePart } from '../core/agent/agent-report';
+import type { ContextJson } from '../core/crdt/knowledge-json';
 import type { Announcement, ElectionState, Resignation } from '../core/election';
 import type { BreakerState } from '../core/breaker/breaker';
 import type { BreakerCommand, BreakerReply, BreakerReport } from '../core/breaker/report';
@@ -8,9 +11,12 @@ import type { LockRelease, LockState } from '../core/lock';
 import {
   ANNOUNCE_SIGNAL,
   ANSWER_UPDATE,
+  GOSSIP_SIGNAL,
   HOLDER,
+  LEAVE_SIGNAL,
   OPERATE_UPDATE,
   RELEASE_SIGNAL,
+  REMEMBER_SIGNAL,
   REPORT_UPDATE,
   RESIGN_UPDATE,
   RESOLVE_UPDATE,
@@ -66,3 +72,18 @@ export interface BreakerAnswer {
   readonly key: string;
   readonly state: BreakerState;
 }
+
+/** Tells an `agent` what one task decided and learnt in it. What comes twice counts once. */
+export const rememberSignal = defineSignal<[Remember]>(REMEMBER_SIGNAL);
+
+/** Tells an `agent` what another replica knows, and asks it for what that lacks. */
+export const gossipSignal = defineSignal<[Gossip]>(GOSSIP_SIGNAL);
+
+/** Has an `agent` tell the others what it knows, leave the cadre, and end. */
+export const leaveSignal = defineSignal(LEAVE_SIGNAL);
+
+/** Asks an `agent` what it has decided and how it stands. */
+export const agentQuery = defineQuery<AgentReport>('agent');
+
+/** Asks an `agent` for the knowledge that somebody lacks who has seen so much; for all without it. */
+export const knowledgeQuery = defineQuery<KnowledgePart, [seen?: ContextJson]>('knowledge');

@@ -36,6 +36,7 @@ import { HeardPromise } from './heard-promise';
 import { loadStored } from './load';
 import { endOf, timeLimitReached } from './ending';
 import { pinPolicies } from './pin';
+import { remember } from './remembering';
 import { StepRun } from './step-run';
 import { handleMessages } from './task';
 import { TaskRecord } from './task-record';
@@ -329,6 +330,7 @@ export class Saga<Team = AnyTeam> {
     await undoGivenUp(this.task, this.attendance, (step, undoes) => this.inputOf(step.id, undoes));
     this.stopTimer();
     await giveLockBack(this.task);
+    await remember(this.task);
     this.task.record({ type: 'taskCompleted' });
   }
 
@@ -343,6 +345,7 @@ export class Saga<Team = AnyTeam> {
       this.inputOf(step.id, undoes),
     );
     await giveLockBack(this.task);
+    await remember(this.task);
     return endOf(this.task, reason, guard.whole?.consideredCancelled);
   }
 

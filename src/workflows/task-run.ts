@@ -70,6 +70,7 @@ import { claimLock, giveLockBack } from './claim';
 import { endOf, timeLimitReached } from './ending';
 import { onLeader } from './on-leader';
 import { pinPolicies } from './pin';
+import { remember } from './remembering';
 import { type Places, StepRun } from './step-run';
 import { TaskRecord } from './task-record';
 import { begunAt, startTimeLimit } from './time-limit';
@@ -125,6 +126,7 @@ export class TaskRun {
       const reason = this.overdue && isCancellation(error) ? timeLimitReached() : error;
       await unwind(this.task, this.attendance, failureInfo(reason));
       await giveLockBack(this.task);
+      await remember(this.task);
       throw endOf(this.task, reason);
     } finally {
       stopTimer?.();
@@ -132,6 +134,7 @@ export class TaskRun {
     if (this.unfinished()) return this.continueAsNew();
     await undoGivenUp(this.task, this.attendance);
     await giveLockBack(this.task);
+    await remember(this.task);
     this.task.record({ type: 'taskCompleted' });
     return resultOf(this.state);
   }

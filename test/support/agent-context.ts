@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import type { AgentContext } from '../../src/activities/agent-context';
+import { startLearning } from '../../src/activities/knowledge/learning';
 import { FileArtifactStore } from '../../src/storage/artifact-store';
 import type { Decision } from '../../src/core/decision';
 
@@ -26,6 +27,7 @@ export function fakeAgentContext(overrides: Partial<AgentContext> = {}): FakeAge
     heartbeat: ignore,
     once: async (_name, run) => run(),
     decide: (decision) => void decisions.push(decision),
+    knowledge: startLearning({}).knowledge,
     artifacts: new FileArtifactStore(tmpdir()),
     log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     ...overrides,

@@ -6,11 +6,12 @@ import { CadreError } from '../../core/failures';
 import { INLINE_MAXIMUM_BYTES, type Stored } from '../../core/stored';
 import type { ArtifactStore } from '../../storage/artifact-store';
 import { store } from '../../storage/stored-values';
-import { runAgent } from '../agent-activity';
+import { READ_ONLY, runAgent } from '../agent-activity';
 import { type Attempt, startAttempt } from '../attempt';
 import type { Breakers } from '../breaker/breakers';
 import { guarded } from '../breaker/guard';
 import type { AnyAgent } from '../define-agent';
+import type { Memory } from '../knowledge/memory';
 import type { LeaderAgent, QueueStatus } from './roster';
 
 /** What a worker leads by: the term it was granted, and whether it still holds it. */
@@ -31,6 +32,8 @@ export interface LeaderDependencies {
   readonly queueStatus: QueueStatus;
   /** Absent where nothing guards the agents. */
   readonly breakers?: Breakers | undefined;
+  /** Absent where nothing is known. */
+  readonly memory?: Memory | undefined;
 }
 
 /** Activity of the leader: an envelope and a request, to an outcome with the leader's term. */
@@ -72,7 +75,10 @@ export function leaderActivity<Request extends LeaderRequest, Body>(
     try {
       const body = await beforeEnd(
         [activity.cancellationSignal, over],
-        work(request, deskOf(dependencies, activity, attempt, request.waited === true)),
+        work(
+          request,
+          deskOf(dependencies, activity, attempt, { root: envelope.root, waited: request.waited === true }),
+        ),
       );
       const { decisions } = attempt;
       const outcome =
@@ -110,17 +116,19 @@ async function beforeEnd<Body>(signals: readonly AbortSignal[], work: Promise<Bo
 }
 
 function deskOf(
-  { agents, breakers }: LeaderDependencies,
+  { agents, breakers, memory }: LeaderDependencies,
   activity: Context,
   attempt: Attempt,
-  waited: boolean,
+  { root, waited }: { root: string; waited: boolean },
 ): LeaderDesk {
   return {
     has: (name) => agents.has(name),
     async ask(name, input) {
       const agent = agents.get(name);
       if (agent !== undefined) {
-        const act = (): Promise<unknown> => runAgent(agent, input, attempt);
+        const knowledge = memory?.learning(agent, root, READ_ONLY).knowledge;
+        const context = { ...attempt.context, ...(knowledge === undefined ? {} : { knowledge }) };
+        const act = (): Promise<unknown> => runAgent(agent, input, { ...attempt, context });
         const guard = breakers?.guardOf(agent);
         return guard === undefined ? act() : guarded(guard, activity, attempt, waited, act);
       }

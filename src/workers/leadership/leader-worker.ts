@@ -1,5 +1,6 @@
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Breakers } from '../../activities/breaker/breakers';
+import type { Memory } from '../../activities/knowledge/memory';
 import { type LeaderTerm, createLeaderActivities } from '../../activities/leadership';
 import type { QueueStatus } from '../../activities/leadership/roster';
 import type { AnyAgent } from '../../activities/define-agent';
@@ -18,6 +19,7 @@ export interface LeaderWorkerOptions {
   readonly artifacts: ArtifactStore;
   readonly queueStatus: QueueStatus;
   readonly breakers?: Breakers | undefined;
+  readonly memory?: Memory | undefined;
   /** How much of the leader's work at once. */
   readonly concurrency: number;
 }
@@ -68,7 +70,17 @@ export class LeaderWorker implements LeaderSeat {
 }
 
 function workerOptions(
-  { connection, namespace, cadre, identity, agents, artifacts, queueStatus, breakers }: LeaderWorkerOptions,
+  {
+    connection,
+    namespace,
+    cadre,
+    identity,
+    agents,
+    artifacts,
+    queueStatus,
+    breakers,
+    memory,
+  }: LeaderWorkerOptions,
   slots: GatedSlots,
   term: () => LeaderTerm | undefined,
 ): WorkerOptions {
@@ -78,7 +90,7 @@ function workerOptions(
     namespace,
     identity,
     taskQueue: leaderQueue(cadre),
-    activities: createLeaderActivities({ cadre, agents, artifacts, queueStatus, breakers, term }),
+    activities: createLeaderActivities({ cadre, agents, artifacts, queueStatus, breakers, memory, term }),
     tuner: {
       activityTaskSlotSupplier: slots,
       workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },

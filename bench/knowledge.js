@@ -1,0 +1,15 @@
+// What shared knowledge costs. Each table is a function of its own below, in `TABLES`; what it gives back goes into `--json`.
+const { measureReplicas } = require('./knowledge/replicas');
+
+/** By name in the JSON; each takes `{ quick }`, prints its table and returns the figures. They run in this order. */
+const TABLES = {
+  replicas: measureReplicas,
+};
+
+async function run(options) {
+  const results = {};
+  for (const [name, measure] of Object.entries(TABLES)) results[name] = await measure(options);
+  return results;
+}
+
+module.exports = { run };

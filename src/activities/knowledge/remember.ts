@@ -1,0 +1,90 @@
+import { type Remember, type RememberedDecision, MESSAGE_VERSION } from '../../core/agent/agent-messages';
+import { memberOf, readMember } from '../../core/agent/members';
+import type { Replicas } from '../../core/agent/replicas';
+import type { Operation } from '../../core/crdt/replica';
+import { crossingFailure } from '../../core/failure-info';
+import { jsonBytes } from '../../core/json';
+import type { RememberOutcome, RememberRequest, RememberedAgent } from '../../core/task-remember';
+import type { ArtifactStore } from '../../storage/artifact-store';
+import { load } from '../../storage/stored-values';
+import type { AnyAgent } from '../define-agent';
+import { memberFor } from './memory';
+
+/** The local activity by which a task tells its agents what they decided and learnt in it. Fails as ArtifactMissing. */
+export type RememberActivity = (request: RememberRequest) => Promise<RememberOutcome>;
+
+/** The activity by which a replica starts another: `unknown` for one that no agent of this worker has. */
+export type EnsureAgentActivity = (member: string) => Promise<'started' | 'unknown'>;
+
+/** A message is not larger than so many bytes of JSON, but for one decision or operation alone. */
+const MESSAGE_MAXIMUM_BYTES = 256 * 1024;
+
+export function rememberActivity(
+  agents: ReadonlyMap<string, AnyAgent>,
+  artifacts: ArtifactStore,
+  replicas: Replicas,
+): RememberActivity {
+  return async ({ root, task, agents: told }) => {
+    try {
+      await Promise.all(
+        told.map(async (one) => {
+          const agent = agents.get(one.agent);
+          const member = memberFor({ name: one.agent, replicas: agent?.replicas ?? 1 }, root);
+          const of = { root, task, ...(agent === undefined ? {} : { maxEntries: agent.maxEntries }) };
+          for (const message of await messagesFor(one, of, artifacts))
+            await replicas.remember(member, message);
+        }),
+      );
+      return { agents: told.map(({ agent }) => agent) };
+    } catch (error) {
+      throw crossingFailure(error);
+    }
+  };
+}
+
+export function ensureAgentActivity(
+  agents: ReadonlyMap<string, AnyAgent>,
+  replicas: Replicas,
+): EnsureAgentActivity {
+  return async (member) => {
+    const { agent: name = '', index = 0 } = readMember(member) ?? {};
+    const agent = agents.get(name);
+    if (agent === undefined || index >= agent.replicas || memberOf(name, index) !== member) return 'unknown';
+    await replicas.ensure(member);
+    return 'started';
+  };
+}
+
+/** One, or several where it would be too large; each with an id of its own. */
+async function messagesFor(
+  { steps }: RememberedAgent,
+  { root, task, maxEntries }: { root: string; task: string; maxEntries?: number },
+  artifacts: ArtifactStore,
+): Promise<Remember[]> {
+  const parts: { decisions: RememberedDecision[]; operations: Operation[] }[] = [];
+  let bytes = Infinity;
+  const partFor = (item: unknown): (typeof parts)[number] => {
+    bytes += jsonBytes(item);
+    if (bytes > MESSAGE_MAXIMUM_BYTES) {
+      bytes = jsonBytes(item);
+      parts.push({ decisions: [], operations: [] });
+    }
+    return parts.at(-1) as (typeof parts)[number];
+  };
+  for (const { step, decisions, knowledge } of steps) {
+    for (const decision of decisions === undefined ? [] : await load(artifacts, decisions)) {
+      const remembered = { ...decision, task, step };
+      partFor(remembered).decisions.push(remembered);
+    }
+    for (const operation of knowledge === undefined ? [] : await load(artifacts, knowledge)) {
+      partFor(operation).operations.push(operation);
+    }
+  }
+  return parts.map((part, index) => ({
+    version: MESSAGE_VERSION,
+    id: index === 0 ? root : `${root}#${index}`,
+    task,
+    ...(maxEntries === undefined ? {} : { maxEntries }),
+    ...part,
+  }));
+}

@@ -1,0 +1,115 @@
+/**
+ * Reads an agent's history as the events of its state. The fold of them from the first run on, and that from what any
+ * later run began with, are the state that the workflow has.
+ */
+import type { HistoryFact } from '../history-facts';
+import { ENSURE_AGENT_ACTIVITY, GOSSIP_SIGNAL, LEAVE_SIGNAL, REMEMBER_SIGNAL } from '../names';
+import { agentBeginning } from './agent-start';
+import {
+  type AgentEvent,
+  type AgentState,
+  evolveAgent,
+  heardEvent,
+  rememberedEvent,
+  rereadAgent,
+} from './agent-state';
+import { type Member, readMember } from './members';
+
+/** What a workflow task brings; `at` is when it began: the workflow's time. */
+type Pending = (at: number) => AgentEvent | 'reread';
+
+export class AgentProjection {
+  private current: AgentState | undefined;
+  /** Messages first, then what activities came to: so the workflow hears of them in one task. */
+  private messages: Pending[] = [];
+  private outcomes: Pending[] = [];
+  private taskBegan = 0;
+  private readonly ensured = new Map<number, Member>();
+
+  /** Undefined before the first fact. */
+  get state(): AgentState | undefined {
+    return this.current;
+  }
+
+  /** The events that `fact` adds; what has come before is none. Throws InputInvalid for a history that is no agent's. */
+  next(fact: HistoryFact): AgentEvent[] {
+    switch (fact.kind) {
+      case 'workflowStarted':
+        this.begin(fact);
+        return [];
+      case 'signalled': {
+        const event = eventOf(fact.name, fact.input[0]);
+        if (event !== undefined) this.messages.push(event);
+        return [];
+      }
+      case 'cancelRequested':
+        this.outcomes.push((at) => ({ type: 'left', at }));
+        return [];
+      case 'activityScheduled':
+        if (fact.activityType === ENSURE_AGENT_ACTIVITY)
+          this.ensured.set(fact.eventId, String(fact.input[0]));
+        return [];
+      case 'activityCompleted': {
+        const member = this.ensured.get(fact.scheduledEventId);
+        if (member !== undefined && fact.result === 'unknown') {
+          this.outcomes.push((at) => ({ type: 'memberGone', at, member }));
+        }
+        return [];
+      }
+      case 'workflowTaskStarted':
+        this.taskBegan = fact.time;
+        return [];
+      case 'workflowTaskCompleted':
+        return this.take(this.taskBegan);
+      default:
+        return [];
+    }
+  }
+
+  private begin({ workflowId, firstRunId, input }: HistoryFact & { kind: 'workflowStarted' }): void {
+    this.ensured.clear();
+    if (this.current !== undefined) {
+      this.messages.push(() => 'reread');
+      return;
+    }
+    const beginning = agentBeginning(input, cadreOf(workflowId), firstRunId);
+    this.current = beginning.state;
+    this.messages.push(beginning.kind === 'new' ? (at) => ({ type: 'joined', at }) : () => 'reread');
+  }
+
+  private take(at: number): AgentEvent[] {
+    const events: AgentEvent[] = [];
+    const pending = [...this.messages.splice(0), ...this.outcomes.splice(0)];
+    for (const make of pending) {
+      const event = make(at);
+      if (this.current === undefined) continue;
+      if (event === 'reread') {
+        this.current = rereadAgent(this.current, at).state;
+      } else if (event.type !== 'left' || !this.current.left) {
+        const before = this.current;
+        this.current = evolveAgent(before, event).state;
+        if (this.current !== before) events.push(event);
+      }
+    }
+    return events;
+  }
+}
+
+function eventOf(name: string, message: unknown): Pending | undefined {
+  switch (name) {
+    case REMEMBER_SIGNAL:
+      return (at) => rememberedEvent(message, at);
+    case GOSSIP_SIGNAL:
+      return (at) => heardEvent(message, at);
+    case LEAVE_SIGNAL:
+      return (at) => ({ type: 'left', at });
+    default:
+      return undefined;
+  }
+}
+
+/** The cadre in an agent's workflow id. */
+function cadreOf(workflowId: string): string {
+  const [cadre = '', member = ''] = workflowId.split('.agent.', 2);
+  return readMember(member) === undefined ? '' : cadre;
+}
