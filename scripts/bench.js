@@ -8,6 +8,7 @@ const BENCHMARKS = {
   'server-settings': ['two minutes', 'half a minute'],
   breaker: ['six minutes', 'two minutes'],
   saga: ['two minutes', 'half a minute'],
+  knowledge: ['ten minutes', 'half a minute'],
   election: ['15 minutes', 'two minutes'],
 };
 

@@ -3,7 +3,7 @@ const path = require('node:path');
 const { ROOT, exitOnFailure, prepare } = require('./prepare');
 
 /** The folder of examples/ that each demo is in. */
-const DEMOS = { crash: 'crash', saga: 'publishing' };
+const DEMOS = { crash: 'crash', saga: 'publishing', offline: 'offline' };
 
 async function main(name) {
   if (!Object.hasOwn(DEMOS, name)) {

@@ -234,6 +234,7 @@ async function main() {
       await recordResumed(client, temporal);
       await recordElection(client, temporal);
       await recordBreaker(client, temporal);
+      await recordAgents(client, temporal);
     });
     const own = await CadreWorker.create({
       connection,
@@ -364,6 +365,50 @@ async function recordBreaker(client, temporal) {
   });
   await client.operateBreaker('resumed', 'trip', 'a note');
   write('breaker-resumed', await resumed.fetchHistory());
+}
+
+/** An agent that hears of a task, of others, of one that is no more, and what it refuses; and one that leaves. */
+async function recordAgents(client, temporal) {
+  if (isRecorded('agent')) return;
+  const { agentId, taskQueue } = require('../dist/core/names');
+  const { readFacts } = require('../dist/client/history-reader');
+  const until = async (isSo) => {
+    while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  const research = temporal.workflow.getHandle(agentId(client.cadre, 'research'));
+  const knows = async (member) => (await research.query('agent')).members.includes(member);
+  await (await client.start({ goal: 'How long are backups kept?', docs: 'examples/handbook' })).result();
+  const ghost = await temporal.workflow.start('agent', {
+    workflowId: agentId(client.cadre, 'ghost'),
+    taskQueue: taskQueue(client.cadre),
+    args: [{ cadre: client.cadre, member: 'ghost', seeds: ['research'] }],
+  });
+  await until(() => knows('ghost'));
+  await ghost.terminate('to record it');
+  const operations = [
+    { type: 'pnCounter', name: 'count', by: -2 },
+    { type: 'orMap', name: 'map', set: '__proto__', value: 1 },
+    { type: 'lwwRegister', name: 'register', assign: null, term: 7 },
+    { type: 'appendLog', name: 'log', append: [] },
+  ];
+  const remember = { version: 1, id: 'by hand', task: 'by hand', decisions: [], operations };
+  await research.signal('remember', remember);
+  await research.signal('remember', remember);
+  await research.signal('remember', { ...remember, version: 99 });
+  await research.signal('gossip', 'no gossip');
+  await research.signal('gossip', { version: 1, cadre: 'another', from: 'x', seen: {}, asks: true });
+  await until(async () => !(await knows('ghost')));
+  await client.leaveAgent('writer');
+  const writer = temporal.workflow.getHandle(agentId(client.cadre, 'writer'));
+  await writer.result();
+  await until(async () => !(await knows('writer')));
+  write('agent-left', await writer.fetchHistory());
+  const runs = new Set();
+  for await (const { runId } of readFacts(temporal, research.workflowId)) runs.add(runId);
+  for (const [index, runId] of [...runs].entries()) {
+    const name = index === 0 ? 'agent' : `agent-${index + 1}`;
+    write(name, await temporal.workflow.getHandle(research.workflowId, runId).fetchHistory());
+  }
 }
 
 /** The election of all this, with a term that was resigned; and one that goes on from an earlier run. */

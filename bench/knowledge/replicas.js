@@ -16,6 +16,7 @@ const QUICK_SIZES = {
 /** How `entries` came to be: by so many writers, each as often, one operation after the other. */
 const WORKLOADS = [
   {
+    id: 'findings',
     name: 'OR-Set of findings',
     writers: (entries) => Math.min(entries, 100),
     operation: (at) => ({
@@ -31,14 +32,16 @@ const WORKLOADS = [
     count: (contender, replica) => contender.findings(replica).length,
   },
   {
+    id: 'replicas',
     name: 'counter, one increment a replica',
     writers: (entries) => entries,
     operation: () => ({ by: 1 }),
     count: (contender, replica) => contender.count(replica),
   },
   {
-    name: 'counter, increments of 10 replicas',
-    writers: () => 10,
+    id: 'increments',
+    name: 'counter, increments of up to 100 replicas',
+    writers: (entries) => Math.min(entries, 100),
     operation: () => ({ by: 1 }),
     count: (contender, replica) => contender.count(replica),
   },
@@ -46,7 +49,7 @@ const WORKLOADS = [
 
 /**
  * What is timed, by the row's name. `on`: what a replica of as many entries must have merged before; `writes`: done several
- * times to each replica, at most as often as there are operations in 1 %. `opens`: makes another. `grows`: how many more
+ * times to each replica, at most as often as there are operations in 1 %. `opens`: makes another. `merges`: much at once. `grows`: how many more
  * operations the replica has then.
  */
 const ROWS = {
@@ -62,15 +65,18 @@ const ROWS = {
     grows: (_entries, writes) => writes,
   },
   'delta for one who lacks 1 %': {
+    merges: true,
     on: 'diff',
     work: keep(({ contender, seen }, replica) => contender.lacking(replica, seen)),
     grows: onePercent,
   },
   'merge that delta': {
+    merges: true,
     work: ({ contender, diff }, replica) => contender.merge(replica, diff),
     grows: onePercent,
   },
   'merge a whole replica, half of it known': {
+    merges: true,
     work: ({ contender, whole }, replica) => contender.merge(replica, whole),
     grows: (entries) => entries / 2,
   },
@@ -114,6 +120,8 @@ async function measureReplicas({ quick }) {
 
 /** Everything the rows need: what replicas send each other, and what they have saved. */
 function prepare(contender, workload, entries) {
+  const fails = contender.fails?.(workload, entries);
+  if (fails === 'all') return { fails };
   const half = entries / 2;
   const part = (number) => written(contender, workload, { entries: half, first: number * half, number });
   const [shared, left, right] = [part(0), part(1), part(2)];
@@ -121,7 +129,7 @@ function prepare(contender, workload, entries) {
   const theirs = contender.gather(THEIRS, [...shared, ...right]);
   const seen = contender.seen(mine);
   const state = { seen, saved: contender.save(mine), whole: contender.whole(theirs) };
-  const subject = { contender, workload, entries, ...state };
+  const subject = { contender, workload, entries, fails, ...state };
   for (const replica of [mine, theirs]) {
     expect(subject, replica, entries);
     contender.close(replica);
@@ -153,7 +161,7 @@ const [READER, WRITER, MINE, THEIRS] = [1, 2, 3, 4];
  * 1 % more, by a writer who has not heard of the others: a message for each operation, and all as a delta for one who lacks
  * just them.
  */
-function news({ contender, workload, entries, saved }, seen) {
+function news({ contender, workload, entries, saved, fails }, seen) {
   let writer = contender.open(WRITER);
   const messages = [];
   for (let at = 0; at < onePercent(entries); at += 1) {
@@ -161,9 +169,15 @@ function news({ contender, workload, entries, saved }, seen) {
     messages.push(message);
     writer = after;
   }
-  const ahead = contender.merge(contender.open(READER, saved), contender.whole(writer));
+  const nobody = contender.open(READER);
+  const all = contender.lacking(writer, contender.seen(nobody));
+  if (fails === 'merges') {
+    for (const replica of [writer, nobody]) contender.close(replica);
+    return { messages, diff: all };
+  }
+  const ahead = contender.merge(contender.open(READER, saved), all);
   const diff = contender.lacking(ahead, seen);
-  for (const replica of [writer, ahead]) contender.close(replica);
+  for (const replica of [writer, nobody, ahead]) contender.close(replica);
   return { messages, diff };
 }
 
@@ -173,6 +187,7 @@ function measureTimes(subjects, { rounds, ...plan }) {
   for (let round = 0; round <= rounds; round += 1) {
     for (const [name, row] of Object.entries(ROWS)) {
       for (const [at, subject] of subjects.entries()) {
+        if (subject.fails === 'all' || (subject.fails === 'merges' && row.merges)) continue;
         const milliseconds = timed(subject, row, plan);
         if (round > 0) times[name][at].push(milliseconds);
       }
@@ -207,7 +222,9 @@ function expect({ contender, workload }, replica, count) {
   if (found !== count) throw new Error(`${contender.name}, ${workload.name}: ${found} instead of ${count}`);
 }
 
-function sizes({ messages, diff, whole }) {
+/** Bytes; undefined for what was not measured. */
+function sizes({ fails, messages, diff, whole }) {
+  if (fails === 'all') return undefined;
   return { operation: messages[0].length, onePercent: diff.length, whole: whole.length };
 }
 
@@ -221,6 +238,7 @@ function printTimes({ workload, entries, times }) {
   ];
   for (const [name, each] of Object.entries(times)) {
     const cells = each.flatMap((values) => {
+      if (values.length === 0) return ['-', '-', '-'];
       const { min, p50, max } = summary(values);
       return [min, p50, max].map(digits);
     });
@@ -234,7 +252,11 @@ function printBytes(results) {
   const NAMES = { operation: 'delta of an operation', onePercent: 'delta of 1 %', whole: 'full state' };
   for (const { workload, entries, bytes } of results) {
     for (const [field, name] of Object.entries(NAMES)) {
-      rows.push([`${workload}: ${name}`, amount(entries), ...bytes.map((sent) => amount(sent[field]))]);
+      rows.push([
+        `${workload}: ${name}`,
+        amount(entries),
+        ...bytes.map((sent) => (sent === undefined ? '-' : amount(sent[field]))),
+      ]);
     }
   }
   printTable(rows);

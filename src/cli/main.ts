@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import type { LogLevel } from '@temporalio/worker';
 import { installRuntime } from '../workers/runtime';
+import { agentCommand, agentsCommand } from './commands/agents';
 import { answerCommand } from './commands/answer';
 import { breakerCommand, breakersCommand } from './commands/breakers';
 import { cancelCommand } from './commands/cancel';
 import { doctorCommand } from './commands/doctor';
+import { knowledgeCommand } from './commands/knowledge';
 import { leaderCommand } from './commands/leader';
 import { listCommand } from './commands/list';
 import { runCommand } from './commands/run';
@@ -52,6 +54,9 @@ function makeProgram(): Command {
     sagaCommand,
     workerCommand,
     leaderCommand,
+    agentsCommand,
+    agentCommand,
+    knowledgeCommand,
     breakersCommand,
     breakerCommand,
     serverCommand,

@@ -116,18 +116,32 @@ export class Agents {
 
   /** All that have been told of a task, by name. About a second behind. */
   async list(): Promise<AgentStanding[]> {
-    const names = [...new Set((await this.replicas.members()).map(agentOf))];
-    return Promise.all(names.map((name) => this.read(name)));
+    const members = await this.replicas.members();
+    const names = [...new Set(members.map(agentOf))];
+    const standings = await Promise.all(
+      names.map((name) =>
+        this.standing(
+          name,
+          members.filter((member) => agentOf(member) === name),
+        ),
+      ),
+    );
+    return standings.filter((standing) => standing !== undefined);
   }
 
   /** Throws AgentNotFound where `name` has no replica, NoWorker, ServerUnreachable. */
   async read(name: string): Promise<AgentStanding> {
-    const reports = (
-      await Promise.all((await this.membersFor(name)).map((member) => this.replicas.report(member)))
-    )
+    const standing = await this.standing(name, await this.membersFor(name));
+    if (standing === undefined) throw unknownAgent(name);
+    return standing;
+  }
+
+  /** Undefined where none of `members` is there, or all have left since they were listed. */
+  private async standing(name: string, members: readonly Member[]): Promise<AgentStanding | undefined> {
+    const reports = (await Promise.all(members.map((member) => this.replicas.report(member))))
       .filter((report) => report !== undefined)
       .filter(({ left }) => !left);
-    if (reports.length === 0) throw unknownAgent(name);
+    if (reports.length === 0) return undefined;
     const told = reports.flatMap(({ rememberedAt }) => rememberedAt ?? []);
     return {
       agent: name,
@@ -159,14 +173,18 @@ export class Agents {
 
   /** What the first replica of `name` knows; without a name the first there is. Throws AgentNotFound. */
   async knowledge(name?: string): Promise<KnowledgeStanding> {
-    const member = await this.anyMember(name);
+    return this.knowledgeOf(await this.anyMember(name), name);
+  }
+
+  private async knowledgeOf(member: Member, name?: string): Promise<KnowledgeStanding> {
     const part = await this.replicas.part(member);
     if (part === undefined) throw unknownAgent(name ?? '');
     return knowledgeStanding(member, part);
   }
 
-  async check(): Promise<KnowledgeCheck> {
-    const members = await this.replicas.members();
+  /** `also`: members that run, and that the list may not have yet. */
+  async check(also: readonly Member[] = []): Promise<KnowledgeCheck> {
+    const members = [...new Set([...(await this.replicas.members()), ...also])].sort();
     const parts = await Promise.all(
       members.map(async (member) => ({ member, part: await this.replicas.part(member) })),
     );
@@ -175,13 +193,17 @@ export class Agents {
     );
   }
 
-  /** {@link knowledge} at first, and whenever it is not what it was. Looks every `interval` ms (default 500). */
+  /**
+   * {@link knowledge} at first, and whenever it is not what it was. Looks every `interval` ms (default 500), at the same
+   * replica for as long as that runs: another may know less.
+   */
   watch(name?: string, options: WatchOptions = {}): AsyncGenerator<KnowledgeStanding> {
-    return watchChanges(
-      () => this.knowledge(name),
-      ({ versionVector: vector }) => vector,
-      options,
-    );
+    let watched: Member | undefined;
+    const read = async (): Promise<KnowledgeStanding> => {
+      watched = await this.anyMember(name, watched);
+      return this.knowledgeOf(watched, name);
+    };
+    return watchChanges(read, ({ crdts }) => crdts, options);
   }
 
   /**
@@ -237,9 +259,16 @@ export class Agents {
     return all.length > 0 ? all : [memberOf(name, 0)];
   }
 
-  private async anyMember(name: string | undefined): Promise<Member> {
-    const [first] = name === undefined ? await this.replicas.members() : await this.membersFor(name);
-    if (first === undefined) throw unknownAgent(name ?? '');
+  /** `before` where it runs, else the first there is. Throws AgentNotFound. */
+  private async anyMember(name: string | undefined, before?: Member): Promise<Member> {
+    const listed = await this.replicas.members();
+    const running = name === undefined ? listed : listed.filter((member) => agentOf(member) === name);
+    if (before !== undefined && running.includes(before)) return before;
+    const [first = name === undefined ? undefined : memberOf(name, 0)] = running;
+    // One that is not listed may have begun just now, or have left: it answers all the same.
+    const isThere =
+      first !== undefined && (listed.includes(first) || (await this.replicas.report(first))?.left === false);
+    if (first === undefined || !isThere) throw unknownAgent(name ?? '');
     return first;
   }
 

@@ -61,6 +61,16 @@ export class TemporalReplicas implements Replicas {
     }
   }
 
+  async hasLeft(member: Member): Promise<boolean> {
+    try {
+      // Only by leaving does its workflow come to its end.
+      return (await this.handle(member).describe()).status.name === 'COMPLETED';
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
   async read(member: Member): Promise<KnowledgePart> {
     const part = await this.part(member);
     if (part !== undefined) return part;
@@ -136,7 +146,7 @@ export class TemporalReplicas implements Replicas {
     return {
       workflowId: agentId(this.cadre, member),
       taskQueue: taskQueue(this.cadre),
-      args: [{ member, seeds: this.seeds.filter((seed) => seed !== member) }],
+      args: [{ cadre: this.cadre, member, seeds: this.seeds.filter((seed) => seed !== member) }],
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       memo: { [MEMBER_MEMO]: member },

@@ -235,9 +235,12 @@ export class CadreClient {
     return this.sharedAgents().watch(name, options);
   }
 
-  /** Whether all replicas know the same, and who lacks what. Throws NoWorker, ServerUnreachable. */
-  checkKnowledge(): Promise<KnowledgeCheck> {
-    return this.sharedAgents().check();
+  /**
+   * Whether all replicas know the same, and who lacks what. The server's list of them is about a second behind: `members`
+   * are looked at too, such as `research`. Throws NoWorker, ServerUnreachable.
+   */
+  checkKnowledge({ members = [] }: { members?: readonly string[] } = {}): Promise<KnowledgeCheck> {
+    return this.sharedAgents().check(members);
   }
 
   /**

@@ -91,7 +91,7 @@ export const NEEDS_ATTENTION_ATTRIBUTE = defineSearchAttributeKey('CadreNeedsAtt
  */
 export const HAS_ATTRIBUTE = 'hasAttentionAttribute';
 
-/** Activity names that no agent may take; `default` is the SDK's name for whatever is not registered. */
+/** Activity names that no agent may take (of those that are names of agents at all); `default` is the SDK's name for whatever is not registered. */
 export const RESERVED_ACTIVITIES: readonly string[] = [
   ...LEADER_WORK,
   LEAD_ACTIVITY,
@@ -99,7 +99,6 @@ export const RESERVED_ACTIVITIES: readonly string[] = [
   LOAD_ACTIVITY,
   LOCK_ACTIVITY,
   REMEMBER_ACTIVITY,
-  ENSURE_AGENT_ACTIVITY,
   'default',
 ];
 

@@ -1,7 +1,7 @@
 /** A replica of a cadre's knowledge outside of Temporal: on a laptop, in a browser. */
 import { type VersionVector } from '../core/crdt/causal-context';
 import { type KnowledgeOf, type Port, dotsAt, knowledgeOf } from '../core/crdt/handles';
-import { type Place } from '../core/crdt/knowledge';
+import { type Place, mayJoin } from '../core/crdt/knowledge';
 import {
   type ContextJson,
   type KnowledgeJson,
@@ -55,7 +55,9 @@ export class Replica {
     const write = (operation: Operation): void => this.apply(operation);
     const port: Port<'now'> = {
       write,
-      read: <Value>(place: Place, value: (entries: Entries) => Value): Value => value(state.entries(place)),
+      // Whoever changes what he has read changes nothing here.
+      read: <Value>(place: Place, value: (entries: Entries) => Value): Value =>
+        structuredClone(value(state.entries(place))),
       remove(place, key) {
         const dots = dotsAt(state.entries(place), key);
         if (dots.length > 0) write({ ...place, remove: key, dots });
@@ -78,7 +80,7 @@ export class Replica {
 
   /** Applies an operation as it stands in messages; {@link knowledge} makes them. Throws InputInvalid. */
   apply(operation: Operation): void {
-    this.state.apply(checkOperation(operation), this.now(), this.maxEntries);
+    this.state.apply(structuredClone(checkOperation(operation)), this.now(), this.maxEntries);
   }
 
   /** Under what it writes. */
@@ -102,11 +104,17 @@ export class Replica {
   }
 
   /**
-   * Merges another's {@link delta}, in any order and however often; true where there was anything new. Throws, and merges
-   * nothing: InputInvalid for what is no delta, ClockAhead for one written more than a day after the time here.
+   * Merges another's {@link delta}, however often; true where there was anything new. Throws, and merges nothing:
+   * InputInvalid for what is no delta, and for one that was made for somebody who had {@link seen} more; ClockAhead for one
+   * written more than a day after the time here.
    */
   merge(delta: KnowledgeJson): boolean {
-    return this.state.merge(decodeKnowledge(delta, '`delta`'), this.now());
+    const part = decodeKnowledge(delta, '`delta`');
+    if (!mayJoin(this.state.knowledge, part)) {
+      const missing = encodeContext(part.leftOut);
+      throw inputInvalid('`delta`', 'made for what this replica has seen: it leaves out operations', missing);
+    }
+    return this.state.merge(part, this.now());
   }
 
   toJSON(): ReplicaJson {

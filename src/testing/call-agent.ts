@@ -119,6 +119,7 @@ function memoryOf(replica: Replica): Memory {
   return new Memory({
     remember: ignore,
     ensure: ignore,
+    hasLeft: () => Promise.resolve(false),
     read: () => Promise.resolve({ replica: replica.id, seen: replica.seen, delta: replica.delta() }),
     report: () => Promise.resolve(undefined),
   });

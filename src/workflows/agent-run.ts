@@ -3,7 +3,8 @@
  * `core/agent/agent-state.ts`'s, whom it tells what is `core/agent/outbox.ts`'s.
  *
  * 1. A handler only records: it neither waits nor throws, so no message holds up another, or the workflow.
- * 2. A run ends only when all it has sent has arrived: what is not awaited then, the server drops.
+ * 2. A run ends only when all it has sent has arrived: what is not awaited then, the server drops. Who is started again
+ *    is not waited for, since that may take long: the next run sees to it.
  */
 import {
   ActivityCancellationType,
@@ -23,6 +24,7 @@ import {
   type AgentEvent,
   type AgentState,
   type Evolved,
+  cohortOf,
   evolveAgent,
   heardEvent,
   membersIn,
@@ -33,6 +35,7 @@ import {
 import type { Member } from '../core/agent/members';
 import { type Letter, Outbox } from '../core/agent/outbox';
 import { crossing } from '../core/failure-info';
+import { jsonBytes } from '../core/json';
 import { ENSURE_AGENT_ACTIVITY, agentId } from '../core/names';
 import type { Resume } from '../core/resume';
 import { gossipSignal } from './messages';
@@ -48,6 +51,8 @@ export class AgentRun {
   private current: AgentState;
   private readonly outbox: Outbox;
   private readonly answers: Letter[] = [];
+  /** Members that were not there, with what they were to be told. */
+  private readonly starting = new Map<Member, Letter>();
   private readonly seeds: readonly Member[];
   private searching: boolean;
 
@@ -61,7 +66,7 @@ export class AgentRun {
       this.searching = true;
       this.record({ type: 'joined', at: Date.now() });
     } else {
-      this.outbox = crossing(() => Outbox.read(beginning.outbox, Date.now(), membersIn(this.current).length));
+      this.outbox = crossing(() => Outbox.read(beginning.outbox, Date.now(), cohortOf(this.current).length));
       this.seeds = [];
       this.searching = false;
       this.take(rereadAgent(this.current, Date.now()));
@@ -109,7 +114,7 @@ export class AgentRun {
       if (this.isLong()) await this.continueAsNew();
       await this.send(this.answers.splice(0));
       if (!this.outbox.isDirty) {
-        if (this.current.left && this.answers.length === 0) break;
+        if (this.current.left && this.outbox.mayLeave(this.current)) break;
         continue;
       }
       const wait = this.outbox.dueIn(Date.now());
@@ -120,11 +125,19 @@ export class AgentRun {
     await condition(allHandlersFinished);
   }
 
-  /** Asks one after the other until one is there: it tells who else is. */
+  /**
+   * Asks one after the other of those that come before it by name, until one is there: it tells who else is. Where none is,
+   * asks all that come after it: of those that begin at once, the first finds the others.
+   */
   private async findOthers(): Promise<void> {
-    for (const seed of this.seeds) {
-      if (membersIn(this.current).length > 1) return;
-      if ((await this.deliver(this.outbox.compare(this.current, seed))) === 'delivered') return;
+    for (const [index, seed] of this.seeds.entries()) {
+      const letter = this.outbox.compare(this.current, seed);
+      const how = await this.deliver(letter);
+      const isFound = how === 'delivered' && seed < this.current.member;
+      if (how === 'refused') this.outbox.failed(letter);
+      // It may end before it answers.
+      if (how === 'delivered') this.outbox.seek(isFound ? this.seeds.slice(index) : [seed], Date.now());
+      if (isFound) return;
     }
     this.searching = false;
   }
@@ -142,23 +155,35 @@ export class AgentRun {
     );
   }
 
+  /** What is large goes one after the other: a worker's answer to a workflow task has at most 4 MB. */
   private async send(letters: readonly Letter[]): Promise<void> {
-    await Promise.all(letters.map((letter) => this.sendOne(letter)));
+    for (const batch of batchesOf(letters)) await Promise.all(batch.map((letter) => this.sendOne(letter)));
   }
 
   private async sendOne(letter: Letter): Promise<void> {
     const { to } = letter;
+    // It asks for what it lacks itself, once it runs.
+    if (this.starting.has(to)) return;
     const how = await this.deliver(letter);
     if (how === 'delivered') return this.outbox.delivered(letter);
     if (how === 'refused') return this.outbox.failed(letter);
-    // A worker that knows the agent starts it, and it asks for what it lacks itself.
+    // Who has left must not come back by an answer to its last question.
+    if (!membersIn(this.current).includes(to)) return this.outbox.gone(to);
+    if (!this.starting.has(to)) void this.startAgain(letter);
+  }
+
+  /** Nobody waits for it: where no worker knows the agent, that is found out within a minute. */
+  private async startAgain(letter: Letter): Promise<void> {
+    const { to } = letter;
     const { [ENSURE_AGENT_ACTIVITY]: ensureAgent } = proxyActivities<EnsureAgentActivities>({
       startToCloseTimeout: '10 seconds',
       scheduleToCloseTimeout: '1 minute',
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
       summary: `start ${to}`,
     });
+    this.starting.set(to, letter);
     const found = await ensureAgent(to).catch(() => 'unreachable' as const);
+    this.starting.delete(to);
     if (found === 'unreachable') return this.outbox.failed(letter);
     this.outbox.gone(to);
     if (found === 'unknown') this.record({ type: 'memberGone', at: Date.now(), member: to });
@@ -175,6 +200,8 @@ export class AgentRun {
 
   private async continueAsNew(): Promise<never> {
     await condition(allHandlersFinished);
+    // The next run finds out anew.
+    for (const letter of this.starting.values()) this.outbox.failed(letter);
     const { workflowId, runId } = workflowInfo();
     const resume: Resume<AgentHandover> = {
       snapshot: { agent: snapshotOf(this.current), outbox: this.outbox.toJSON() },
@@ -188,9 +215,30 @@ export class AgentRun {
     this.take(evolveAgent(this.current, event));
   }
 
-  private take({ state, news }: Evolved): void {
+  private take({ state, news, caughtUp }: Evolved): void {
     this.current = state;
-    if (news !== undefined) this.outbox.add(news, Date.now(), membersIn(state).length);
+    const { length: size } = cohortOf(state);
+    if (news !== undefined) this.outbox.add(news, Date.now(), size);
+    if (caughtUp) this.outbox.compareNext(size);
     setCurrentDetails(agentDetails(state));
   }
+}
+
+/** In bytes of JSON. */
+const BATCH_MAXIMUM_BYTES = 1024 * 1024;
+
+/** `letters` in groups of at most {@link BATCH_MAXIMUM_BYTES}, or of one. */
+function batchesOf(letters: readonly Letter[]): Letter[][] {
+  const batches: Letter[][] = [];
+  let bytes = Infinity;
+  for (const letter of letters) {
+    const more = jsonBytes(letter.gossip);
+    bytes += more;
+    if (bytes > BATCH_MAXIMUM_BYTES) {
+      bytes = more;
+      batches.push([]);
+    }
+    batches.at(-1)?.push(letter);
+  }
+  return batches;
 }

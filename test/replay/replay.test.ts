@@ -33,6 +33,8 @@ test('every shape of a workflow is recorded', () => {
   const shapes = files.map((file) => file.replace(/(-\d+)?\.json$/, ''));
   expect([...new Set(shapes)].sort()).toEqual(
     [
+      'agent',
+      'agent-left',
       'breaker',
       'breaker-resumed',
       'cancelled',

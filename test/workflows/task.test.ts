@@ -194,7 +194,8 @@ test('the log has every event in order, with its cause', async () => {
     [11, 'stepCompleted', 'echo', 9],
     [12, 'aggregateRequested', 'task', 11],
     [13, 'aggregated', 'leader', 12],
-    [14, 'taskCompleted', 'task', 13],
+    [14, 'remembered', 'task', 13],
+    [15, 'taskCompleted', 'task', 13],
   ]);
 });
 

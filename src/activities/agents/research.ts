@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { CadreError } from '../../core/failures';
 import { defineAgent } from '../define-agent';
+import type { AgentKnowledge } from '../knowledge/learning';
 import { runInThread } from '../threads';
+import type { ShardFindings } from '../threads/find-passages';
 import { countOf } from './count-of';
 import { docsSchema, questionSchema, shardFindingsSchema, shardSchema } from './schemas';
 
@@ -31,6 +33,19 @@ export const research = defineAgent({
         files: [...files],
       },
     });
+    share(findings, context.knowledge);
     return findings;
   },
 });
+
+/** How many of a share's passages the cadre is told of: those that are most likely to answer. */
+const PASSAGES_SHARED = 20;
+
+/** What other agents may learn from, also after the task: the best passages, and how much was read. */
+function share({ candidates, filesRead, statistics }: ShardFindings, knowledge: AgentKnowledge): void {
+  for (const { file, lines, headings } of candidates.slice(0, PASSAGES_SHARED)) {
+    knowledge.set('findings').add({ file, lines, heading: headings.at(-1) ?? '' });
+  }
+  if (filesRead > 0) knowledge.growOnlyCounter('filesRead').increment(filesRead);
+  if (statistics.passages > 0) knowledge.growOnlyCounter('passagesRead').increment(statistics.passages);
+}

@@ -13,7 +13,7 @@ import { memberFor } from './memory';
 /** The local activity by which a task tells its agents what they decided and learnt in it. Fails as ArtifactMissing. */
 export type RememberActivity = (request: RememberRequest) => Promise<RememberOutcome>;
 
-/** The activity by which a replica starts another: `unknown` for one that no agent of this worker has. */
+/** The activity by which a replica starts another: `unknown` for one that no agent of this worker has, or that has left. */
 export type EnsureAgentActivity = (member: string) => Promise<'started' | 'unknown'>;
 
 /** A message is not larger than so many bytes of JSON, but for one decision or operation alone. */
@@ -50,6 +50,7 @@ export function ensureAgentActivity(
     const { agent: name = '', index = 0 } = readMember(member) ?? {};
     const agent = agents.get(name);
     if (agent === undefined || index >= agent.replicas || memberOf(name, index) !== member) return 'unknown';
+    if (await replicas.hasLeft(member)) return 'unknown';
     await replicas.ensure(member);
     return 'started';
   };

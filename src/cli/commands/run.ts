@@ -6,6 +6,7 @@ import { CadreError } from '../../core/failures';
 import { validTaskId } from '../../core/names';
 import { type TaskInput, parseTaskInput } from '../../core/task-input';
 import { validatePlan } from '../../core/plan';
+import { agreementAfter, agreementValue, writeAgreement } from '../agreement';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
@@ -116,7 +117,7 @@ async function runTask(
   if (left !== undefined) return left;
   try {
     const outputs = await task.result();
-    await finish(task, outputs, { flags, output, link, elapsed: Date.now() - began });
+    await finish(task, outputs, { session, flags, output, link, signal, elapsed: Date.now() - began });
     return EXIT.done;
   } catch (error) {
     if (!(error instanceof TaskFailedError)) throw error;
@@ -127,15 +128,20 @@ async function runTask(
   }
 }
 
+interface Finished {
+  readonly session: Session;
+  readonly flags: RunFlags;
+  readonly output: Output;
+  readonly link: string | undefined;
+  readonly signal: AbortSignal;
+  /** In ms. */
+  readonly elapsed: number;
+}
+
 async function finish(
   task: TaskHandle,
   outputs: Record<string, unknown>,
-  {
-    flags,
-    output,
-    link,
-    elapsed,
-  }: { flags: RunFlags; output: Output; link: string | undefined; elapsed: number },
+  { session, flags, output, link, signal, elapsed }: Finished,
 ): Promise<void> {
   const report = reportOf(outputs);
   const path = report === undefined ? undefined : await writeReport(flags.reports, task.id, report);
@@ -146,12 +152,15 @@ async function finish(
   if (report === undefined)
     for (const line of JSON.stringify(outputs, null, 2).split('\n')) output.line(`  ${line}`);
   else printHead(report, output);
+  const agreement = await agreementAfter(task, session, signal);
+  if (agreement !== undefined) writeAgreement(agreement, output);
   output.value({
     task: task.id,
     status: 'completed',
     elapsed,
     ...(path === undefined ? {} : { report: path }),
     ...(link === undefined ? {} : { webUi: link }),
+    ...(agreement === undefined ? {} : { knowledge: agreementValue(agreement) }),
     outputs,
   });
 }

@@ -1,5 +1,5 @@
 /** What an agent's workflow is told, and how it is read. Each message has a version; older ones are upcast. */
-import type { CausalContext } from '../crdt/causal-context';
+import type { CausalContext, ReplicaId } from '../crdt/causal-context';
 import type { Knowledge } from '../crdt/knowledge';
 import { type ContextJson, type KnowledgeJson, decodeContext, decodeKnowledge } from '../crdt/knowledge-json';
 import { MAX_ENTRIES_EXPECTED, type Operation, checkOperation, isMaxEntries } from '../crdt/replica';
@@ -33,20 +33,47 @@ export interface Gossip {
   readonly cadre: string;
   /** A member, or a replica outside. */
   readonly from: string;
-  /** What the sender has seen, the delta included. */
+  /** Under what the sender writes. Absent: it does not say, and its `seen` is not remembered. */
+  readonly replica?: ReplicaId;
+  /** Under what the one writes whom `delta` was made for: another has not seen what it leaves out. */
+  readonly to?: ReplicaId;
+  /** What the sender has seen, `delta` and `news` included. */
   readonly seen: ContextJson;
+  /** What of `seen` is on its way to all, and not lacking where it has not arrived. */
+  readonly pending?: ContextJson;
+  /** What `to` lacks. */
   readonly delta?: KnowledgeJson;
+  /** To be passed on. */
+  readonly news?: readonly NewsJson[];
   /** Whether the sender wants what it has not seen. */
   readonly asks: boolean;
+}
+
+/** Something new, on its way to all. */
+export interface NewsJson {
+  /** The round in which it was minted. */
+  readonly since: number;
+  readonly delta: KnowledgeJson;
 }
 
 /** A {@link Gossip} that was read. */
 export interface Heard {
   readonly cadre: string;
   readonly from: string;
+  readonly replica?: ReplicaId;
+  readonly to?: ReplicaId;
   readonly seen: CausalContext;
+  readonly pending?: CausalContext;
   readonly delta?: Knowledge;
+  readonly news: readonly News[];
   readonly asks: boolean;
+}
+
+/** A {@link NewsJson} that was read, or what was minted here. */
+export interface News {
+  /** Absent for what is new here and now. */
+  readonly since?: number;
+  readonly delta: Knowledge;
 }
 
 /** What came, and what it is. */
@@ -132,15 +159,36 @@ function decisionOf(candidate: unknown): RememberedDecision {
   throw inputInvalid('a decision', 'to have `type`, `rationale`, `task` and `step`, texts', candidate);
 }
 
-function heardOf({ cadre, from, seen, delta, asks }: Record<string, unknown>): Heard {
+function heardOf(message: Record<string, unknown>): Heard {
+  const { cadre, from, replica, to, seen, pending, delta, news = [], asks } = message;
   if (typeof cadre !== 'string') throw inputInvalid('`cadre`', "a cadre's name", cadre);
   if (typeof from !== 'string' || from === '') throw inputInvalid('`from`', 'a text', from);
+  if (!isTextOrNone(replica)) throw inputInvalid('`replica`', 'a text', replica);
+  if (!isTextOrNone(to)) throw inputInvalid('`to`', 'a text', to);
   if (typeof asks !== 'boolean') throw inputInvalid('`asks`', 'true or false', asks);
+  if (!Array.isArray(news)) throw inputInvalid('`news`', 'a list', news);
   return {
     cadre,
     from,
     asks,
     seen: decodeContext(seen, '`seen`'),
+    news: news.map(newsOf),
+    ...(replica === undefined ? {} : { replica }),
+    ...(to === undefined ? {} : { to }),
+    ...(pending === undefined ? {} : { pending: decodeContext(pending, '`pending`') }),
     ...(delta === undefined ? {} : { delta: decodeKnowledge(delta, '`delta`') }),
   };
+}
+
+/** Throws InputInvalid. */
+export function newsOf(candidate: unknown): Required<News> {
+  const { since, delta } = isRecord(candidate) ? candidate : {};
+  if (!Number.isSafeInteger(since)) throw inputInvalid('`news.since`', 'the number of a round', since);
+  const read = decodeKnowledge(delta, '`news.delta`');
+  if (read.reach !== 'keys') throw inputInvalid('`news.delta.reach`', 'keys', read.reach);
+  return { since: since as number, delta: read };
+}
+
+function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string';
 }

@@ -8,6 +8,8 @@ import type { OutboxJson } from './outbox';
 
 /** What starts a replica: which it is, and whom it may ask for the others. */
 export interface NewAgent {
+  /** Default: that of its task queue. A replay has another queue, so who starts it says it. */
+  readonly cadre?: string;
   readonly member: Member;
   readonly seeds: readonly Member[];
 }
@@ -22,11 +24,12 @@ export type AgentStart = NewAgent | Resume<AgentHandover>;
 
 /** What a run begins with: a new replica, or what the run before it left. */
 export type AgentBeginning =
+  /** `seeds` by name. */
   | { readonly kind: 'new'; readonly state: AgentState; readonly seeds: readonly Member[] }
   | { readonly kind: 'resumed'; readonly state: AgentState; readonly outbox: OutboxJson };
 
-/** Throws InputInvalid. `firstRunId` is of the first run of the chain. */
-export function agentBeginning(start: unknown, cadre: string, firstRunId: string): AgentBeginning {
+/** Throws InputInvalid. `queue` is its task queue, `firstRunId` of the first run of the chain. */
+export function agentBeginning(start: unknown, queue: string, firstRunId: string): AgentBeginning {
   const given = isRecord(start) ? start : {};
   const { snapshot } = given;
   if (isRecord(snapshot)) {
@@ -36,7 +39,8 @@ export function agentBeginning(start: unknown, cadre: string, firstRunId: string
       outbox: snapshot['outbox'] as OutboxJson,
     };
   }
-  const { member, seeds = [] } = given;
+  const { cadre = queue, member, seeds = [] } = given;
+  if (typeof cadre !== 'string') throw inputInvalid('`cadre`', "a cadre's name", cadre);
   if (typeof member !== 'string' || readMember(member) === undefined) {
     throw inputInvalid('`member`', 'an agent, or <agent>.<index> for its replicas beyond the first', member);
   }
@@ -44,8 +48,11 @@ export function agentBeginning(start: unknown, cadre: string, firstRunId: string
   return {
     kind: 'new',
     state: newAgent(cadre, member, replicaIdOf(member, firstRunId)),
-    seeds: seeds.filter(
-      (seed): seed is Member => typeof seed === 'string' && readMember(seed) !== undefined && seed !== member,
-    ),
+    seeds: seeds
+      .filter(
+        (seed): seed is Member =>
+          typeof seed === 'string' && readMember(seed) !== undefined && seed !== member,
+      )
+      .sort(),
   };
 }

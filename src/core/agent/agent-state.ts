@@ -8,7 +8,7 @@
 import { sha256 } from '@noble/hashes/sha2';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils';
 import { dotsAt } from '../crdt/handles';
-import { type Knowledge, join, noKnowledge } from '../crdt/knowledge';
+import { join, noKnowledge } from '../crdt/knowledge';
 import { encodeKnowledge } from '../crdt/knowledge-json';
 import { type Operation, type ReplicaJson, ReplicaState } from '../crdt/replica';
 import { inputInvalid, isCadreError } from '../failures';
@@ -16,6 +16,7 @@ import { assertNever, isRecord, jsonBytes } from '../json';
 import {
   type Gossip,
   type Heard,
+  type News,
   type Read,
   type Remember,
   type RememberedDecision,
@@ -108,8 +109,10 @@ export function heardEvent(message: unknown, at: number): AgentEvent {
 /** What the others are to hear of an event. */
 export interface Evolved {
   readonly state: AgentState;
-  /** What is new in the replica. */
-  readonly news?: Knowledge;
+  /** What is new in the replica, to be passed on. */
+  readonly news?: readonly News[];
+  /** True where a part was merged that was made for this replica: whom else it is for, a comparison tells. */
+  readonly caughtUp?: true;
 }
 
 export function newAgent(cadre: string, member: Member, replicaId: string): AgentState {
@@ -148,6 +151,11 @@ export function membersIn(state: AgentState): Member[] {
   return [...state.replica.entries(MEMBERS).keys()].sort();
 }
 
+/** Who gossips: the members, and this one, which may not be among them yet or any more. */
+export function cohortOf(state: AgentState): Member[] {
+  return [...new Set([...membersIn(state), state.member])].sort();
+}
+
 /** The state after an event. The replica of `state` is changed in place: `state` must not be used any more. */
 export function evolveAgent(state: AgentState, event: AgentEvent): Evolved {
   switch (event.type) {
@@ -168,15 +176,12 @@ export function evolveAgent(state: AgentState, event: AgentEvent): Evolved {
 
 /** Reads again what was kept unread, with what this build knows. */
 export function rereadAgent(state: AgentState, at: number): Evolved {
-  const news = noKnowledge('keys');
-  let current: AgentState = { ...state, unread: [] };
+  let evolved: Evolved = { state: { ...state, unread: [] } };
   for (const { kind, message } of state.unread) {
     const event = kind === 'remember' ? rememberedEvent(message, at) : heardEvent(message, at);
-    const evolved = evolveAgent(current, event);
-    current = evolved.state;
-    if (evolved.news !== undefined) join(news, evolved.news);
+    evolved = after(evolved, (current) => evolveAgent(current, event));
   }
-  return { state: current, ...(news.context.size === 0 ? {} : { news }) };
+  return evolved;
 }
 
 function remember(state: AgentState, { read, message, at }: AgentEvent & { type: 'remembered' }): Evolved {
@@ -199,23 +204,65 @@ function remember(state: AgentState, { read, message, at }: AgentEvent & { type:
 function hear(state: AgentState, { read, message, at }: AgentEvent & { type: 'heard' }): Evolved {
   if (read.kind === 'unknown') return keepUnread(state, { at, kind: 'gossip', message });
   if (read.kind === 'malformed') return refuse(state, { at, from: '', why: read.why });
-  const { cadre, from, delta } = read.message;
+  const { cadre, from, to, delta, news } = read.message;
   if (cadre !== state.cadre) {
     return refuse(state, { at, from, why: `It is of the cadre "${cadre}", and this is "${state.cadre}"` });
   }
-  if (delta === undefined) return { state };
-  const bytes = jsonBytes((message as Gossip).delta);
+  const bytes = { delta: jsonBytes((message as Gossip).delta), news: jsonBytes((message as Gossip).news) };
+  const wasMember = isMember(state);
+  let evolved: Evolved = { state };
+  if (delta !== undefined && to !== undefined && to !== state.replica.id) {
+    evolved = refuse(state, { at, from, why: `It was made for "${to}", which was here before` });
+  } else if (delta !== undefined) {
+    evolved = merge(state, { at, from, bytes: bytes.delta }, [{ delta }]);
+  }
+  evolved = after(evolved, (current) => merge(current, { at, from, bytes: bytes.news }, news));
+  // Who did not find it has said that it is gone.
+  return wasMember && !isMember(evolved.state) && !state.left
+    ? after(evolved, (current) => evolveAgent(current, { type: 'joined', at }))
+    : evolved;
+}
+
+/** Merges what somebody knows, in `bytes` of JSON; what cannot be merged is refused. */
+function merge(
+  state: AgentState,
+  { at, from, bytes }: { at: number; from: string; bytes: number },
+  parts: readonly News[],
+): Evolved {
+  if (parts.length === 0) return { state };
   const measured = measure(state, bytes, MERGED_MAXIMUM_BYTES);
   if (measured + bytes > MERGED_MAXIMUM_BYTES) {
     return refuse(state, { at, from, why: `With ${bytes} bytes more the replica would be too large` });
   }
-  try {
-    const isNews = state.replica.merge(delta, at);
-    const after = { ...state, bytesBound: measured + bytes };
-    return isNews ? { state: after, news: delta } : { state: after };
-  } catch (error) {
-    return refuse(state, { at, from, why: isCadreError(error) ? error.message : String(error) });
+  let evolved: Evolved = { state: { ...state, bytesBound: measured + bytes } };
+  for (const part of parts) {
+    evolved = after(evolved, (current) => {
+      try {
+        if (!current.replica.merge(part.delta, at)) return { state: current };
+        return part.delta.reach === 'keys'
+          ? { state: current, news: [part] }
+          : { state: current, caughtUp: true };
+      } catch (error) {
+        return refuse(current, { at, from, why: isCadreError(error) ? error.message : String(error) });
+      }
+    });
   }
+  return evolved;
+}
+
+/** What came of `evolved`, and then of `next`. */
+function after({ state, news, caughtUp }: Evolved, next: (state: AgentState) => Evolved): Evolved {
+  const evolved = next(state);
+  const all = [...(news ?? []), ...(evolved.news ?? [])];
+  return {
+    state: evolved.state,
+    ...(all.length === 0 ? {} : { news: all }),
+    ...(caughtUp || evolved.caughtUp ? { caughtUp: true } : {}),
+  };
+}
+
+function isMember({ replica, member }: AgentState): boolean {
+  return replica.entries(MEMBERS).has(member);
 }
 
 /** Applies operations one by one; those that would make a full replica grow are refused. */
@@ -249,7 +296,7 @@ function write(
           from,
           why: `${full} operations of ${operations.length}: the replica is full (${REPLICA_MAXIMUM_BYTES} bytes)`,
         }).state;
-  return { state: refused, ...(news.context.size === 0 ? {} : { news }) };
+  return { state: refused, ...(news.context.size === 0 ? {} : { news: [{ delta: news }] }) };
 }
 
 /** A sibling has a replica's id, times and a key beside the operation's value. */

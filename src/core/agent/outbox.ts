@@ -1,60 +1,95 @@
 /**
  * What a replica has to tell the others. Owns who is told what in which round, and how a message is answered.
  *
- * 1. What is new is told in {@link roundsToAll} rounds, then no more; a last round compares with the successor.
- * 2. Nobody is told what it is known to have seen: a cadre in which all have all is silent.
- * 3. Whom a message did not reach is asked, in the next round, what it lacks.
+ * 1. What an operation changed is on its way to all for {@link roundsToAll} rounds, along the tree of `gossip.ts`.
+ * 2. What was lacking here and was made up for is not passed on: for as many rounds the peers are compared with, and ask.
+ * 3. A last round compares with the successor. So all are alike in the end, whatever went wrong on the way.
+ * 4. Nobody is told what it is known to have seen: a cadre in which all have all is silent.
+ * 5. Whom a message did not reach is asked, in the next round, what it lacks.
  */
-import { type CausalContext, addAll, exceeds } from '../crdt/causal-context';
+import { type CausalContext, type ReplicaId, addAll, exceeds, removeAll } from '../crdt/causal-context';
 import { type Knowledge, join, noKnowledge } from '../crdt/knowledge';
-import { type KnowledgeJson, decodeKnowledge, encodeContext, encodeKnowledge } from '../crdt/knowledge-json';
-import { type Gossip, type Heard, MESSAGE_VERSION } from './agent-messages';
-import { type AgentState, membersIn } from './agent-state';
+import { encodeContext, encodeKnowledge } from '../crdt/knowledge-json';
+import { winner } from '../crdt/sibling';
+import { jsonBytes } from '../json';
+import { type Gossip, type Heard, MESSAGE_VERSION, type News, type NewsJson, newsOf } from './agent-messages';
+import { type AgentState, cohortOf, membersIn } from './agent-state';
 import { ROUND, peersIn, roundAt, roundsToAll, successor } from './gossip';
-import { type Member, readMember } from './members';
+import { MEMBERS, type Member, readMember, writerOf } from './members';
 
 /** A message, and whom it is for. */
 export interface Letter {
   readonly to: Member;
   readonly gossip: Gossip;
-  /** What `to` has seen once it has it. */
-  readonly tells?: CausalContext;
+  /** What the replica has seen once it has the message. */
+  readonly tells?: { readonly replica: ReplicaId; readonly seen: CausalContext };
 }
 
 /** What a run hands to the next. */
 export interface OutboxJson {
-  readonly news?: KnowledgeJson;
+  readonly news: readonly NewsJson[];
+  readonly comparisons: number;
   readonly compares: boolean;
   readonly owed: readonly Member[];
+  readonly seeds: readonly Member[];
+  readonly round: number;
 }
 
-interface News {
-  readonly delta: Knowledge;
+/** What is on its way. */
+interface OnItsWay {
+  readonly since: number;
   /** The last round in which it is told. */
   readonly until: number;
+  readonly delta: Knowledge;
+  /** Who minted it; undefined where that is not one. */
+  readonly origin: Member | undefined;
+  /** Once it is told, with its bytes. */
+  encoded?: { readonly json: NewsJson; readonly bytes: number };
 }
 
+/** Where what is on its way has more bytes of JSON, it does not travel: who lacks it asks. */
+const NEWS_MAXIMUM_BYTES = 256 * 1024;
+/** In so many rounds a replica that knows nobody asks again. */
+const SEARCH_ROUNDS = 30;
+
 export class Outbox {
-  private news: News[] = [];
+  private news: OnItsWay[] = [];
+  /** In how many rounds the peers are yet to be compared with. */
+  private comparisons = 0;
   /** Whether the successor is to be compared with once nothing is new. */
   private compares = false;
   private readonly owed = new Set<Member>();
-  /** What members are known to have seen. */
-  private readonly seenBy = new Map<Member, CausalContext>();
+  /** Answers that have not arrived. */
+  private readonly unsent = new Set<Letter>();
+  /** Whom to ask, one a round, while nobody else is known. */
+  private seeds: Member[] = [];
+  private searched = 0;
+  /** What replicas are known to have seen. A member that lost its state is another replica. */
+  private readonly seenBy = new Map<ReplicaId, CausalContext>();
   private lastRound = 0;
 
   /** One that an earlier run left. Throws InputInvalid. */
   static read(json: OutboxJson, now: number, size: number): Outbox {
     const outbox = new Outbox();
-    if (json.news !== undefined) outbox.add(decodeKnowledge(json.news, '`news`'), now, size);
-    outbox.compares = json.compares;
-    for (const member of json.owed) outbox.owed.add(member);
+    const { news, comparisons, compares, owed, seeds, round } = json;
+    outbox.lastRound = round;
+    outbox.add(news.map(newsOf), now, size);
+    outbox.comparisons = comparisons;
+    outbox.compares ||= compares;
+    for (const member of owed) outbox.owed.add(member);
+    outbox.seeds = [...seeds];
     return outbox;
   }
 
   /** True while anybody is to be told anything in a round. */
   get isDirty(): boolean {
-    return this.news.length > 0 || this.compares || this.owed.size > 0;
+    return (
+      this.news.length > 0 ||
+      this.comparisons > 0 ||
+      this.compares ||
+      this.owed.size > 0 ||
+      this.seeds.length > 0
+    );
   }
 
   /** In how many ms the next round is: 0 in one in which nothing was sent yet. */
@@ -62,118 +97,260 @@ export class Outbox {
     return roundAt(now) > this.lastRound ? 0 : (this.lastRound + 1) * ROUND - now;
   }
 
-  /** Takes up what is new since `now`, in a cadre of `size` replicas. Who joins later asks for it. */
-  add(delta: Knowledge, now: number, size: number): void {
+  /** Takes up what is new at `now`, in a cadre of `size` replicas. Who joins later asks for it. */
+  add(news: readonly News[], now: number, size: number): void {
     if (size < 2) return;
     const first = Math.max(roundAt(now), this.lastRound + 1);
-    this.news.push({ delta, until: first + roundsToAll(size) - 1 });
+    for (const { delta, since = first } of news) {
+      const from = Math.min(since, first);
+      const until = from + roundsToAll(size) - 1;
+      const last = this.news.at(-1);
+      const origin = originOf(delta);
+      // Of what comes late others have heard; the comparison tells who has not.
+      if (until < first) this.compares = true;
+      else if (last?.since === from && last.origin === origin && last.encoded === undefined) {
+        join(last.delta, delta);
+      } else {
+        const own = noKnowledge('keys');
+        join(own, delta);
+        this.news.push({ since: from, until, delta: own, origin });
+      }
+    }
+  }
+
+  /** Has the peers of the next rounds compared with: somebody made up for what was lacking here, and they may lack it. */
+  compareNext(size: number): void {
+    this.comparisons = Math.max(this.comparisons, roundsToAll(size));
+  }
+
+  /** Asks `seeds`, one after the other, until another replica is known. One was asked in the round that `now` is in. */
+  seek(seeds: readonly Member[], now: number): void {
+    this.lastRound = Math.max(this.lastRound, roundAt(now));
+    this.seeds.push(...seeds);
   }
 
   /** What is to be sent in the round that `now` is in. */
   round(state: AgentState, now: number): Letter[] {
     const round = (this.lastRound = roundAt(now));
-    // One that has left tells the others so.
-    const members = [...new Set([...membersIn(state), state.member])].sort();
+    const members = cohortOf(state);
+    this.keepSmall();
     const letters = new Map<Member, Letter>();
-    for (const to of this.owed) letters.set(to, this.compare(state, to));
+    for (const to of [...this.owed, ...this.nextSeed(members)]) letters.set(to, this.compare(state, to));
     this.owed.clear();
-    if (this.news.length > 0) {
-      for (const letter of this.tellNews(state, peersIn(round, members, state.member))) {
-        letters.set(letter.to, letter);
-      }
-      this.news = this.news.filter(({ until }) => until > round);
-      this.compares = true;
-    } else if (this.compares) {
+    if (this.news.length === 0 && this.comparisons === 0 && this.compares) {
       this.compares = false;
       const next = successor(members, state.member);
-      if (next !== undefined && this.mayLack(next, state.replica.context)) {
-        letters.set(next, this.compare(state, next));
+      if (next !== undefined && this.mayLack(state, next, state.replica.context)) {
+        letters.set(next, state.left ? this.bequeath(state, next) : this.compare(state, next));
       }
+      return [...letters.values()];
     }
+    for (const peer of peersIn(round, members, state.member)) {
+      const letter = letters.has(peer) ? undefined : this.tell(state, peer, { round, members });
+      if (letter !== undefined) letters.set(peer, letter);
+    }
+    this.compares ||= this.news.length > 0 || this.comparisons > 0;
+    this.news = this.news.filter(({ until }) => until > round);
+    this.comparisons = Math.max(0, this.comparisons - 1);
     return [...letters.values()];
   }
 
-  /** A first message, by which a replica that begins finds the others. */
+  /** A message that tells nothing and asks for all that is lacking. */
   compare(state: AgentState, to: Member): Letter {
-    return { to, gossip: { ...this.envelope(state), asks: true } };
+    return { to, gossip: { ...this.envelope(state, []), asks: true } };
+  }
+
+  /** True where somebody else has all that is known here, or nobody is there. Else the next round tells one. */
+  mayLeave(state: AgentState): boolean {
+    const others = membersIn(state).filter((member) => member !== state.member);
+    const mayLeave =
+      others.length === 0 || others.some((member) => !this.mayLack(state, member, state.replica.context));
+    this.compares ||= !mayLeave;
+    return mayLeave;
   }
 
   /** What to say at once to whom `heard` is from: what it lacks where it asks, and that something is lacking here. */
-  answer(state: AgentState, { from, seen, asks }: Heard): Letter | undefined {
+  answer(state: AgentState, heard: Heard): Letter | undefined {
+    const { from, replica, seen, pending, asks } = heard;
     if (readMember(from) === undefined || from === state.member) return undefined;
-    this.hasSeen(from, seen);
+    if (replica !== undefined) this.hasSeen(replica, seen);
     const { context } = state.replica;
-    const lacksHere = exceeds(seen, context);
-    const lacksThere = exceeds(context, seen);
+    const lacksHere = exceeds(pending === undefined ? seen : less(seen, pending), context);
+    // What is on its way reaches a member without its asking.
+    const isOnTheWay = replica !== undefined && replicaOf(state, from) === replica;
+    const lacksThere = exceeds(isOnTheWay ? this.settled(state) : context, seen);
     if (!lacksHere && !(lacksThere && asks)) return undefined;
-    const delta = lacksThere ? { delta: encodeKnowledge(state.replica.since(seen)) } : {};
-    return {
+    const named = replica === undefined ? {} : { to: replica };
+    const delta = lacksThere ? { ...named, delta: encodeKnowledge(state.replica.since(seen)) } : {};
+    const letter: Letter = {
       to: from,
-      gossip: { ...this.envelope(state), ...delta, asks: lacksHere },
-      ...(lacksThere ? { tells: copyOf(context) } : {}),
+      gossip: { ...this.envelope(state, this.news), ...delta, asks: lacksHere },
+      ...(lacksThere && replica !== undefined ? { tells: { replica, seen: copyOf(context) } } : {}),
     };
+    this.unsent.add(letter);
+    return letter;
   }
 
-  delivered({ to, tells }: Letter): void {
-    if (tells !== undefined) this.hasSeen(to, tells);
+  delivered(letter: Letter): void {
+    this.unsent.delete(letter);
+    if (letter.tells !== undefined) this.hasSeen(letter.tells.replica, letter.tells.seen);
   }
 
   /** It is told in the next round. */
-  failed({ to }: Letter): void {
-    this.owed.add(to);
+  failed(letter: Letter): void {
+    this.unsent.delete(letter);
+    this.owed.add(letter.to);
   }
 
   gone(member: Member): void {
     this.owed.delete(member);
-    this.seenBy.delete(member);
+    this.seeds = this.seeds.filter((seed) => seed !== member);
+    for (const letter of this.unsent) if (letter.to === member) this.unsent.delete(letter);
+    for (const replica of this.seenBy.keys()) if (writerOf(replica) === member) this.seenBy.delete(replica);
   }
 
+  /** Who waits for an answer is asked anew by the next run. */
   toJSON(): OutboxJson {
-    const delta = this.joined();
+    this.keepSmall();
     return {
-      ...(delta === undefined ? {} : { news: encodeKnowledge(delta) }),
+      news: this.news.map((one) => encoded(one).json),
+      comparisons: this.comparisons,
       compares: this.compares,
-      owed: [...this.owed],
+      owed: [...new Set([...this.owed, ...[...this.unsent].map(({ to }) => to)])],
+      seeds: this.seeds,
+      round: this.lastRound,
     };
   }
 
-  private tellNews(state: AgentState, peers: readonly Member[]): Letter[] {
-    const delta = this.joined();
-    if (delta === undefined) return [];
-    const to = peers.filter((peer) => this.mayLack(peer, delta.context));
-    if (to.length === 0) return [];
-    const gossip: Gossip = { ...this.envelope(state), delta: encodeKnowledge(delta), asks: false };
-    return to.map((peer) => ({ to: peer, gossip, tells: delta.context }));
+  /** All that is known here, for one that may not have time to ask. */
+  private bequeath(state: AgentState, to: Member): Letter {
+    const { knowledge, context } = state.replica;
+    const replica = replicaOf(state, to);
+    return {
+      to,
+      gossip: { ...this.envelope(state, []), delta: encodeKnowledge(knowledge), asks: false },
+      ...(replica === undefined ? {} : { tells: { replica, seen: copyOf(context) } }),
+    };
   }
 
-  private joined(): Knowledge | undefined {
-    const [first] = this.news;
-    if (first === undefined) return undefined;
-    if (this.news.length === 1) return first.delta;
-    const all = noKnowledge('keys');
-    for (const { delta } of this.news) join(all, delta);
-    return all;
+  private nextSeed(members: readonly Member[]): Member[] {
+    const [seed, ...others] = this.seeds;
+    if (seed === undefined) return [];
+    this.searched += 1;
+    const isOver = members.length > 1 || this.searched > SEARCH_ROUNDS;
+    this.seeds = isOver ? [] : [...others, seed];
+    return isOver ? [] : [seed];
   }
 
-  private mayLack(member: Member, context: CausalContext): boolean {
-    return exceeds(context, this.seenBy.get(member) ?? NOTHING);
+  /** What `peer` is to be told in a round; undefined where that is nothing. */
+  private tell(
+    state: AgentState,
+    peer: Member,
+    { round, members }: { round: number; members: readonly Member[] },
+  ): Letter | undefined {
+    const due = this.news.filter(
+      ({ delta, origin }) =>
+        peersIn(round, members, state.member, origin).includes(peer) &&
+        this.mayLack(state, peer, delta.context),
+    );
+    const asks = this.comparisons > 0 && this.mayLack(state, peer, this.settled(state));
+    if (due.length === 0 && !asks) return undefined;
+    const others = this.news.filter((one) => !due.includes(one));
+    const news = due.length === 0 ? {} : { news: due.map((one) => encoded(one).json) };
+    const gossip = { ...this.envelope(state, others), ...news, asks };
+    const replica = replicaOf(state, peer);
+    return {
+      to: peer,
+      gossip,
+      ...(replica === undefined ? {} : { tells: { replica, seen: contextOf(due) } }),
+    };
   }
 
-  private hasSeen(member: Member, context: CausalContext): void {
-    const seen = this.seenBy.get(member) ?? new Map<string, number[]>();
+  /** What is too much to travel is asked for. */
+  private keepSmall(): void {
+    if (bytesOf(this.news) <= NEWS_MAXIMUM_BYTES) return;
+    this.comparisons = Math.max(this.comparisons, ...this.news.map(rounds));
+    this.news = [];
+  }
+
+  /** What has been seen here and is not on its way any more. */
+  private settled({ replica }: AgentState): CausalContext {
+    return less(replica.context, contextOf(this.news));
+  }
+
+  private mayLack(state: AgentState, member: Member, context: CausalContext): boolean {
+    const replica = replicaOf(state, member);
+    return exceeds(context, (replica === undefined ? undefined : this.seenBy.get(replica)) ?? NOTHING);
+  }
+
+  private hasSeen(replica: ReplicaId, context: CausalContext): void {
+    const seen = this.seenBy.get(replica) ?? new Map<string, number[]>();
     addAll(seen, context);
-    this.seenBy.set(member, seen);
+    this.seenBy.set(replica, seen);
   }
 
-  private envelope({ cadre, member, replica }: AgentState): Omit<Gossip, 'asks'> {
-    return { version: MESSAGE_VERSION, cadre, from: member, seen: encodeContext(replica.context) };
+  /** `pending`: what comes to all by another way. */
+  private envelope(
+    { cadre, member, replica }: AgentState,
+    pending: readonly OnItsWay[],
+  ): Omit<Gossip, 'asks'> {
+    return {
+      version: MESSAGE_VERSION,
+      cadre,
+      from: member,
+      replica: replica.id,
+      seen: encodeContext(replica.context),
+      ...(pending.length === 0 ? {} : { pending: encodeContext(contextOf(pending)) }),
+    };
   }
 }
 
 const NOTHING: CausalContext = new Map();
 
+/** The one replica that wrote all of `delta`, as a member. */
+function originOf({ context }: Knowledge): Member | undefined {
+  const [replica, ...others] = context.keys();
+  return replica === undefined || others.length > 0 ? undefined : writerOf(replica);
+}
+
+/** Under what `member` writes, as far as is known here. */
+function replicaOf({ replica }: AgentState, member: Member): ReplicaId | undefined {
+  const siblings = replica.entries(MEMBERS).get(member);
+  return siblings === undefined ? undefined : winner(siblings)[0];
+}
+
+function encoded(news: OnItsWay): NonNullable<OnItsWay['encoded']> {
+  if (news.encoded === undefined) {
+    const json = { since: news.since, delta: encodeKnowledge(news.delta) };
+    news.encoded = { json, bytes: jsonBytes(json) };
+  }
+  return news.encoded;
+}
+
+function contextOf(news: readonly OnItsWay[]): CausalContext {
+  const context: CausalContext = new Map();
+  for (const { delta } of news) addAll(context, delta.context);
+  return context;
+}
+
+function less(context: CausalContext, without: CausalContext): CausalContext {
+  const rest = copyOf(context);
+  removeAll(rest, without);
+  return rest;
+}
+
 function copyOf(context: CausalContext): CausalContext {
   const copy: CausalContext = new Map();
   addAll(copy, context);
   return copy;
+}
+
+/** In bytes of JSON. */
+function bytesOf(news: readonly OnItsWay[]): number {
+  return news.reduce((sum, one) => sum + encoded(one).bytes, 0);
+}
+
+/** In how many it is told. */
+function rounds({ since, until }: OnItsWay): number {
+  return until - since + 1;
 }

@@ -8,6 +8,8 @@ export interface Replicas {
   remember(member: Member, message: Remember): Promise<void>;
   /** Starts `member` where it is not there. */
   ensure(member: Member): Promise<void>;
+  /** Whether `member` has left the cadre, and nobody has told it anything since. */
+  hasLeft(member: Member): Promise<boolean>;
   /** All that `member` knows; it is started where it is not there, and then asks the others first. */
   read(member: Member): Promise<KnowledgePart>;
   /** How `member` stands; undefined where it is not there. */

@@ -42,23 +42,26 @@ export function addAll(into: CausalContext, from: CausalContext): void {
   }
 }
 
+/** The context that has `dots`, and no others. */
+export function contextOf(dots: Iterable<Dot>): CausalContext {
+  const counters = new Map<ReplicaId, number[]>();
+  for (const [replica, counter] of dots) {
+    const known = counters.get(replica);
+    if (known === undefined) counters.set(replica, [counter]);
+    else known.push(counter);
+  }
+  const context: CausalContext = new Map();
+  for (const [replica, known] of counters) {
+    for (const counter of known.sort(ascending)) addDot(context, [replica, counter]);
+  }
+  return context;
+}
+
 /** A copy of `context` without `dots`. */
 export function without(context: CausalContext, dots: Iterable<Dot>): CausalContext {
-  const holes = new Map<ReplicaId, number[]>();
-  for (const [replica, counter] of dots) {
-    const counters = holes.get(replica);
-    if (counters === undefined) holes.set(replica, [counter]);
-    else counters.push(counter);
-  }
   const rest: CausalContext = new Map();
-  for (const [replica, intervals] of context) {
-    const counters = (holes.get(replica) ?? []).sort(ascending);
-    const left = minus(
-      intervals,
-      counters.flatMap((counter) => [counter, counter]),
-    );
-    if (left.length > 0) rest.set(replica, left);
-  }
+  addAll(rest, context);
+  removeAll(rest, contextOf(dots));
   return rest;
 }
 

@@ -1,10 +1,10 @@
 /** What sets, maps and logs have in common. */
 import { sha256 } from '@noble/hashes/sha2';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils';
-import { type FieldProblem, type Json, canonicalJson, isDeeperThan, isRecord, jsonBytes } from '../json';
+import { type FieldProblem, type Json, canonicalJson, isRecord, jsonBytes } from '../json';
 import type { Dot } from './causal-context';
 import { type Effect, NO_SIBLINGS, type Writing } from './crdt-type';
-import { type Entries, type Sibling, isSameDot, newest, byTime } from './sibling';
+import { type Entries, type Sibling, isSameDot, newest, byTime, inOrder } from './sibling';
 
 /** Of one value, in bytes of JSON. */
 export const VALUE_MAXIMUM_BYTES = 8 * 1024;
@@ -100,23 +100,45 @@ function isDot(value: unknown): value is Dot {
   );
 }
 
-/** False for what JSON would change or leave out. */
-function isJson(value: unknown): value is Json {
-  return !isDeeperThan(value, VALUE_MAXIMUM_DEPTH) && isPlain(value);
-}
-
-function isPlain(value: unknown): boolean {
+/** False for what JSON would change or leave out, and for what is nested deeper than it may be. */
+export function isJson(value: unknown, levels = VALUE_MAXIMUM_DEPTH): value is Json {
+  if (levels < 0) return false;
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
   if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0);
-  if (Array.isArray(value)) return value.every(isPlain);
-  return isRecord(value) && !('toJSON' in value) && Object.values(value).every(isPlain);
+  const isInside = (item: unknown): boolean => isJson(item, levels - 1);
+  // `every` passes over the holes of a list; `includes` does not.
+  if (Array.isArray(value)) return value.every(isInside) && !value.includes(undefined);
+  return isRecord(value) && isPlainObject(value) && Object.values(value).every(isInside);
+}
+
+/** False for a Date, a Map and the like. Objects may be of another realm: each has an Object.prototype of its own. */
+function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return !('toJSON' in value) && (prototype === null || Object.getPrototypeOf(prototype) === null);
+}
+
+/** `got`, for a message: of what JSON.stringify throws at (a BigInt, a ring, what is nested too deep) its type. */
+export function shown(got: unknown): unknown {
+  try {
+    JSON.stringify(got);
+    return got;
+  } catch {
+    return typeof got;
+  }
 }
 
 /** The `count` entries other than `key` that were written the longest ago. */
 function oldest(entries: Entries, key: string, count: number): (readonly [string, readonly Sibling[]])[] {
-  const others = [...entries].filter(([other]) => other !== key);
   if (count > 1) {
-    return others.sort(([, a], [, b]) => byTime(newest(a), newest(b))).slice(0, count);
+    return inOrder(entries)
+      .filter(([other]) => other !== key)
+      .slice(0, count);
   }
-  return [others.reduce((best, one) => (byTime(newest(one[1]), newest(best[1])) < 0 ? one : best))];
+  // Every addition to a full collection comes by here: one pass, and no copy.
+  let first: readonly [string, readonly Sibling[]] | undefined;
+  for (const one of entries) {
+    const isOlder = first === undefined || byTime(newest(one[1]), newest(first[1])) < 0;
+    if (isOlder && one[0] !== key) first = one;
+  }
+  return first === undefined ? [] : [first];
 }

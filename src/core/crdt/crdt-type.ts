@@ -11,6 +11,8 @@ export interface CrdtType<Operation = unknown, Value extends Json | undefined = 
   readonly problems: (operation: unknown) => FieldProblem[];
   /** What `operation` does to a replica that has `entries`; undefined where that is nothing. Pure. */
   effect(entries: Entries, operation: Operation, on: Writing): Effect | undefined;
+  /** Whether `value` may stand in an entry; where absent all JSON may. */
+  readonly stores?: (value: unknown) => boolean;
   /** What the entries stand for. Pure. */
   readonly value: (entries: Entries) => Value;
 }

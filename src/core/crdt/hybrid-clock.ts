@@ -10,7 +10,8 @@ export const CLOCK_START: HybridTime = [0, 0];
 
 /** The time of what happens at `now` after everything up to `last`. */
 export function tick(last: HybridTime, now: number): HybridTime {
-  return now > last[0] ? [Math.floor(now), 0] : [last[0], last[1] + 1];
+  const ms = Math.floor(now);
+  return ms > last[0] ? [ms, 0] : [last[0], last[1] + 1];
 }
 
 export function later(a: HybridTime, b: HybridTime): HybridTime {

@@ -1,19 +1,26 @@
 /** Knowledge as JSON, for messages, checkpoints and files. */
-import { inputInvalid } from '../failures';
+import { type CadreError, inputInvalid } from '../failures';
 import { isRecord } from '../json';
 import { type CausalContext, addAll, covers, removeAll } from './causal-context';
+import { isJson, shown } from './collection';
 import { type Knowledge, type Place, eachKey, entriesAt, noKnowledge } from './knowledge';
-import { type Entries, type Sibling, byDot } from './sibling';
-import { CRDT_NAMES, isCrdtName } from './types';
+import { type Entries, type Sibling, byDot, valueOf } from './sibling';
+import { CRDT_NAMES, CRDT_TYPES, type CrdtName, isCrdtName } from './types';
+
+/** Of what a message says of a field: keys may be long. In characters. */
+const FIELD_MAXIMUM_LENGTH = 300;
 
 /** `crdts`: by kind, by name, by key. */
 export interface KnowledgeJson {
+  /** What is left out among it: so it has few holes. */
   readonly context: ContextJson;
   readonly crdts: Readonly<
     Record<string, Readonly<Record<string, Readonly<Record<string, readonly Sibling[]>>>>>
   >;
   /** Absent where there is none, as where no operation came sooner than those before it. */
   readonly replaced?: ContextJson;
+  /** Absent where nothing is left out. */
+  readonly leftOut?: ContextJson;
   readonly reach: Knowledge['reach'];
 }
 
@@ -21,15 +28,23 @@ export interface KnowledgeJson {
 export type ContextJson = Readonly<Record<string, readonly number[]>>;
 
 /** The same for equal knowledge: fields are in order. */
-export function encodeKnowledge({ context, crdts, replaced, reach }: Knowledge): KnowledgeJson {
+export function encodeKnowledge({ context, crdts, replaced, leftOut, reach }: Knowledge): KnowledgeJson {
   return {
-    context: encodeContext(context),
+    context: encodeContext(unionOf(context, leftOut)),
     crdts: sorted(crdts, (named) =>
       sorted(named, (entries: Entries) => sorted(entries, (siblings) => siblings)),
     ),
     ...(replaced.size === 0 ? {} : { replaced: encodeContext(replaced) }),
+    ...(leftOut.size === 0 ? {} : { leftOut: encodeContext(leftOut) }),
     reach,
   };
+}
+
+function unionOf(a: CausalContext, b: CausalContext): CausalContext {
+  const both: CausalContext = new Map();
+  addAll(both, a);
+  addAll(both, b);
+  return both;
 }
 
 export function encodeContext(context: CausalContext): ContextJson {
@@ -38,20 +53,20 @@ export function encodeContext(context: CausalContext): ContextJson {
 
 /** Throws InputInvalid for what no replica has written. `what` names it in the message. */
 export function decodeKnowledge(json: unknown, what: string): Knowledge {
-  if (!isRecord(json)) throw inputInvalid(what, 'knowledge: an object', json);
-  const { context, crdts, replaced = {}, reach } = json;
-  if (reach !== 'keys' && reach !== 'all') throw inputInvalid(`${what}.reach`, 'keys or all', reach);
+  if (!isRecord(json)) throw invalid(what, 'knowledge: an object', json);
+  const { context, crdts, replaced = {}, leftOut = {}, reach } = json;
+  if (reach !== 'keys' && reach !== 'all') throw invalid(`${what}.reach`, 'keys or all', reach);
   const knowledge: Knowledge = { ...noKnowledge(reach), context: decodeContext(context, `${what}.context`) };
+  addAll(knowledge.leftOut, decodeContext(leftOut, `${what}.leftOut`));
+  removeAll(knowledge.context, knowledge.leftOut);
   addAll(knowledge.replaced, decodeContext(replaced, `${what}.replaced`));
   removeAll(knowledge.replaced, knowledge.context);
   for (const [type, named] of fields(crdts, `${what}.crdts`)) {
-    if (!isCrdtName(type)) throw inputInvalid(`${what}.crdts`, `of the kinds ${CRDT_NAMES.join(', ')}`, type);
+    if (!isCrdtName(type)) throw invalid(`${what}.crdts`, `of the kinds ${CRDT_NAMES.join(', ')}`, type);
     for (const [name, keys] of fields(named, `${what}.crdts.${type}`)) {
+      const entries = decodeEntries(keys, type, knowledge, `${what}.crdts.${type}.${name}`);
+      if (entries.size === 0) continue;
       knowledge.crdts.set(type, knowledge.crdts.get(type) ?? new Map());
-      const entries: Entries = new Map();
-      for (const [key, siblings] of fields(keys, `${what}.crdts.${type}.${name}`)) {
-        entries.set(key, decodeSiblings(siblings, knowledge.context, `${what}.crdts.${type}.${name}.${key}`));
-      }
       knowledge.crdts.get(type)?.set(name, entries);
     }
   }
@@ -63,7 +78,7 @@ export function decodeContext(json: unknown, what: string): CausalContext {
   const context: CausalContext = new Map();
   for (const [replica, intervals] of fields(json, what)) {
     if (!areIntervals(intervals)) {
-      throw inputInvalid(
+      throw invalid(
         `${what}.${replica}`,
         'pairs of whole numbers from 1, ascending, with gaps between',
         intervals,
@@ -93,24 +108,40 @@ export function countEntries(knowledge: Knowledge): number {
   return count;
 }
 
+/** Keys under which nothing is say something only in what tells of keys. */
+function decodeEntries(json: unknown, type: CrdtName, { context, reach }: Knowledge, what: string): Entries {
+  const entries: Entries = new Map();
+  for (const [key, list] of fields(json, what)) {
+    const siblings = decodeSiblings(list, context, `${what}.${key}`);
+    const stranger = siblings.find((one) => CRDT_TYPES[type].stores?.(valueOf(one)) === false);
+    if (stranger !== undefined) throw invalid(`${what}.${key}`, `what a ${type} stores`, valueOf(stranger));
+    if (siblings.length > 0 || reach === 'keys') entries.set(key, siblings);
+  }
+  return entries;
+}
+
 function decodeSiblings(json: unknown, context: CausalContext, what: string): readonly Sibling[] {
-  if (!Array.isArray(json)) throw inputInvalid(what, 'a list', json);
+  if (!Array.isArray(json)) throw invalid(what, 'a list', json);
   const siblings = json.map((one: unknown) => {
-    if (!isSibling(one)) throw inputInvalid(what, '[replica, counter, ms, logical, value, term?]', one);
-    if (!covers(context, one[0], one[1])) throw inputInvalid(what, 'among what its context has seen', one);
+    if (!isSibling(one)) throw invalid(what, '[replica, counter, ms, logical, value, term?]', one);
+    if (!covers(context, one[0], one[1])) throw invalid(what, 'among what its context has seen', one);
     return one;
   });
-  return siblings.sort(byDot);
+  siblings.sort(byDot);
+  const double = siblings.find((one, index) => index > 0 && byDot(siblings[index - 1] ?? one, one) === 0);
+  if (double !== undefined) throw invalid(what, 'written by an operation each', double);
+  return siblings;
 }
 
 function isSibling(json: unknown): json is Sibling {
   if (!Array.isArray(json) || json.length < 5 || json.length > 6) return false;
-  const [replica, counter, ms, logical, , term = 0] = json as unknown[];
+  const [replica, counter, ms, logical, value, term = 0] = json as unknown[];
   return (
     typeof replica === 'string' &&
     isCount(counter, 1) &&
     isCount(ms, 0) &&
     isCount(logical, 0) &&
+    isJson(value) &&
     isCount(term, 0)
   );
 }
@@ -127,8 +158,12 @@ function isCount(value: unknown, least: number): value is number {
   return Number.isSafeInteger(value) && (value as number) >= least;
 }
 
+function invalid(what: string, expected: string, got: unknown): CadreError {
+  return inputInvalid(what.slice(0, FIELD_MAXIMUM_LENGTH), expected, shown(got));
+}
+
 function fields(json: unknown, what: string): [string, unknown][] {
-  if (!isRecord(json)) throw inputInvalid(what, 'an object', json);
+  if (!isRecord(json)) throw invalid(what, 'an object', json);
   return Object.entries(json);
 }
 
@@ -137,6 +172,6 @@ function sorted<Value, To>(
   map: ReadonlyMap<string, Value>,
   encode: (value: Value) => To,
 ): Record<string, To> {
-  const pairs = [...map].sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(pairs.map(([key, value]) => [key, encode(value)]));
+  const keys = [...map.keys()].sort();
+  return Object.fromEntries(keys.map((key) => [key, encode(map.get(key) as Value)]));
 }

@@ -9,7 +9,16 @@
  * 4. The context has an operation only where all that it replaced is gone too. What was replaced by an operation that
  *    came sooner than it stands in `replaced` until it comes.
  */
-import { type CausalContext, type Dot, addAll, addDot, covers, removeAll, without } from './causal-context';
+import {
+  type CausalContext,
+  type Dot,
+  addAll,
+  addDot,
+  contextOf,
+  covers,
+  exceeds,
+  removeAll,
+} from './causal-context';
 import type { Effect } from './crdt-type';
 import { type HybridTime } from './hybrid-clock';
 import { type Entries, type Sibling, byDot, dotOf, isSameDot } from './sibling';
@@ -27,6 +36,8 @@ export interface Knowledge {
   readonly crdts: Map<CrdtName, Map<string, Entries>>;
   /** What was replaced or removed and is not in the context. */
   readonly replaced: CausalContext;
+  /** What the entries leave out, since whom this part is for has it: nobody else may merge it. */
+  readonly leftOut: CausalContext;
   /**
    * `keys`: what was replaced or removed stood under the keys that are listed here, if only with nothing. Saves
    * looking at all others. `all`: it may have stood anywhere.
@@ -41,7 +52,7 @@ export interface Changes {
 }
 
 export function noKnowledge(reach: Knowledge['reach']): Knowledge {
-  return { context: new Map(), crdts: new Map(), replaced: new Map(), reach };
+  return { context: new Map(), crdts: new Map(), replaced: new Map(), leftOut: new Map(), reach };
 }
 
 export function entriesAt({ crdts }: Knowledge, { type, name }: Place): Entries | undefined {
@@ -71,7 +82,10 @@ export function deltaOf(
   return delta;
 }
 
-/** Merges `from` into `into`, which the caller owns; `from` is left as it was. */
+/**
+ * Merges `from` into `into`, which the caller owns; `from` is left as it was. A state may merge a part only where
+ * {@link mayJoin}.
+ */
 export function join(into: Knowledge, from: Knowledge): Changes {
   const changes: Changes = { added: [], removed: [] };
   if (from.reach === 'all') dropRemoved(into, from, changes);
@@ -85,6 +99,8 @@ export function join(into: Knowledge, from: Knowledge): Changes {
   addAll(into.context, from.context);
   addAll(into.replaced, from.replaced);
   removeAll(into.replaced, into.context);
+  addAll(into.leftOut, from.leftOut);
+  removeAll(into.leftOut, into.context);
   if (from.reach === 'all') into.reach = 'all';
   return changes;
 }
@@ -94,13 +110,26 @@ export function since(knowledge: Knowledge, seen: CausalContext): Knowledge {
   const known: Dot[] = [];
   const crdts: Knowledge['crdts'] = new Map();
   for (const { place, key, siblings } of eachKey(knowledge)) {
-    const unknown = siblings.filter(([replica, counter]) => !covers(seen, replica, counter));
-    for (const sibling of siblings) if (!unknown.includes(sibling)) known.push(dotOf(sibling));
+    const unknown: Sibling[] = [];
+    for (const sibling of siblings) {
+      if (covers(seen, sibling[0], sibling[1])) known.push(dotOf(sibling));
+      else unknown.push(sibling);
+    }
     if (unknown.length > 0) makeEntries({ crdts }, place).set(key, unknown);
   }
   const replaced: CausalContext = new Map();
   addAll(replaced, knowledge.replaced);
-  return { context: without(knowledge.context, known), crdts, replaced, reach: 'all' };
+  const leftOut = contextOf(known);
+  addAll(leftOut, knowledge.leftOut);
+  const context: CausalContext = new Map();
+  addAll(context, knowledge.context);
+  removeAll(context, leftOut);
+  return { context, crdts, replaced, leftOut, reach: 'all' };
+}
+
+/** Whether `into` has all that `from` leaves out: else it would lose what `from` has seen replaced, and not by what. */
+export function mayJoin(into: Knowledge, from: Knowledge): boolean {
+  return !exceeds(from.leftOut, into.context);
 }
 
 /** All entries, one key after the other. */

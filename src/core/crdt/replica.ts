@@ -12,6 +12,7 @@ import {
   nextCounter,
   versionVector,
 } from './causal-context';
+import { shown } from './collection';
 import type { CrdtType } from './crdt-type';
 import { CLOCK_START, type HybridTime, later, tick } from './hybrid-clock';
 import {
@@ -21,6 +22,7 @@ import {
   eachKey,
   entriesAt,
   join,
+  mayJoin,
   noKnowledge,
   since,
 } from './knowledge';
@@ -63,9 +65,10 @@ export class ReplicaState {
   /** What {@link toJSON} gave. Throws InputInvalid for anything else. */
   static read(json: unknown, what = 'the replica'): ReplicaState {
     const { version, id, time, knowledge } = isRecord(json) ? json : {};
-    if (version !== 1) throw inputInvalid(`${what}.version`, '1, the version that this build reads', version);
-    if (typeof id !== 'string') throw inputInvalid(`${what}.id`, 'a text', id);
-    if (!isTime(time)) throw inputInvalid(`${what}.time`, '[ms, logical]', time);
+    if (version !== 1)
+      throw inputInvalid(`${what}.version`, '1, the version that this build reads', shown(version));
+    if (typeof id !== 'string') throw inputInvalid(`${what}.id`, 'a text', shown(id));
+    if (!isTime(time)) throw inputInvalid(`${what}.time`, '[ms, logical]', shown(time));
     const read = decodeKnowledge(knowledge, `${what}.knowledge`);
     if (read.reach !== 'all') throw inputInvalid(`${what}.knowledge.reach`, 'all', read.reach);
     return new ReplicaState(id, time, read);
@@ -101,11 +104,13 @@ export class ReplicaState {
   }
 
   /**
-   * Merges what somebody else knows. True where there was anything new. Throws ClockAhead, and merges nothing, where
+   * Merges what somebody else knows. True where there was anything new. A part that was made for somebody who had seen
+   * more is not merged. Throws ClockAhead, and merges nothing, where
    * it has times more than {@link CLOCK_AHEAD_MAXIMUM} after `now`: they would win over everything for as long.
    */
   merge(from: Knowledge, now: number): boolean {
     checkTimes(from, now);
+    if (!mayJoin(this.knowledge, from)) return false;
     const isNews = exceeds(from.context, this.context);
     const { added } = join(this.knowledge, from);
     for (const [, , ms, logical] of added) this.time = later(this.time, [ms, logical]);
@@ -138,15 +143,17 @@ export function isMaxEntries(value: unknown): value is number {
 
 /** `candidate` as an operation. Throws InputInvalid, which names the field. */
 export function checkOperation(candidate: unknown): Operation {
-  if (!isRecord(candidate)) throw inputInvalid('an operation on knowledge', 'an object', candidate);
+  if (!isRecord(candidate)) throw inputInvalid('an operation on knowledge', 'an object', shown(candidate));
   const { type, name } = candidate;
-  if (!isCrdtName(type)) throw inputInvalid('`type`', `one of ${CRDT_NAMES.join(', ')}`, type);
+  if (!isCrdtName(type)) throw inputInvalid('`type`', `one of ${CRDT_NAMES.join(', ')}`, shown(type));
   if (typeof name !== 'string' || name.length > NAME_MAXIMUM_LENGTH) {
-    throw inputInvalid('`name`', `a text of at most ${NAME_MAXIMUM_LENGTH} characters`, name);
+    throw inputInvalid('`name`', `a text of at most ${NAME_MAXIMUM_LENGTH} characters`, shown(name));
   }
   const [problem] = typeOf(type).problems(candidate);
   if (problem === undefined) return candidate as unknown as Operation;
-  throw new CadreError('InputInvalid', `${fieldMessage(candidate, problem)} (${type} "${name}")`);
+  const field = problem[0].join('.');
+  const got = { [field]: shown(candidate[field]) };
+  throw new CadreError('InputInvalid', `${fieldMessage(got, problem)} (${type} "${name}")`);
 }
 
 /** Throws ClockAhead where `knowledge` holds what would have been written long after `now`. */
@@ -161,7 +168,7 @@ function clockAhead([replica, , ms]: Sibling, now: number): CadreError {
   const hours = Math.round((ms - now) / 3_600_000);
   return new CadreError(
     'ClockAhead',
-    `The replica "${replica}" wrote at ${new Date(Math.min(ms, 8.64e15)).toISOString()}, ${hours} hours after the clock here (${new Date(now).toISOString()})`,
+    `The replica "${replica.slice(0, 60)}" wrote at ${new Date(Math.min(ms, 8.64e15)).toISOString()}, ${hours} hours after the clock here (${new Date(now).toISOString()})`,
   );
 }
 
@@ -170,5 +177,9 @@ function typeOf(type: CrdtName): CrdtType {
 }
 
 function isTime(value: unknown): value is HybridTime {
-  return Array.isArray(value) && value.length === 2 && value.every((part) => Number.isSafeInteger(part));
+  return (
+    Array.isArray(value) &&
+    value.length === 2 &&
+    value.every((part) => Number.isSafeInteger(part) && (part as number) >= 0)
+  );
 }

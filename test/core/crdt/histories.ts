@@ -1,6 +1,7 @@
 /** Random histories of a few replicas: operations, and exchanges of which many are partial. */
 import fc from 'fast-check';
 import type { Json } from '../../../src/core/json';
+import type { CausalContext } from '../../../src/core/crdt/causal-context';
 import type { Knowledge } from '../../../src/core/crdt/knowledge';
 import { join, noKnowledge } from '../../../src/core/crdt/knowledge';
 import { encodeContext, encodeKnowledge } from '../../../src/core/crdt/knowledge-json';
@@ -80,6 +81,8 @@ export interface History {
 export interface Watch {
   before?(replica: ReplicaState, operation: Operation, now: number): void;
   applied?(replica: ReplicaState, operation: Operation, delta: Knowledge | undefined): void;
+  /** Something new was told. `source`: who told all that he knows, or the deltas that were told. */
+  exchanged?(to: ReplicaState, source: ReplicaState | readonly Knowledge[]): void;
   /** After each operation and exchange. */
   changed?(replica: ReplicaState): void;
 }
@@ -102,10 +105,15 @@ export function play(plan: Plan, type: CrdtName, watch: Watch = {}): History {
   const states = replicas.map((id) => ReplicaState.create(id));
   const deltas: Knowledge[] = [];
   const messages: Knowledge[] = [];
+  /** All there is, what a third lacks, or what `to` lacks. */
+  const seenFor = (kind: number, to: ReplicaState, at: number): CausalContext =>
+    kind === 11 ? new Map() : (kind === 12 ? pick(states, at) : to).context;
   const exchange = (kind: number, to: ReplicaState, from: ReplicaState, at: number, now: number): void => {
-    const message = sent(kind, to, from, deltas.length === 0 ? [] : [pick(deltas, at), pick(deltas, at + 1)]);
+    const [delta, next] = deltas.length === 0 ? [] : [pick(deltas, at), pick(deltas, at + 1)];
+    const source = kind < 13 || !delta || !next ? from : kind === 13 ? [delta, next] : [delta];
+    const message = 'id' in source ? from.since(seenFor(kind, to, at)) : joinedDeltas(...source);
     messages.push(message);
-    to.merge(message, now);
+    if (to.merge(message, now)) watch.exchanged?.(to, source);
     watch.changed?.(to);
   };
   for (const [index, [kind, by, other, key, value, amount]] of steps.entries()) {
@@ -137,14 +145,6 @@ export function play(plan: Plan, type: CrdtName, watch: Watch = {}): History {
   return { plan, states, deltas, messages };
 }
 
-/** One delta of anybody, two joined, all that `from` has, or what `to` lacks of it. */
-function sent(kind: number, to: ReplicaState, from: ReplicaState, deltas: readonly Knowledge[]): Knowledge {
-  const [delta] = deltas;
-  if (kind >= 14 && delta !== undefined) return delta;
-  if (kind === 13) return joinedDeltas(...deltas);
-  return kind === 12 ? joined(from.knowledge) : from.since(to.context);
-}
-
 export function pick<Value>(values: readonly Value[], index: number): Value {
   const value = values[index % values.length];
   if (value === undefined) throw new RangeError('Expected at least one value, got none');
@@ -172,6 +172,41 @@ export function contextText({ context }: Knowledge): string {
   return JSON.stringify(encodeContext(context));
 }
 
+/** As {@link same} of the texts of both, and quicker where they are equal. */
+export function sameKnowledge(actual: Knowledge, expected: Knowledge, what: string): void {
+  if (!isEqual(actual, expected)) same(textOf(actual), textOf(expected), what);
+}
+
+function isEqual(a: Knowledge, b: Knowledge): boolean {
+  const contexts = [
+    [a.context, b.context],
+    [a.replaced, b.replaced],
+    [a.leftOut, b.leftOut],
+  ] as const;
+  return (
+    a.reach === b.reach &&
+    contexts.every(([x, y]) => areEqual(x, y, (i, j) => areListsEqual(i, j))) &&
+    areEqual(a.crdts, b.crdts, (x, y) => areEqual(x, y, (i, j) => areEqual(i, j, areListsEqual)))
+  );
+}
+
+function areEqual<Value>(
+  a: ReadonlyMap<string, Value>,
+  b: ReadonlyMap<string, Value>,
+  isSame: (a: Value, b: Value) => boolean,
+): boolean {
+  if (a.size !== b.size) return false;
+  for (const [key, value] of a) {
+    const other = b.get(key);
+    if (other === undefined || !isSame(value, other)) return false;
+  }
+  return true;
+}
+
+function areListsEqual(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
+}
+
 /** Throws, in a line, where two texts differ. */
 export function same(actual: string, expected: string, what: string): void {
   if (actual === expected) return;
@@ -181,4 +216,36 @@ export function same(actual: string, expected: string, what: string): void {
   throw new Error(
     `${what}: from character ${at} on …${actual.slice(from, at + 60)}… is not …${expected.slice(from, at + 60)}…`,
   );
+}
+
+/** Says which random cases are made. */
+const SEED = Number(process.env['CADRE_LAW_SEED'] ?? Date.now() % 1_000_000);
+
+/** So many random plans: for all that is to hold of them, since making them takes the most time. */
+export function somePlans(cases: number): readonly Plan[] {
+  return fc.sample(anyPlan, { numRuns: cases, seed: SEED });
+}
+
+/** Why `check` throws for one of `plans`, in a few lines; with CADRE_LAW_SEED it comes again. Empty where it throws for none. */
+export function failureIn(plans: readonly Plan[], check: (plan: Plan) => void): string {
+  for (const plan of plans) {
+    const reason = reasonOf(() => check(plan));
+    if (reason === undefined) continue;
+    const shrunk = fc.check(fc.property(anyPlan, check), { numRuns: plans.length, seed: SEED });
+    const [least, why] = shrunk.failed
+      ? [shrunk.counterexample?.[0], String(shrunk.errorInstance)]
+      : [plan, reason];
+    return `CADRE_LAW_SEED=${SEED}: ${why}\n${JSON.stringify(least).slice(0, 1000)}`;
+  }
+  return '';
+}
+
+/** What `act` throws. */
+export function reasonOf(act: () => void): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return String(error);
+  }
 }

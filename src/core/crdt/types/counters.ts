@@ -15,6 +15,7 @@ export interface Addition {
 export const gCounter: CrdtType<Addition, number> = {
   problems: (operation) => additionProblems(operation, 1),
   effect: (entries, { by }, on) => addTo(entries, on, (total) => (total as number) + by, 0),
+  stores: isTotal,
   value: (entries) => sum(entries, (total) => total as number),
 };
 
@@ -24,12 +25,17 @@ type Totals = [plus: number, minus: number];
 export const pnCounter: CrdtType<Addition, number> = {
   problems: (operation) => additionProblems(operation, -Number.MAX_SAFE_INTEGER),
   effect: (entries, { by }, on) => addTo(entries, on, (totals) => added(totals as Totals, by), [0, 0]),
+  stores: (value) => Array.isArray(value) && value.length === 2 && value.every(isTotal),
   value: (entries) =>
     sum(entries, (totals) => {
       const [plus, minus] = totals as Totals;
       return plus - minus;
     }),
 };
+
+function isTotal(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0;
+}
 
 function added([plus, minus]: Totals, by: number): Totals {
   return by > 0 ? [plus + by, minus] : [plus, minus - by];

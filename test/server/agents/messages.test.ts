@@ -1,0 +1,248 @@
+// Whatever is sent to an agent on a real server is taken, refused or kept, and never stops it.
+import { MESSAGE_VERSION } from '../../../src/core/agent/agent-messages';
+import type { AgentReport } from '../../../src/core/agent/agent-report';
+import { REPLICA_MAXIMUM_BYTES } from '../../../src/core/agent/agent-state';
+import type { Operation } from '../../../src/core/crdt/replica';
+import { Replica } from '../../../src/knowledge/replica';
+import { AgentReplicas, rememberOf, runsOf } from '../../support/agent-replicas';
+
+const DAY = 24 * 60 * 60 * 1000;
+const AGENTS = ['ada', 'ben', 'cyd', 'dov', 'eve'];
+/** A run ends soon after so many events. */
+const RUN_EVENTS = 100;
+
+let cadre: AgentReplicas;
+beforeAll(async () => {
+  cadre = await AgentReplicas.start({
+    agents: AGENTS.map((name) => ({ name })),
+    settings: [{ key: 'limit.historyCount.suggestContinueAsNew', value: RUN_EVENTS }],
+  });
+  await cadre.worker(['workflows', 'agents']);
+  for (const name of AGENTS) await cadre.replicas.ensure(name);
+  await cadre.converged(AGENTS.length);
+}, 60_000);
+afterAll(() => cadre.close());
+
+const nested = (levels: number): unknown => (levels === 0 ? 0 : [nested(levels - 1)]);
+const mebibyte = 'x'.repeat(1024 * 1024);
+const fact: Operation = { type: 'orSet', name: 'facts', add: 'a fact' };
+const remember = (more: object): object => ({ ...rememberOf('id', [fact]), ...more });
+const gossip = (more: object): object => ({
+  version: MESSAGE_VERSION,
+  cadre: 'cadre',
+  from: 'ben',
+  seen: {},
+  asks: false,
+  ...more,
+});
+const delta = (crdts: unknown, context: unknown = { x: [1, 1] }): object => ({
+  context,
+  crdts,
+  reach: 'keys',
+});
+const entry = (...sibling: unknown[]): object => delta({ orSet: { facts: { key: [sibling] } } });
+
+const NO_MESSAGES: Record<string, unknown> = {
+  nothing: null,
+  'a number': 7,
+  'a text': 'remember',
+  'a list': [rememberOf('id', [])],
+  'an empty object': {},
+  'a text of 1 MiB': mebibyte,
+  'a list nested 2,000 deep': nested(2000),
+  'a version that is an object': { version: {} },
+};
+
+const NO_REMEMBERS: Record<string, unknown> = {
+  'an empty id': remember({ id: '' }),
+  'an id that is an object': remember({ id: {} }),
+  'no task': remember({ task: undefined }),
+  'operations that are an object': remember({ operations: { length: 1 } }),
+  'a decision without words': remember({ decisions: [{ type: 'noted' }] }),
+  'maxEntries of 0': remember({ maxEntries: 0 }),
+  'an operation of an unknown kind': remember({ operations: [{ ...fact, type: 'tree' }] }),
+  'an operation of the kind __proto__': remember({ operations: [{ ...fact, type: '__proto__' }] }),
+  'a count that is none': remember({ operations: [{ type: 'gCounter', name: 'n', by: 1.5 }] }),
+  'a count beyond what is safe': remember({ operations: [{ type: 'gCounter', name: 'n', by: 1e300 }] }),
+  'a value of 1 MiB': remember({ operations: [{ ...fact, add: mebibyte }] }),
+  'a value nested 2,000 deep': remember({ operations: [{ ...fact, add: nested(2000) }] }),
+  'a removal of no dots': remember({ operations: [{ ...fact, remove: 'x', dots: [['a', 0]] }] }),
+};
+
+const NO_GOSSIP: Record<string, unknown> = {
+  'no cadre': gossip({ cadre: undefined }),
+  'no sender': gossip({ from: '' }),
+  'a context of odd length': gossip({ seen: { x: [1] } }),
+  'a context that goes backwards': gossip({ seen: { x: [5, 1] } }),
+  'a delta without its context': gossip({ delta: { crdts: {}, reach: 'keys' } }),
+  'a delta of an unknown kind': gossip({ delta: delta({ tree: {} }) }),
+  'a delta with half an entry': gossip({ delta: entry('x', 1, 0) }),
+  'an entry that its context lacks': gossip({ delta: entry('y', 1, 0, 0, 'v') }),
+  'an entry of the year 275760': gossip({ delta: entry('x', 1, 8.64e15, 0, 'v') }),
+  'an entry nested 2,000 deep': gossip({ delta: entry('x', 1, 0, 0, nested(2000)) }),
+  'another cadre': gossip({ cadre: 'other', delta: entry('x', 1, 0, 0, 'v') }),
+};
+
+describe('a message that is none', () => {
+  const corpus = [
+    ...Object.entries({ ...NO_MESSAGES, ...NO_REMEMBERS }).map(
+      ([what, message]) => ({ what, kind: 'remember', message }) as const,
+    ),
+    ...Object.entries({ ...NO_MESSAGES, ...NO_GOSSIP }).map(
+      ([what, message]) => ({ what, kind: 'gossip', message }) as const,
+    ),
+  ];
+
+  test('is refused, and recorded', async () => {
+    for (const { what, kind, message } of corpus) {
+      const before = await cadre.report('ada');
+      await cadre.signal('ada', kind, message);
+      const after = await cadre.report('ada');
+      const { refused, unread } = changes(before, after);
+      expect({ what, kind, refused: refused + unread }).toEqual({ what, kind, refused: 1 });
+      const why = after.refusals.at(-1)?.why ?? '';
+      if (refused === 1) expect(why.length).toBeGreaterThan(10);
+      expect(why.length).toBeLessThanOrEqual(300);
+      expect(after.versionVector).toEqual(before.versionVector);
+    }
+    expect(await cadre.failedWorkflowTasks('ada')).toEqual([]);
+  }, 60_000);
+
+  test('does not keep the next from being taken', async () => {
+    await cadre.signal('ada', 'remember', rememberOf('good', [fact]));
+    expect((await cadre.report('ada')).remembered).toBe(1);
+    await cadre.converged(AGENTS.length);
+  });
+});
+
+test('what a later build sends is kept over runs, and reported', async () => {
+  const before = await cadre.report('ben');
+  await cadre.signal('ben', 'remember', { version: 2, words: ['of', 'tomorrow'] });
+  await cadre.signal('ben', 'gossip', { version: 2, from: 'ada' });
+  await cadre.signal('ben', 'gossip', { version: 2, text: mebibyte });
+  await nextRun('ben');
+  const after = await cadre.report('ben');
+  expect(changes(before, after)).toEqual({ refused: 1, unread: 2 });
+  expect(after.refusals.at(-1)?.why).toMatch(/too many are kept/);
+});
+
+test('a delta that would outdo all others for a day and more is refused, and names its writer', async () => {
+  const laptop = Replica.create('laptop', { now: () => Date.now() + 2 * DAY });
+  laptop.knowledge.register('topic').assign('tomorrow');
+  const before = await cadre.report('ada');
+  await cadre.signal('ada', 'gossip', gossip({ from: laptop.id, seen: laptop.seen, delta: laptop.delta() }));
+  const after = await cadre.report('ada');
+  expect(changes(before, after)).toEqual({ refused: 1, unread: 0 });
+  expect(after.refusals.at(-1)).toMatchObject({
+    from: laptop.id,
+    why: expect.stringMatching(/"laptop:.*48 hours after the clock here/) as string,
+  });
+});
+
+test('nobody else writes in its name', async () => {
+  const { replica, versionVector } = await cadre.report('cyd');
+  const before = await cadre.report('cyd');
+  const most = Number.MAX_SAFE_INTEGER;
+  const forged = delta(
+    { orSet: { facts: { forged: [[replica, most, 0, 0, 'v']] } } },
+    { [replica]: [most, most] },
+  );
+  await cadre.signal('cyd', 'gossip', gossip({ delta: forged }));
+  const after = await cadre.report('cyd');
+  expect(changes(before, after)).toEqual({ refused: 1, unread: 0 });
+  expect(after.versionVector).toEqual(versionVector);
+  await cadre.signal('cyd', 'remember', rememberOf('after the forged one', [fact]));
+  await nextRun('cyd');
+  await cadre.converged(AGENTS.length);
+});
+
+describe('a replica that is full', () => {
+  /** Of about 8 KiB. */
+  const big = (number: number): Operation => ({
+    type: 'orSet',
+    name: 'big',
+    add: { number, text: 'y'.repeat(7900) },
+  });
+  const bigs = (from: number, count: number): Operation[] =>
+    Array.from({ length: count }, (_none, index) => big(from + index));
+
+  beforeAll(async () => {
+    for (let part = 0; part < 6; part += 1) {
+      await cadre.replicas.remember('dov', rememberOf(`big ${part}`, bigs(25 * part, 25)));
+    }
+  });
+
+  test('takes no more than 1 MiB, and says what it refused', async () => {
+    const { bytes, refusals } = await cadre.report('dov');
+    expect(bytes).toBeGreaterThan(REPLICA_MAXIMUM_BYTES - 16 * 1024);
+    expect(bytes).toBeLessThanOrEqual(REPLICA_MAXIMUM_BYTES);
+    expect(refusals.at(-1)).toMatchObject({
+      from: 'big 5',
+      why: expect.stringMatching(/^\d+ operations of 25: the replica is full \(1048576 bytes\)$/) as string,
+    });
+  });
+
+  test('still tells all others, in a new run too', async () => {
+    await cadre.converged(AGENTS.length);
+    await nextRun('dov');
+    await cadre.replicas.remember('dov', rememberOf('removal before', [await removal()]));
+    await cadre.converged(AGENTS.length);
+  }, 60_000);
+
+  test('takes removals, and then as much again', async () => {
+    const before = await cadre.report('dov');
+    await cadre.replicas.remember('dov', rememberOf('removal', [await removal(), await removal(1)]));
+    await cadre.replicas.remember('dov', rememberOf('in its place', [big(1000)]));
+    const after = await cadre.report('dov');
+    expect(changes(before, after)).toEqual({ refused: 0, unread: 0 });
+    expect(after.entries).toBe(before.entries - 1);
+  });
+
+  test('is not held up by much that it refuses', async () => {
+    const before = await cadre.report('dov');
+    const many = Array.from({ length: 1000 }, (_none, index) => ({
+      ...fact,
+      add: `${index} ${'z'.repeat(100)}`,
+    }));
+    for (let message = 0; message < 20; message += 1) {
+      await cadre.replicas.remember('dov', rememberOf(`much ${message}`, many));
+    }
+    expect((await cadre.report('dov')).remembered).toBe(before.remembered + 20);
+    expect(await cadre.failedWorkflowTasks('dov')).toEqual([]);
+  }, 60_000);
+
+  test('fails the attempt of an agent that would add to it, and says why', async () => {
+    const additions = ['one more'];
+    const steps = [{ id: 'learn', agent: 'dov', instruction: 'learn', input: { additions } }];
+    await cadre.client
+      .startSaga({ name: 'learn', steps })
+      .then((task) => task.result().catch(() => undefined));
+    const task = await cadre.client.startSaga({ name: 'learn more', steps });
+    await expect(task.result()).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /The replica "dov" has \d+ bytes of at most 1048576: it takes only removals/,
+      ) as string,
+    });
+  });
+
+  async function removal(index = 0): Promise<Operation> {
+    const { crdts } = await cadre.client.knowledge('dov');
+    const key = crdts.find(({ name }) => name === 'big')?.entries[index]?.key ?? '';
+    const dots = await cadre.dotsAt('dov', big(0), key);
+    return { type: 'orSet', name: 'big', remove: key, dots };
+  }
+});
+
+function changes(before: AgentReport, after: AgentReport): { refused: number; unread: number } {
+  return { refused: after.refused - before.refused, unread: after.unread - before.unread };
+}
+
+/** Has `member` go on in a new run. */
+async function nextRun(member: string): Promise<void> {
+  const runs = async (): Promise<number> => runsOf(await cadre.factsOf(member)).length;
+  const before = await runs();
+  for (let message = 0; (await runs()) === before; message += 1) {
+    await cadre.replicas.remember(member, rememberOf(`next run ${before} ${message}`, []));
+    await cadre.report(member);
+  }
+}
