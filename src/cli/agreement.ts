@@ -57,6 +57,7 @@ async function look(
   });
   for (;;) {
     const check = await client.checkKnowledge({ members });
+    if (check.replicas.length === 0) return;
     const agreement = { ...check, waited: Date.now() - began, crdts: [] };
     found(agreement);
     if (check.agree) {

@@ -4,7 +4,13 @@ import type { AgentReport, KnowledgePart } from '../core/agent/agent-report';
 import { AgentProjection } from '../core/agent/agent-projection';
 import type { DatedDecision } from '../core/agent/agent-state';
 import { MEMBERS, type Member, memberOf, readMember, writerOf } from '../core/agent/members';
-import { type CausalContext, type VersionVector, covers, versionVector } from '../core/crdt/causal-context';
+import {
+  type CausalContext,
+  type VersionVector,
+  addAll,
+  removeAll,
+  versionVector,
+} from '../core/crdt/causal-context';
 import { entriesAt } from '../core/crdt/knowledge';
 import {
   type ContextJson,
@@ -361,21 +367,24 @@ function encodedOf(delta: KnowledgeJson): unknown {
 
 /** By writer, how many operations `context` has that `other` has not. */
 function missingBy(context: CausalContext, other: CausalContext): Map<string, number> {
+  const rest: CausalContext = new Map();
+  addAll(rest, context);
+  removeAll(rest, other);
   const missing = new Map<string, number>();
-  for (const [replica, intervals] of context) {
-    let count = 0;
-    for (let index = 0; index < intervals.length; index += 2) {
-      for (
-        let counter = intervals[index] as number;
-        counter <= (intervals[index + 1] as number);
-        counter += 1
-      ) {
-        if (!covers(other, replica, counter)) count += 1;
-      }
-    }
-    if (count > 0) missing.set(writerOf(replica), (missing.get(writerOf(replica)) ?? 0) + count);
+  for (const [replica, intervals] of rest) {
+    const writer = writerOf(replica);
+    missing.set(writer, (missing.get(writer) ?? 0) + countIn(intervals));
   }
   return missing;
+}
+
+/** How many there are from each first to each last, of `[first, last, first, last ...]`. */
+function countIn(intervals: readonly number[]): number {
+  let count = 0;
+  for (let index = 0; index < intervals.length; index += 2) {
+    count += (intervals[index + 1] as number) - (intervals[index] as number) + 1;
+  }
+  return count;
 }
 
 function countBeyond(context: CausalContext, other: CausalContext): number {

@@ -131,7 +131,7 @@ export class AgentRun {
    */
   private async findOthers(): Promise<void> {
     for (const [index, seed] of this.seeds.entries()) {
-      const letter = this.outbox.compare(this.current, seed);
+      const letter = this.outbox.hello(this.current, seed, Date.now());
       const how = await this.deliver(letter);
       const isFound = how === 'delivered' && seed < this.current.member;
       if (how === 'refused') this.outbox.failed(letter);
@@ -215,12 +215,10 @@ export class AgentRun {
     this.take(evolveAgent(this.current, event));
   }
 
-  private take({ state, news, caughtUp }: Evolved): void {
-    this.current = state;
-    const { length: size } = cohortOf(state);
-    if (news !== undefined) this.outbox.add(news, Date.now(), size);
-    if (caughtUp) this.outbox.compareNext(size);
-    setCurrentDetails(agentDetails(state));
+  private take(evolved: Evolved): void {
+    this.current = evolved.state;
+    this.outbox.take(evolved, Date.now());
+    setCurrentDetails(agentDetails(evolved.state));
   }
 }
 

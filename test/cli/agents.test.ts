@@ -77,17 +77,19 @@ describe('before any task', () => {
     expect(value).toEqual({ agent: 'spare', decisions: [], decided: 0, remembered: 0, replicas: [] });
   });
 
-  test.each([[[]], [['decisions']], [['leave']]])('one that nobody has is not found: %p', async (verb) => {
-    const [ended, asJson] = await Promise.all([
-      run('agent', 'juge', ...verb),
-      run('agent', 'juge', ...verb, '--json'),
-    ]);
-    sane(ended);
-    expect([ended.code, asJson.code]).toEqual([1, 1]);
-    expect(ended.stdout).toMatch(
-      /The agent "juge" .*; there are: judge, scout, spare, watch\n {2}→ .*cadre agents/,
-    );
-    expect(jsonLines(asJson.stdout)).toMatchObject([{ error: { type: 'AgentNotFound' } }]);
+  test('one that nobody has is not found, whatever is asked of it', async () => {
+    const verbs = [[], ['decisions'], ['leave', '--json']];
+    const [shown, listed, left] = await Promise.all(verbs.map((verb) => run('agent', 'juge', ...verb)));
+    for (const ended of [shown, listed]) {
+      if (ended === undefined) throw new Error('did not run');
+      sane(ended);
+      expect(ended.code).toBe(1);
+      expect(ended.stdout).toMatch(
+        /The agent "juge" .*; there are: judge, scout, spare, watch\n {2}→ .*cadre agents/,
+      );
+    }
+    expect(left?.code).toBe(1);
+    expect(jsonLines(left?.stdout ?? '')).toMatchObject([{ error: { type: 'AgentNotFound' } }]);
   });
 });
 
@@ -222,14 +224,16 @@ describe('once tasks have told them', () => {
     expect(ended.stderr).toMatch(
       /Asked judge to tell the others what judge knows, and to leave\.\n✓ judge has left cadre/,
     );
-    const [list, shown, decisions] = await Promise.all([
+    const [list, shown, known, decisions] = await Promise.all([
       run('agents'),
       run('agent', 'judge'),
+      run('knowledge', 'judge'),
       run('agent', 'judge', 'decisions'),
     ]);
     expect(list.stdout).not.toMatch(/^ {2}judge +2/m);
     expect(list.stdout).toMatch(/NOT TOLD YET\n {2}judge\n/);
     expect(shown.stdout).toMatch(/^judge has no replica/);
+    expect(known.stdout).toMatch(/^judge has no replica/);
     expect(decisions.stdout).toMatch(/^2 decisions of judge$/m);
     await until(async () =>
       (await client.agent('scout')).replicas.every(({ members }) => !members.includes('judge')),
@@ -237,13 +241,13 @@ describe('once tasks have told them', () => {
     expect((await client.knowledge('scout')).crdts.map(({ name }) => name)).toContain('verdict');
   });
 
-  test('the last one is told to be so', async () => {
+  test('the last one is told that nobody has what it knew', async () => {
     const ended = await run('agent', 'scout', 'leave');
     sane(ended);
     expect(ended.code).toBe(0);
     expect(ended.stdout).toMatch(/^Asked scout, scout\.1 to tell the others/m);
     expect(ended.stdout).toMatch(
-      /^! scout has left cadre, and was the last: what it knew stands in its history only/m,
+      /^! scout has left cadre, and knew of no other replica: what it knew stands in its history only/m,
     );
   });
 });

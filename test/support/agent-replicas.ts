@@ -151,9 +151,13 @@ export class AgentReplicas {
     return lengths;
   }
 
-  /** Why workflow tasks of `member` failed, over all its runs, but for those that a message came in between. */
+  /** Why workflow tasks of `member` failed, over all its runs, but for those into which messages came. */
   async failedWorkflowTasks(member: Member): Promise<string[]> {
     const { WorkflowTaskFailedCause: Cause } = temporal.api.enums.v1;
+    const {
+      WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND: CAME,
+      WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND: MANY,
+    } = Cause;
     const failed: string[] = [];
     for (const runId of runsOf(await this.factsOf(member))) {
       const { events } = await this.client.temporal.workflow
@@ -161,7 +165,8 @@ export class AgentReplicas {
         .fetchHistory();
       for (const { workflowTaskFailedEventAttributes: attributes } of events ?? []) {
         if (!attributes) continue;
-        if (attributes.cause === Cause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND) continue;
+        // Before a run could end; or more of them than the server holds back while a task is open.
+        if (attributes.cause === CAME || attributes.cause === MANY) continue;
         failed.push(`${Cause[attributes.cause ?? 0]}: ${attributes.failure?.message}`);
       }
     }

@@ -272,6 +272,6 @@ function leftLine(
   }
   const again = 'A task that tells it again starts it anew.';
   return alone
-    ? `${output.paint('yellow', '!')} ${name} has left ${config.cadre}, and was the last: what it knew stands in its history only. ${again}`
+    ? `${output.paint('yellow', '!')} ${name} has left ${config.cadre}, and knew of no other replica: what it knew stands in its history only. ${again}`
     : `${output.paint('green', '✓')} ${name} has left ${config.cadre}, and told the others. ${again}`;
 }

@@ -35,13 +35,11 @@ export interface Gossip {
   readonly from: string;
   /** Under what the sender writes. Absent: it does not say, and its `seen` is not remembered. */
   readonly replica?: ReplicaId;
-  /** Under what the one writes whom `delta` was made for: another has not seen what it leaves out. */
-  readonly to?: ReplicaId;
   /** What the sender has seen, `delta` and `news` included. */
   readonly seen: ContextJson;
   /** What of `seen` is on its way to all, and not lacking where it has not arrived. */
   readonly pending?: ContextJson;
-  /** What `to` lacks. */
+  /** What is lacking there. */
   readonly delta?: KnowledgeJson;
   /** To be passed on. */
   readonly news?: readonly NewsJson[];
@@ -61,7 +59,6 @@ export interface Heard {
   readonly cadre: string;
   readonly from: string;
   readonly replica?: ReplicaId;
-  readonly to?: ReplicaId;
   readonly seen: CausalContext;
   readonly pending?: CausalContext;
   readonly delta?: Knowledge;
@@ -160,11 +157,11 @@ function decisionOf(candidate: unknown): RememberedDecision {
 }
 
 function heardOf(message: Record<string, unknown>): Heard {
-  const { cadre, from, replica, to, seen, pending, delta, news = [], asks } = message;
+  const { cadre, from, replica, seen, pending, delta, news = [], asks } = message;
   if (typeof cadre !== 'string') throw inputInvalid('`cadre`', "a cadre's name", cadre);
   if (typeof from !== 'string' || from === '') throw inputInvalid('`from`', 'a text', from);
-  if (!isTextOrNone(replica)) throw inputInvalid('`replica`', 'a text', replica);
-  if (!isTextOrNone(to)) throw inputInvalid('`to`', 'a text', to);
+  if (replica !== undefined && typeof replica !== 'string')
+    throw inputInvalid('`replica`', 'a text', replica);
   if (typeof asks !== 'boolean') throw inputInvalid('`asks`', 'true or false', asks);
   if (!Array.isArray(news)) throw inputInvalid('`news`', 'a list', news);
   return {
@@ -174,7 +171,6 @@ function heardOf(message: Record<string, unknown>): Heard {
     seen: decodeContext(seen, '`seen`'),
     news: news.map(newsOf),
     ...(replica === undefined ? {} : { replica }),
-    ...(to === undefined ? {} : { to }),
     ...(pending === undefined ? {} : { pending: decodeContext(pending, '`pending`') }),
     ...(delta === undefined ? {} : { delta: decodeKnowledge(delta, '`delta`') }),
   };
@@ -187,8 +183,4 @@ export function newsOf(candidate: unknown): Required<News> {
   const read = decodeKnowledge(delta, '`news.delta`');
   if (read.reach !== 'keys') throw inputInvalid('`news.delta.reach`', 'keys', read.reach);
   return { since: since as number, delta: read };
-}
-
-function isTextOrNone(value: unknown): value is string | undefined {
-  return value === undefined || typeof value === 'string';
 }

@@ -9,7 +9,6 @@ import { sha256 } from '@noble/hashes/sha2';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils';
 import { dotsAt } from '../crdt/handles';
 import { join, noKnowledge } from '../crdt/knowledge';
-import { encodeKnowledge } from '../crdt/knowledge-json';
 import { type Operation, type ReplicaJson, ReplicaState } from '../crdt/replica';
 import { inputInvalid, isCadreError } from '../failures';
 import { assertNever, isRecord, jsonBytes } from '../json';
@@ -23,6 +22,7 @@ import {
   readGossip,
   readRemember,
 } from './agent-messages';
+import { knowledgeBytes } from './knowledge-bytes';
 import { MEMBERS, type Member } from './members';
 
 /** A replica takes no operation that makes it grow beyond this, in bytes of JSON. */
@@ -204,19 +204,16 @@ function remember(state: AgentState, { read, message, at }: AgentEvent & { type:
 function hear(state: AgentState, { read, message, at }: AgentEvent & { type: 'heard' }): Evolved {
   if (read.kind === 'unknown') return keepUnread(state, { at, kind: 'gossip', message });
   if (read.kind === 'malformed') return refuse(state, { at, from: '', why: read.why });
-  const { cadre, from, to, delta, news } = read.message;
+  const { cadre, from, delta, news } = read.message;
   if (cadre !== state.cadre) {
     return refuse(state, { at, from, why: `It is of the cadre "${cadre}", and this is "${state.cadre}"` });
   }
   const bytes = { delta: jsonBytes((message as Gossip).delta), news: jsonBytes((message as Gossip).news) };
   const wasMember = isMember(state);
-  let evolved: Evolved = { state };
-  if (delta !== undefined && to !== undefined && to !== state.replica.id) {
-    evolved = refuse(state, { at, from, why: `It was made for "${to}", which was here before` });
-  } else if (delta !== undefined) {
-    evolved = merge(state, { at, from, bytes: bytes.delta }, [{ delta }]);
-  }
-  evolved = after(evolved, (current) => merge(current, { at, from, bytes: bytes.news }, news));
+  const parts = delta === undefined ? [] : [{ delta }];
+  const evolved = after(merge(state, { at, from, bytes: bytes.delta }, parts), (current) =>
+    merge(current, { at, from, bytes: bytes.news }, news),
+  );
   // Who did not find it has said that it is gone.
   return wasMember && !isMember(evolved.state) && !state.left
     ? after(evolved, (current) => evolveAgent(current, { type: 'joined', at }))
@@ -275,9 +272,12 @@ function write(
   const news = noKnowledge('keys');
   let { bytesBound } = state;
   let full = 0;
+  let measures = 0;
   for (const operation of operations) {
     const bytes = jsonBytes(operation) + OPERATION_OVERHEAD_BYTES;
-    bytesBound = measure({ ...state, bytesBound }, bytes, REPLICA_MAXIMUM_BYTES);
+    if (bytesBound + bytes > REPLICA_MAXIMUM_BYTES && (measures += 1) <= MEASURES_MAXIMUM) {
+      bytesBound = knowledgeBytes(state.replica.knowledge);
+    }
     if (bytesBound + bytes > REPLICA_MAXIMUM_BYTES && !('remove' in operation)) {
       full += 1;
       continue;
@@ -299,12 +299,14 @@ function write(
   return { state: refused, ...(news.context.size === 0 ? {} : { news: [{ delta: news }] }) };
 }
 
+/** A full replica is measured no more often for one message: a workflow task may compute for 5 s in all. */
+const MEASURES_MAXIMUM = 10;
 /** A sibling has a replica's id, times and a key beside the operation's value. */
 const OPERATION_OVERHEAD_BYTES = 200;
 
 /** A bound of the replica's size; the size itself where `more` would bring the bound over `limit`. */
 function measure({ replica, bytesBound }: AgentState, more: number, limit: number): number {
-  return bytesBound + more > limit ? jsonBytes(encodeKnowledge(replica.knowledge)) : bytesBound;
+  return bytesBound + more > limit ? knowledgeBytes(replica.knowledge) : bytesBound;
 }
 
 function removalOf(state: AgentState, member: Member): Operation[] {

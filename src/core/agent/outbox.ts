@@ -13,7 +13,7 @@ import { encodeContext, encodeKnowledge } from '../crdt/knowledge-json';
 import { winner } from '../crdt/sibling';
 import { jsonBytes } from '../json';
 import { type Gossip, type Heard, MESSAGE_VERSION, type News, type NewsJson, newsOf } from './agent-messages';
-import { type AgentState, cohortOf, membersIn } from './agent-state';
+import { type AgentState, type Evolved, cohortOf, membersIn } from './agent-state';
 import { ROUND, peersIn, roundAt, roundsToAll, successor } from './gossip';
 import { MEMBERS, type Member, readMember, writerOf } from './members';
 
@@ -47,6 +47,13 @@ interface OnItsWay {
   encoded?: { readonly json: NewsJson; readonly bytes: number };
 }
 
+/** What is to be told as soon as somebody is known. */
+interface Early {
+  readonly delta: Knowledge;
+  readonly since: number;
+  readonly bytes: number;
+}
+
 /** Where what is on its way has more bytes of JSON, it does not travel: who lacks it asks. */
 const NEWS_MAXIMUM_BYTES = 256 * 1024;
 /** In so many rounds a replica that knows nobody asks again. */
@@ -54,6 +61,8 @@ const SEARCH_ROUNDS = 30;
 
 export class Outbox {
   private news: OnItsWay[] = [];
+  /** What was minted while nobody else was known, since which round; undefined where that is over. */
+  private early: Early | undefined = { delta: noKnowledge('keys'), since: Infinity, bytes: 0 };
   /** In how many rounds the peers are yet to be compared with. */
   private comparisons = 0;
   /** Whether the successor is to be compared with once nothing is new. */
@@ -73,7 +82,8 @@ export class Outbox {
     const outbox = new Outbox();
     const { news, comparisons, compares, owed, seeds, round } = json;
     outbox.lastRound = round;
-    outbox.add(news.map(newsOf), now, size);
+    outbox.early = undefined;
+    outbox.add(news.map(newsOf), outbox.nextRound(now), size);
     outbox.comparisons = comparisons;
     outbox.compares ||= compares;
     for (const member of owed) outbox.owed.add(member);
@@ -97,30 +107,20 @@ export class Outbox {
     return roundAt(now) > this.lastRound ? 0 : (this.lastRound + 1) * ROUND - now;
   }
 
-  /** Takes up what is new at `now`, in a cadre of `size` replicas. Who joins later asks for it. */
-  add(news: readonly News[], now: number, size: number): void {
-    if (size < 2) return;
-    const first = Math.max(roundAt(now), this.lastRound + 1);
-    for (const { delta, since = first } of news) {
-      const from = Math.min(since, first);
-      const until = from + roundsToAll(size) - 1;
-      const last = this.news.at(-1);
-      const origin = originOf(delta);
-      // Of what comes late others have heard; the comparison tells who has not.
-      if (until < first) this.compares = true;
-      else if (last?.since === from && last.origin === origin && last.encoded === undefined) {
-        join(last.delta, delta);
-      } else {
-        const own = noKnowledge('keys');
-        join(own, delta);
-        this.news.push({ since: from, until, delta: own, origin });
-      }
+  /** Takes up what came of an event at `now`. */
+  take({ state, news = [], caughtUp }: Evolved, now: number): void {
+    const { length: size } = cohortOf(state);
+    const first = this.nextRound(now);
+    if (size < 2) {
+      this.early = withNews(this.early, news, first);
+      return;
     }
-  }
-
-  /** Has the peers of the next rounds compared with: somebody made up for what was lacking here, and they may lack it. */
-  compareNext(size: number): void {
-    this.comparisons = Math.max(this.comparisons, roundsToAll(size));
+    const early = this.early;
+    this.early = undefined;
+    if (early !== undefined) this.add([{ delta: early.delta }], first, size);
+    this.add(news, first, size);
+    // Somebody made up for what was lacking here, and they may lack it, too.
+    if (caughtUp) this.comparisons = Math.max(this.comparisons, roundsToAll(size));
   }
 
   /** Asks `seeds`, one after the other, until another replica is known. One was asked in the round that `now` is in. */
@@ -135,13 +135,14 @@ export class Outbox {
     const members = cohortOf(state);
     this.keepSmall();
     const letters = new Map<Member, Letter>();
-    for (const to of [...this.owed, ...this.nextSeed(members)]) letters.set(to, this.compare(state, to));
+    for (const to of this.owed) letters.set(to, this.compare(state, to));
+    for (const to of this.nextSeed(state, members)) letters.set(to, this.hello(state, to, now));
     this.owed.clear();
     if (this.news.length === 0 && this.comparisons === 0 && this.compares) {
       this.compares = false;
       const next = successor(members, state.member);
       if (next !== undefined && this.mayLack(state, next, state.replica.context)) {
-        letters.set(next, state.left ? this.bequeath(state, next) : this.compare(state, next));
+        letters.set(next, this.compare(state, next));
       }
       return [...letters.values()];
     }
@@ -155,9 +156,25 @@ export class Outbox {
     return [...letters.values()];
   }
 
-  /** A message that tells nothing and asks for all that is lacking. */
+  /** A first message, to one that may be there. */
+  hello(state: AgentState, to: Member, now: number): Letter {
+    const { to: member, gossip } = this.compare(state, to);
+    if (this.early === undefined || this.early.bytes === 0) return { to: member, gossip };
+    const news = [{ since: this.nextRound(now), delta: encodeKnowledge(this.early.delta) }];
+    return { to: member, gossip: { ...gossip, news } };
+  }
+
+  /** A message that tells nothing and asks for all that is lacking. One that has left tells all, and asks for nothing. */
   compare(state: AgentState, to: Member): Letter {
-    return { to, gossip: { ...this.envelope(state, []), asks: true } };
+    const { knowledge, context } = state.replica;
+    const envelope = this.envelope(state, []);
+    if (!state.left) return { to, gossip: { ...envelope, asks: true } };
+    const replica = replicaOf(state, to);
+    return {
+      to,
+      gossip: { ...envelope, delta: encodeKnowledge(knowledge), asks: false },
+      ...(replica === undefined ? {} : { tells: { replica, seen: copyOf(context) } }),
+    };
   }
 
   /** True where somebody else has all that is known here, or nobody is there. Else the next round tells one. */
@@ -175,13 +192,12 @@ export class Outbox {
     if (readMember(from) === undefined || from === state.member) return undefined;
     if (replica !== undefined) this.hasSeen(replica, seen);
     const { context } = state.replica;
-    const lacksHere = exceeds(pending === undefined ? seen : less(seen, pending), context);
+    const lacksHere = !state.left && exceeds(pending === undefined ? seen : less(seen, pending), context);
     // What is on its way reaches a member without its asking.
     const isOnTheWay = replica !== undefined && replicaOf(state, from) === replica;
     const lacksThere = exceeds(isOnTheWay ? this.settled(state) : context, seen);
     if (!lacksHere && !(lacksThere && asks)) return undefined;
-    const named = replica === undefined ? {} : { to: replica };
-    const delta = lacksThere ? { ...named, delta: encodeKnowledge(state.replica.since(seen)) } : {};
+    const delta = lacksThere ? { delta: encodeKnowledge(state.replica.since(seen)) } : {};
     const letter: Letter = {
       to: from,
       gossip: { ...this.envelope(state, this.news), ...delta, asks: lacksHere },
@@ -222,23 +238,35 @@ export class Outbox {
     };
   }
 
-  /** All that is known here, for one that may not have time to ask. */
-  private bequeath(state: AgentState, to: Member): Letter {
-    const { knowledge, context } = state.replica;
-    const replica = replicaOf(state, to);
-    return {
-      to,
-      gossip: { ...this.envelope(state, []), delta: encodeKnowledge(knowledge), asks: false },
-      ...(replica === undefined ? {} : { tells: { replica, seen: copyOf(context) } }),
-    };
+  /** `first`: the next round, in a cadre of `size` replicas. */
+  private add(news: readonly News[], first: number, size: number): void {
+    for (const { delta, since = first } of news) {
+      const from = Math.min(since, first + 1);
+      const until = from + roundsToAll(size) - 1;
+      const last = this.news.at(-1);
+      const origin = originOf(delta);
+      // Of what comes late others have heard; the comparison tells who has not.
+      if (until < first) this.compares = true;
+      else if (last?.since === from && last.origin === origin && last.encoded === undefined) {
+        join(last.delta, delta);
+      } else {
+        const own = noKnowledge('keys');
+        join(own, delta);
+        this.news.push({ since: from, until, delta: own, origin });
+      }
+    }
   }
 
-  private nextSeed(members: readonly Member[]): Member[] {
+  private nextRound(now: number): number {
+    return Math.max(roundAt(now), this.lastRound + 1);
+  }
+
+  private nextSeed({ left }: AgentState, members: readonly Member[]): Member[] {
     const [seed, ...others] = this.seeds;
     if (seed === undefined) return [];
     this.searched += 1;
     const isOver = members.length > 1 || this.searched > SEARCH_ROUNDS;
-    this.seeds = isOver ? [] : [...others, seed];
+    this.seeds = isOver || left ? [] : [...others, seed];
     return isOver ? [] : [seed];
   }
 
@@ -249,7 +277,8 @@ export class Outbox {
     { round, members }: { round: number; members: readonly Member[] },
   ): Letter | undefined {
     const due = this.news.filter(
-      ({ delta, origin }) =>
+      ({ delta, origin, since }) =>
+        since <= round &&
         peersIn(round, members, state.member, origin).includes(peer) &&
         this.mayLack(state, peer, delta.context),
     );
@@ -257,7 +286,7 @@ export class Outbox {
     if (due.length === 0 && !asks) return undefined;
     const others = this.news.filter((one) => !due.includes(one));
     const news = due.length === 0 ? {} : { news: due.map((one) => encoded(one).json) };
-    const gossip = { ...this.envelope(state, others), ...news, asks };
+    const gossip = { ...this.envelope(state, others), ...news, asks: asks && !state.left };
     const replica = replicaOf(state, peer);
     return {
       to: peer,
@@ -306,6 +335,19 @@ export class Outbox {
 }
 
 const NOTHING: CausalContext = new Map();
+
+/** `early` with `news`; undefined where that is too much, or nobody was found for long. */
+function withNews(early: Early | undefined, news: readonly News[], round: number): Early | undefined {
+  if (early === undefined) return undefined;
+  let { bytes } = early;
+  for (const { delta } of news) {
+    bytes += jsonBytes(encodeKnowledge(delta));
+    join(early.delta, delta);
+  }
+  const since = Math.min(early.since, round);
+  const isOver = bytes > NEWS_MAXIMUM_BYTES || round > since + SEARCH_ROUNDS;
+  return isOver ? undefined : { ...early, since, bytes };
+}
 
 /** The one replica that wrote all of `delta`, as a member. */
 function originOf({ context }: Knowledge): Member | undefined {

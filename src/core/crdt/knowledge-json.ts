@@ -138,7 +138,7 @@ function isSibling(json: unknown): json is Sibling {
   const [replica, counter, ms, logical, value, term = 0] = json as unknown[];
   return (
     typeof replica === 'string' &&
-    isCount(counter, 1) &&
+    isCounter(counter) &&
     isCount(ms, 0) &&
     isCount(logical, 0) &&
     isJson(value) &&
@@ -150,8 +150,15 @@ function areIntervals(json: unknown): json is number[] {
   if (!Array.isArray(json) || json.length === 0 || json.length % 2 === 1) return false;
   return json.every((bound: unknown, index) => {
     const before = index === 0 ? -1 : (json[index - 1] as number);
-    return isCount(bound, 1) && (index % 2 === 1 ? bound >= before : bound > before + 1);
+    return isCounter(bound) && (index % 2 === 1 ? bound >= before : bound > before + 1);
   });
+}
+
+/** Far from where whole numbers are not exact any more: what a replica mints next must be a counter too. */
+const COUNTER_MAXIMUM = 2 ** 50;
+
+function isCounter(value: unknown): value is number {
+  return isCount(value, 1) && value <= COUNTER_MAXIMUM;
 }
 
 function isCount(value: unknown, least: number): value is number {

@@ -10,6 +10,7 @@ import {
   cohortOf,
   evolveAgent,
   heardEvent,
+  membersIn,
   rememberedEvent,
   rereadAgent,
   snapshotOf,
@@ -259,6 +260,7 @@ class Run {
   readonly outbox: Outbox;
   historyLength = 0;
   private readonly answers: Letter[] = [];
+  private readonly starting = new Map<Member, Letter>();
   private readonly seeds: readonly Member[];
   private tasks: { task: Task; wait: Wait }[] = [];
   private how: 'running' | 'left' | 'continued' = 'running';
@@ -319,6 +321,7 @@ class Run {
     for (;;) {
       yield () => this.mustSend() || this.current.left || this.isLong();
       if (this.isLong()) {
+        for (const letter of this.starting.values()) this.outbox.failed(letter);
         this.how = 'continued';
         return;
       }
@@ -336,7 +339,7 @@ class Run {
 
   private *findOthers(): Task {
     for (const [index, seed] of this.seeds.entries()) {
-      const letter = this.outbox.compare(this.current, seed);
+      const letter = this.outbox.hello(this.current, seed, this.now);
       const how = yield* this.deliver(letter, 'search');
       const isFound = how === 'delivered' && seed < this.current.member;
       if (how === 'refused') this.outbox.failed(letter);
@@ -360,18 +363,24 @@ class Run {
   }
 
   private *sendOne(letter: Letter, kind: Posted['kind'], done: () => void): Task {
-    const how = yield* this.deliver(letter, kind);
-    if (how === 'delivered') this.outbox.delivered(letter);
-    else if (how === 'refused') this.outbox.failed(letter);
-    else yield* this.restart(letter);
+    const { to } = letter;
+    if (!this.starting.has(to)) {
+      const how = yield* this.deliver(letter, kind);
+      if (how === 'delivered') this.outbox.delivered(letter);
+      else if (how === 'refused') this.outbox.failed(letter);
+      else if (!membersIn(this.current).includes(to)) this.outbox.gone(to);
+      else if (!this.starting.has(to)) this.begin(this.startAgain(letter));
+    }
     done();
   }
 
-  private *restart(letter: Letter): Task {
+  private *startAgain(letter: Letter): Task {
     const { to } = letter;
+    this.starting.set(to, letter);
     const found = yield* this.asked<'started' | 'unknown' | 'unreachable'>((answered) =>
       this.agent.cadre.ensureAgent(to, answered),
     );
+    this.starting.delete(to);
     if (found === 'unreachable') {
       this.outbox.failed(letter);
       return;
@@ -407,11 +416,9 @@ class Run {
     this.take(evolveAgent(this.current, event));
   }
 
-  private take({ state, news, caughtUp }: Evolved): void {
-    this.current = state;
-    const { length: size } = cohortOf(state);
-    if (news !== undefined) this.outbox.add(news, this.now, size);
-    if (caughtUp) this.outbox.compareNext(size);
+  private take(evolved: Evolved): void {
+    this.current = evolved.state;
+    this.outbox.take(evolved, this.now);
   }
 
   private begin(task: Task): void {

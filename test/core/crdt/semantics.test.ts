@@ -267,7 +267,8 @@ describe('bounds', () => {
     expect(knowledge.context).toEqual({ a: [1, 10_000] });
     expect(Object.keys(knowledge.crdts['orSet']?.['facts'] ?? {}).length).toBe(100);
     for (const fact of a.knowledge.set('facts').values()) a.knowledge.set('facts').remove(fact);
-    expect(a.state.toJSON().knowledge).toEqual({ context: { a: [1, 10_100] }, crdts: {}, reach: 'all' });
+    const left = JSON.stringify(a.state.toJSON().knowledge).slice(0, 200);
+    expect(left).toBe('{"context":{"a":[1,10100]},"crdts":{},"reach":"all"}');
   });
 });
 

@@ -139,22 +139,25 @@ test('a delta that would outdo all others for a day and more is refused, and nam
   });
 });
 
-test('nobody else writes in its name', async () => {
-  const { replica, versionVector } = await cadre.report('cyd');
-  const before = await cadre.report('cyd');
-  const most = Number.MAX_SAFE_INTEGER;
-  const forged = delta(
-    { orSet: { facts: { forged: [[replica, most, 0, 0, 'v']] } } },
-    { [replica]: [most, most] },
-  );
-  await cadre.signal('cyd', 'gossip', gossip({ delta: forged }));
-  const after = await cadre.report('cyd');
-  expect(changes(before, after)).toEqual({ refused: 1, unread: 0 });
-  expect(after.versionVector).toEqual(versionVector);
-  await cadre.signal('cyd', 'remember', rememberOf('after the forged one', [fact]));
-  await nextRun('cyd');
-  await cadre.converged(AGENTS.length);
-});
+test('counters that were never counted do no harm', async () => {
+  const { replica } = await cadre.report('cyd');
+  for (const [name, counter, isRefused] of [
+    ['the last there is', Number.MAX_SAFE_INTEGER, true],
+    ['one far away', 2 ** 49, false],
+  ] as const) {
+    const before = await cadre.report('cyd');
+    const forged = delta(
+      { orSet: { facts: { [name]: [[replica, counter, 0, 0, name]] } } },
+      { [replica]: [counter, counter] },
+    );
+    await cadre.signal('cyd', 'gossip', gossip({ delta: forged }));
+    await cadre.signal('cyd', 'remember', rememberOf(`after ${name}`, [{ ...fact, add: `after ${name}` }]));
+    await nextRun('cyd');
+    const after = await cadre.report('cyd');
+    expect(changes(before, after).refused).toBe(isRefused ? 1 : 0);
+    await cadre.converged(AGENTS.length);
+  }
+}, 60_000);
 
 describe('a replica that is full', () => {
   /** Of about 8 KiB. */
@@ -187,6 +190,7 @@ describe('a replica that is full', () => {
     await nextRun('dov');
     await cadre.replicas.remember('dov', rememberOf('removal before', [await removal()]));
     await cadre.converged(AGENTS.length);
+    for (const name of AGENTS) expect(await cadre.failedWorkflowTasks(name)).toEqual([]);
   }, 60_000);
 
   test('takes removals, and then as much again', async () => {

@@ -1,0 +1,235 @@
+// How many messages an operation costs, and how many rounds it takes to be everywhere: the real outboxes on a virtual clock.
+const { heardEvent, newAgent, evolveAgent, rememberedEvent } = require('../../dist/core/agent/agent-state');
+const { ROUND, roundsToAll } = require('../../dist/core/agent/gossip');
+const { Outbox } = require('../../dist/core/agent/outbox');
+const { encodeContext, encodeKnowledge } = require('../../dist/core/crdt/knowledge-json');
+const { printTable, summary } = require('../measure');
+
+const SIZES = [5, 25, 100];
+/** What happens: `operations(network)` calls `network.operate(at, agent)`, with times in ms from the beginning. */
+const LOADS = {
+  'a lone operation': {
+    trials: 50,
+    operations: (network) => network.operate(network.between(0, ROUND), network.anyone()),
+  },
+  '1 operation a replica and second, 60 s': {
+    trials: 1,
+    operations: (network) => everySecond(network, network.agents),
+  },
+  'one replica with 10 a second, 60 s': {
+    trials: 1,
+    operations: (network) => everySecond(network, Array(10).fill(network.agents[0])),
+  },
+};
+const SECONDS = 60;
+/** What of messages takes how long to arrive, in ms. */
+const DELAY = { least: 5, most: 50 };
+/** The aims. */
+const MESSAGES_AIM = { replicas: 25, messages: 20 };
+
+function everySecond(network, agents) {
+  for (let second = 0; second < SECONDS; second += 1) {
+    for (const agent of agents) network.operate(second * ROUND + network.between(0, ROUND), agent);
+  }
+}
+
+async function measureGossip({ quick }) {
+  const results = [];
+  for (const [load, { trials, operations }] of Object.entries(LOADS)) {
+    for (const replicas of quick ? SIZES.slice(0, 2) : SIZES) {
+      console.error(`  gossip: ${load}, ${replicas} replicas`);
+      const runs = Array.from({ length: trials }, (_none, trial) => {
+        const network = new Network(replicas, trial + 1);
+        operations(network);
+        return network.run();
+      });
+      const count = runs.reduce((sum, run) => sum + run.operations, 0);
+      results.push({
+        load,
+        replicas,
+        operations: count,
+        messages: runs.reduce((sum, run) => sum + run.messages, 0) / count,
+        least: replicas - 1,
+        rounds: summary(runs.flatMap((run) => run.rounds)),
+        bytes: summary(runs.flatMap((run) => run.bytes)),
+        toldMost: Math.max(...runs.map((run) => run.toldMost)),
+      });
+    }
+  }
+  print(results);
+  return results;
+}
+
+function print(results) {
+  const head = ['gossip, simulated', 'replicas', 'operations', 'messages an operation', 'aim'];
+  const rows = [[...head, 'rounds min', 'p50', 'max', 'aim', 'bytes p50', 'max', 'told a round']];
+  for (const { load, replicas, operations, messages, rounds, bytes, toldMost } of results) {
+    const { min, p50, max } = rounds;
+    rows.push([
+      load,
+      replicas,
+      operations.toLocaleString('en'),
+      messages.toFixed(1),
+      replicas === MESSAGES_AIM.replicas ? `< ${MESSAGES_AIM.messages}` : '',
+      min,
+      p50,
+      max,
+      `<= ${Math.floor(Math.log2(replicas) + 3)}`,
+      bytes.p50.toLocaleString('en'),
+      bytes.max.toLocaleString('en'),
+      `<= ${toldMost}`,
+    ]);
+  }
+  printTable(rows);
+  const least = SIZES.map((size) => `${size - 1} for ${size}`).join(', ');
+  console.log(`  a lone operation takes at least one message a replica that lacks it: ${least}`);
+  console.log(`  rounds are of ${ROUND} ms; of a tree: ${SIZES.map(roundsToAll).join(', ')}`);
+}
+
+/** Agents that know each other, and have the loop of src/workflows/agent-run.ts; nothing fails. */
+class Network {
+  constructor(size, seed) {
+    this.random = seed;
+    this.now = 1_700_000_000_000;
+    this.began = this.now;
+    this.queue = [];
+    this.agents = Array.from({ length: size }, (_none, index) => this.agent(`agent-${index}`));
+    for (const one of this.agents) this.meet(one);
+    this.pending = new Map();
+    this.done = { operations: 0, messages: 0, rounds: [], bytes: [], toldMost: 0 };
+    this.told = new Map();
+  }
+
+  agent(member) {
+    const joined = evolveAgent(newAgent('bench', member, `${member}:00000000`), {
+      type: 'joined',
+      at: this.now,
+    });
+    return { member, state: joined.state, outbox: new Outbox(), isAwaiting: false };
+  }
+
+  meet(agent) {
+    for (const { member, state } of this.agents) {
+      if (member === agent.member) continue;
+      const message = {
+        version: 1,
+        cadre: 'bench',
+        from: member,
+        seen: encodeContext(state.replica.context),
+        delta: encodeKnowledge(state.replica.knowledge),
+        asks: false,
+      };
+      agent.state = evolveAgent(agent.state, heardEvent(message, this.now)).state;
+    }
+  }
+
+  operate(at, agent) {
+    this.done.operations += 1;
+    const id = `operation ${this.done.operations}`;
+    const finding = { source: `https://example.com/reports/${id}`, text: 'what the source says '.repeat(4) };
+    const operations = [{ type: 'orSet', name: 'findings', add: finding }];
+    const message = { version: 1, id, task: id, decisions: [], operations };
+    this.at(this.began + at, () => {
+      const counter = (agent.state.replica.context.get(agent.state.replica.id)?.at(-1) ?? 0) + 1;
+      this.pending.set(`${agent.state.replica.id} ${counter}`, { at: this.now, by: new Set([agent.member]) });
+      this.evolve(agent, rememberedEvent(message, this.now));
+    });
+  }
+
+  /** Until nothing happens any more. Throws where an operation is not everywhere then. */
+  run() {
+    for (;;) {
+      const next = this.queue.pop();
+      if (next === undefined) break;
+      this.now = next.at;
+      next.run();
+    }
+    if (this.pending.size > 0) throw new Error(`${this.pending.size} operations are not everywhere`);
+    this.done.toldMost = Math.max(0, ...this.told.values());
+    return this.done;
+  }
+
+  evolve(agent, event) {
+    const evolved = evolveAgent(agent.state, event);
+    agent.state = evolved.state;
+    agent.outbox.take(evolved, this.now);
+    this.arrived(agent);
+    this.wake(agent);
+  }
+
+  /** Counts what `agent` has now that it had not. */
+  arrived({ member, state }) {
+    for (const [operation, { at, by }] of this.pending) {
+      if (by.has(member)) continue;
+      const [replica, counter] = operation.split(' ');
+      const intervals = state.replica.context.get(replica) ?? [];
+      if (
+        !intervals.some(
+          (from, index) => index % 2 === 0 && from <= counter && counter <= intervals[index + 1],
+        )
+      )
+        continue;
+      by.add(member);
+      if (by.size < this.agents.length) continue;
+      this.done.rounds.push(Math.ceil((this.now - at) / ROUND));
+      this.pending.delete(operation);
+    }
+  }
+
+  wake(agent) {
+    if (agent.isAwaiting || !agent.outbox.isDirty) return;
+    agent.isAwaiting = true;
+    this.at(this.now + agent.outbox.dueIn(this.now), () => {
+      agent.isAwaiting = false;
+      for (const letter of agent.outbox.round(agent.state, this.now)) this.send(agent, letter, true);
+      this.wake(agent);
+    });
+  }
+
+  send(agent, letter, isOfRound = false) {
+    const text = JSON.stringify(letter.gossip);
+    this.done.messages += 1;
+    this.done.bytes.push(text.length);
+    if (isOfRound) {
+      const key = `${Math.floor(this.now / ROUND)} ${letter.to}`;
+      this.told.set(key, (this.told.get(key) ?? 0) + 1);
+    }
+    this.at(this.now + this.between(DELAY.least, DELAY.most), () => {
+      agent.outbox.delivered(letter);
+      this.hear(
+        this.agents.find(({ member }) => member === letter.to),
+        JSON.parse(text),
+      );
+    });
+  }
+
+  hear(agent, message) {
+    const event = heardEvent(message, this.now);
+    this.evolve(agent, event);
+    const answer = agent.outbox.answer(agent.state, event.read.message);
+    if (answer !== undefined) this.send(agent, answer);
+  }
+
+  /** Sorted insertion, the next last. */
+  at(at, run) {
+    let [low, high] = [0, this.queue.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.queue[middle].at > at) low = middle + 1;
+      else high = middle;
+    }
+    this.queue.splice(low, 0, { at, run });
+  }
+
+  /** A whole number from `least` and less than `most`: the same for the same seed. */
+  between(least, most) {
+    this.random = (Math.imul(this.random, 1664525) + 1013904223) >>> 0;
+    return least + Math.floor((this.random / 2 ** 32) * (most - least));
+  }
+
+  anyone() {
+    return this.agents[this.between(0, this.agents.length)];
+  }
+}
+
+module.exports = { measureGossip };
