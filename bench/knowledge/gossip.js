@@ -2,26 +2,26 @@
 const { heardEvent, newAgent, evolveAgent, rememberedEvent } = require('../../dist/core/agent/agent-state');
 const { ROUND, roundsToAll } = require('../../dist/core/agent/gossip');
 const { Outbox } = require('../../dist/core/agent/outbox');
+const { covers } = require('../../dist/core/crdt/causal-context');
 const { encodeContext, encodeKnowledge } = require('../../dist/core/crdt/knowledge-json');
 const { printTable, summary } = require('../measure');
 
-const SIZES = [5, 25, 100];
-/** What happens: `operations(network)` calls `network.operate(at, agent)`, with times in ms from the beginning. */
+const SIZES = process.env.SIZES?.split(',').map(Number) ?? [5, 25, 100];
+/** What happens: each calls `network.operate(at, agent)`, with `at` in ms from the beginning. */
 const LOADS = {
-  'a lone operation': {
-    trials: 50,
-    operations: (network) => network.operate(network.between(0, ROUND), network.anyone()),
+  'a lone operation': (network) => {
+    for (let trial = 0; trial < TRIALS; trial += 1) {
+      network.operate(trial * PAUSE + network.between(0, ROUND), network.anyone());
+    }
   },
-  '1 operation a replica and second, 60 s': {
-    trials: 1,
-    operations: (network) => everySecond(network, network.agents),
-  },
-  'one replica with 10 a second, 60 s': {
-    trials: 1,
-    operations: (network) => everySecond(network, Array(10).fill(network.agents[0])),
-  },
+  '1 operation a replica and second': (network) => everySecond(network, network.agents),
+  'one replica with 10 a second': (network) => everySecond(network, Array(10).fill(network.agents[0])),
 };
-const SECONDS = 60;
+/** Lone operations, and ms between them: by then all is silent again. */
+const TRIALS = 50;
+const PAUSE = 30 * ROUND;
+/** How long the others go on, in s. */
+const SECONDS = Number(process.env.SECS ?? 60);
 /** What of messages takes how long to arrive, in ms. */
 const DELAY = { least: 5, most: 50 };
 /** The aims. */
@@ -35,24 +35,20 @@ function everySecond(network, agents) {
 
 async function measureGossip({ quick }) {
   const results = [];
-  for (const [load, { trials, operations }] of Object.entries(LOADS)) {
+  for (const [load, operations] of Object.entries(LOADS)) {
     for (const replicas of quick ? SIZES.slice(0, 2) : SIZES) {
       console.error(`  gossip: ${load}, ${replicas} replicas`);
-      const runs = Array.from({ length: trials }, (_none, trial) => {
-        const network = new Network(replicas, trial + 1);
-        operations(network);
-        return network.run();
-      });
-      const count = runs.reduce((sum, run) => sum + run.operations, 0);
+      const network = new Network(replicas);
+      operations(network);
+      const { messages, rounds, bytes, toldMost } = network.run();
       results.push({
         load,
         replicas,
-        operations: count,
-        messages: runs.reduce((sum, run) => sum + run.messages, 0) / count,
-        least: replicas - 1,
-        rounds: summary(runs.flatMap((run) => run.rounds)),
-        bytes: summary(runs.flatMap((run) => run.bytes)),
-        toldMost: Math.max(...runs.map((run) => run.toldMost)),
+        operations: rounds.length,
+        messages: messages / rounds.length,
+        rounds: summary(rounds),
+        bytes: summary(bytes),
+        toldMost,
       });
     }
   }
@@ -88,19 +84,19 @@ function print(results) {
 
 /** Agents that know each other, and have the loop of src/workflows/agent-run.ts; nothing fails. */
 class Network {
-  constructor(size, seed) {
-    this.random = seed;
+  constructor(size) {
+    this.random = size;
     this.now = 1_700_000_000_000;
     this.began = this.now;
     this.queue = [];
-    this.agents = Array.from({ length: size }, (_none, index) => this.agent(`agent-${index}`));
-    for (const one of this.agents) this.meet(one);
+    this.agents = Array.from({ length: size }, (_none, index) => this.begin(`agent-${index}`));
+    this.meet();
     this.pending = new Map();
     this.done = { operations: 0, messages: 0, rounds: [], bytes: [], toldMost: 0 };
     this.told = new Map();
   }
 
-  agent(member) {
+  begin(member) {
     const joined = evolveAgent(newAgent('bench', member, `${member}:00000000`), {
       type: 'joined',
       at: this.now,
@@ -108,19 +104,24 @@ class Network {
     return { member, state: joined.state, outbox: new Outbox(), isAwaiting: false };
   }
 
-  meet(agent) {
-    for (const { member, state } of this.agents) {
-      if (member === agent.member) continue;
-      const message = {
-        version: 1,
-        cadre: 'bench',
-        from: member,
-        seen: encodeContext(state.replica.context),
-        delta: encodeKnowledge(state.replica.knowledge),
-        asks: false,
-      };
-      agent.state = evolveAgent(agent.state, heardEvent(message, this.now)).state;
-    }
+  /** All know of all. */
+  meet() {
+    const [first, ...others] = this.agents;
+    for (const other of others) this.tell(first, other);
+    for (const other of others) this.tell(other, first);
+  }
+
+  tell(to, from) {
+    const { context, knowledge } = from.state.replica;
+    const message = {
+      version: 1,
+      cadre: 'bench',
+      from: from.member,
+      seen: encodeContext(context),
+      delta: encodeKnowledge(knowledge),
+      asks: false,
+    };
+    to.state = evolveAgent(to.state, heardEvent(message, this.now)).state;
   }
 
   operate(at, agent) {
@@ -153,25 +154,22 @@ class Network {
     const evolved = evolveAgent(agent.state, event);
     agent.state = evolved.state;
     agent.outbox.take(evolved, this.now);
-    this.arrived(agent);
+    const { news = [], caughtUp } = evolved;
+    const operations = news.flatMap(({ delta }) => [...delta.context].flatMap(operationsIn));
+    this.arrived(agent, caughtUp ? [...this.pending.keys()] : operations);
     this.wake(agent);
   }
 
-  /** Counts what `agent` has now that it had not. */
-  arrived({ member, state }) {
-    for (const [operation, { at, by }] of this.pending) {
-      if (by.has(member)) continue;
+  /** Counts those of `operations` that `agent` has now and had not. */
+  arrived({ member, state }, operations) {
+    for (const operation of operations) {
+      const minted = this.pending.get(operation);
       const [replica, counter] = operation.split(' ');
-      const intervals = state.replica.context.get(replica) ?? [];
-      if (
-        !intervals.some(
-          (from, index) => index % 2 === 0 && from <= counter && counter <= intervals[index + 1],
-        )
-      )
-        continue;
-      by.add(member);
-      if (by.size < this.agents.length) continue;
-      this.done.rounds.push(Math.ceil((this.now - at) / ROUND));
+      if (minted === undefined || minted.by.has(member)) continue;
+      if (!covers(state.replica.context, replica, Number(counter))) continue;
+      minted.by.add(member);
+      if (minted.by.size < this.agents.length) continue;
+      this.done.rounds.push(Math.ceil((this.now - minted.at) / ROUND));
       this.pending.delete(operation);
     }
   }
@@ -230,6 +228,17 @@ class Network {
   anyone() {
     return this.agents[this.between(0, this.agents.length)];
   }
+}
+
+/** The operations of a replica, by the intervals of a causal context. */
+function operationsIn([replica, intervals]) {
+  const operations = [];
+  for (let index = 0; index < intervals.length; index += 2) {
+    for (let counter = intervals[index]; counter <= intervals[index + 1]; counter += 1) {
+      operations.push(`${replica} ${counter}`);
+    }
+  }
+  return operations;
 }
 
 module.exports = { measureGossip };

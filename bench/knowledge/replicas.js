@@ -1,4 +1,6 @@
 // Applying and merging, beside Yjs and Automerge: time, and bytes of a delta against the full state.
+const { setFlagsFromString } = require('node:v8');
+const { runInNewContext } = require('node:vm');
 const { printTable, summary } = require('../measure');
 const { CONTENDERS } = require('./contenders');
 
@@ -153,6 +155,10 @@ function written(contender, workload, { entries, first, number }) {
   return messages;
 }
 
+// Else what is timed pays for what was loaded before it.
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc');
+
 /** Writers of entries; smaller ones are those of the rows. */
 const FIRST_WRITER = 100;
 const [READER, WRITER, MINE, THEIRS] = [1, 2, 3, 4];
@@ -205,6 +211,7 @@ function timed(subject, { on, work, writes, opens, grows }, plan) {
   });
   const each = writes ? plan.writes : 1;
   const after = [];
+  collectGarbage();
   const began = performance.now();
   for (let replica of replicas) {
     for (let at = 0; at < each; at += 1) replica = work(subject, replica, at);

@@ -55,9 +55,9 @@ export function replicaFacts(replica: ReplicaStanding): [string, string][] {
   ];
 }
 
-/** How many entries it knows. Who its members are stands there too, and is not counted. */
-export function knownEntries({ entries, members }: Pick<ReplicaStanding, 'entries' | 'members'>): string {
-  return count(entries - members.length, 'entry', 'entries');
+/** How many entries it knows. */
+export function knownEntries({ entries }: Pick<ReplicaStanding, 'entries'>): string {
+  return count(entries, 'entry', 'entries');
 }
 
 function refusalFacts({ refused, refusals }: ReplicaStanding): [string, string][] {

@@ -22,7 +22,7 @@ import {
 } from '../core/crdt/knowledge-json';
 import { type Sibling, byTime, termOf, valueOf, winner } from '../core/crdt/sibling';
 import { CRDT_TYPES, type CrdtName } from '../core/crdt/types';
-import { CadreError } from '../core/failures';
+import { CadreError, isCadreError } from '../core/failures';
 import type { Json } from '../core/json';
 import { agentId } from '../core/names';
 import type { Replica } from '../knowledge/replica';
@@ -233,9 +233,12 @@ export class Agents {
   /** Has all replicas of `name` tell the others what they know, leave the cadre and end. Throws AgentNotFound. */
   async leave(name: string): Promise<Member[]> {
     const members = await this.membersFor(name);
-    if (members.length === 0) throw unknownAgent(name);
-    await Promise.all(members.map((member) => this.replicas.leave(member)));
-    return members;
+    const asked = await Promise.allSettled(members.map((member) => this.replicas.leave(member)));
+    const left = members.filter((_member, index) => asked[index]?.status === 'fulfilled');
+    // One that has ended meanwhile has left.
+    const failure = asked.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+    if (failure !== undefined && (left.length === 0 || !isUnknownAgent(failure.reason))) throw failure.reason;
+    return left;
   }
 
   private async send(replica: Replica, member: Member, seen: ContextJson): Promise<void> {
@@ -408,4 +411,8 @@ function unknownAgent(name: string): CadreError {
     'AgentNotFound',
     name === '' ? 'No agent of this cadre has a replica yet' : `The agent "${name}" has no replica`,
   );
+}
+
+function isUnknownAgent(error: unknown): boolean {
+  return isCadreError(error) && error.type === 'AgentNotFound';
 }

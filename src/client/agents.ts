@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
+  QueryRejectedError,
+  WorkflowClient,
   WorkflowExecutionAlreadyStartedError,
   type WorkflowHandle,
   type WorkflowStartOptions,
@@ -30,17 +32,30 @@ const QUERY_TIME_LIMIT = 5000;
 /** How long a replica that begins may take to hear from another, and how often it is asked, in ms. */
 const JOINING_TIME_LIMIT = 2000;
 const JOINING_INTERVAL = 20;
-/** What a signal waits for where the worker that had the workflow is gone; Temporal's default is 10 s. */
-const WORKFLOW_TASK_TIMEOUT = 2000;
+/**
+ * What an agent waits for where a worker died with a workflow task of it in hand; Temporal's default is 10 s. Thousands of
+ * messages that have piled up must be taken within it, at about a millisecond each on a busy machine.
+ */
+const WORKFLOW_TASK_TIMEOUT = 5000;
 
 /** The replicas of one cadre, on the server of `client`. */
 export class TemporalReplicas implements Replicas {
+  /** Asks only replicas that run: one that has ended would answer with what it knew last. */
+  private readonly running: WorkflowClient;
+
   /** `seeds`: whom a replica that begins may ask for the others. */
   constructor(
     private readonly client: Client,
     private readonly cadre: string,
     private readonly seeds: readonly Member[] = [],
-  ) {}
+  ) {
+    this.running = new WorkflowClient({
+      connection: client.connection,
+      namespace: client.options.namespace,
+      dataConverter: client.options.loadedDataConverter,
+      queryRejectCondition: 'NOT_OPEN',
+    });
+  }
 
   async remember(member: Member, message: Remember): Promise<void> {
     await this.client.workflow.signalWithStart(AGENT_WORKFLOW, {
@@ -73,7 +88,7 @@ export class TemporalReplicas implements Replicas {
 
   async read(member: Member): Promise<KnowledgePart> {
     const part = await this.part(member);
-    if (part !== undefined) return part;
+    if (part !== undefined && !part.left) return part;
     await this.ensure(member);
     // The query waits for the first workflow task, in which it has asked the others; their answers are a task each.
     await this.joined(member);
@@ -83,14 +98,14 @@ export class TemporalReplicas implements Replicas {
   }
 
   async report(member: Member): Promise<AgentReport | undefined> {
-    return this.ask(member, () => this.handle(member).query<AgentReport>(agentQuery.name));
+    return this.ask(member, (handle) => handle.query<AgentReport>(agentQuery.name));
   }
 
   /** What `member` knows beyond `seen`; undefined where it is not there. */
   part(member: Member, seen?: ContextJson): Promise<KnowledgePart | undefined> {
     const args: [ContextJson?] = seen === undefined ? [] : [seen];
-    return this.ask(member, () =>
-      this.handle(member).query<KnowledgePart, [ContextJson?]>(knowledgeQuery.name, ...args),
+    return this.ask(member, (handle) =>
+      handle.query<KnowledgePart, [ContextJson?]>(knowledgeQuery.name, ...args),
     );
   }
 
@@ -155,11 +170,15 @@ export class TemporalReplicas implements Replicas {
   }
 
   /** What `query` answers; undefined where the replica is not there. Throws NoWorker, ServerUnreachable. */
-  private async ask<Answer>(member: Member, query: () => Promise<Answer>): Promise<Answer | undefined> {
+  private async ask<Answer>(
+    member: Member,
+    query: (handle: WorkflowHandle) => Promise<Answer>,
+  ): Promise<Answer | undefined> {
+    const handle = this.running.getHandle(agentId(this.cadre, member));
     try {
-      return await this.client.withDeadline(Date.now() + QUERY_TIME_LIMIT, query);
+      return await this.client.withDeadline(Date.now() + QUERY_TIME_LIMIT, () => query(handle));
     } catch (error) {
-      if (isNotFound(error)) return undefined;
+      if (isNotFound(error) || error instanceof QueryRejectedError) return undefined;
       if (!(await answers(this.client))) {
         throw new CadreError('ServerUnreachable', 'Lost the Temporal server', { cause: error });
       }

@@ -120,7 +120,8 @@ function memoryOf(replica: Replica): Memory {
     remember: ignore,
     ensure: ignore,
     hasLeft: () => Promise.resolve(false),
-    read: () => Promise.resolve({ replica: replica.id, seen: replica.seen, delta: replica.delta() }),
+    read: () =>
+      Promise.resolve({ replica: replica.id, left: false, seen: replica.seen, delta: replica.delta() }),
     report: () => Promise.resolve(undefined),
   });
 }

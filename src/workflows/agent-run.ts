@@ -79,11 +79,14 @@ export class AgentRun {
 
   hear(message: unknown): void {
     const event = heardEvent(message, Date.now());
+    const { refused } = this.current;
     this.record(event);
     if (event.type !== 'heard' || event.read.kind !== 'message') return;
     const { message: heard } = event.read;
     if (heard.cadre !== this.current.cadre) return;
-    const answer = this.outbox.answer(this.current, heard);
+    // What was refused would be refused again, and again.
+    const asksBack = this.current.refused === refused;
+    const answer = this.outbox.answer(this.current, heard, asksBack);
     if (answer !== undefined) this.answers.push(answer);
   }
 

@@ -9,7 +9,10 @@ import { type Remember, MESSAGE_VERSION } from '../../src/core/agent/agent-messa
 import type { AgentReport } from '../../src/core/agent/agent-report';
 import { type Member, membersOf } from '../../src/core/agent/members';
 import { decodeKnowledge } from '../../src/core/crdt/knowledge-json';
+import type { Dot } from '../../src/core/crdt/causal-context';
+import type { Place } from '../../src/core/crdt/knowledge';
 import type { Operation } from '../../src/core/crdt/replica';
+import { dotOf } from '../../src/core/crdt/sibling';
 import type { HistoryFact } from '../../src/core/history-facts';
 import { GOSSIP_SIGNAL, agentId } from '../../src/core/names';
 import type { Role } from '../../src/core/roles';
@@ -107,15 +110,11 @@ export class AgentReplicas {
     return found as AgentReport;
   }
 
-  /** The dots of what `member` has under `key`: what a removal of it says. */
-  async dotsAt(
-    member: Member,
-    { type, name }: Operation,
-    key: string,
-  ): Promise<(readonly [string, number])[]> {
+  /** By key the dots of what `member` has there: what a removal of it says. */
+  async dotsOf(member: Member, { type, name }: Place): Promise<ReadonlyMap<string, readonly Dot[]>> {
     const part = await this.replicas.part(member);
     const entries = decodeKnowledge(part?.delta, 'the knowledge').crdts.get(type)?.get(name);
-    return (entries?.get(key) ?? []).map(([replica, counter]) => [replica, counter]);
+    return new Map([...(entries ?? [])].map(([key, siblings]) => [key, siblings.map(dotOf)]));
   }
 
   /** Waits until `count` replicas agree; resolves with how long that took, in ms. */

@@ -31,6 +31,7 @@ export interface AgentReport {
   readonly beyondGaps: number;
   /** Of its knowledge, as JSON. */
   readonly bytes: number;
+  /** Who its members are stands among its knowledge too, and is not counted. */
   readonly entries: number;
   /** The replicas of the cadre, as this one knows of them. */
   readonly members: readonly Member[];
@@ -49,6 +50,8 @@ export interface AgentReport {
 /** What of a replica's knowledge somebody lacks. */
 export interface KnowledgePart {
   readonly replica: ReplicaId;
+  /** True once it has left the cadre, and hears of nothing more. */
+  readonly left: boolean;
   readonly seen: ContextJson;
   readonly delta: KnowledgeJson;
 }
@@ -58,6 +61,7 @@ export function agentReport(
   run: Pick<AgentReport, 'searching' | 'historyLength'>,
 ): AgentReport {
   const { replica, member } = state;
+  const members = membersIn(state);
   return {
     agent: readMember(member)?.agent ?? member,
     member,
@@ -69,8 +73,8 @@ export function agentReport(
     versionVector: replica.versionVector,
     beyondGaps: beyondGaps(replica.context),
     bytes: jsonBytes(encodeKnowledge(replica.knowledge)),
-    entries: countEntries(replica.knowledge),
-    members: membersIn(state),
+    entries: countEntries(replica.knowledge) - members.length,
+    members,
     refused: state.refused,
     refusals: state.refusals,
     unread: state.unread.length,
@@ -80,9 +84,10 @@ export function agentReport(
 }
 
 /** Throws InputInvalid for a `seen` that is none. */
-export function knowledgePart({ replica }: AgentState, seen: unknown = {}): KnowledgePart {
+export function knowledgePart({ replica, left }: AgentState, seen: unknown = {}): KnowledgePart {
   return {
     replica: replica.id,
+    left,
     seen: encodeContext(replica.context),
     delta: encodeKnowledge(replica.since(decodeContext(seen, '`seen`'))),
   };

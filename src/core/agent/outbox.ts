@@ -186,13 +186,14 @@ export class Outbox {
     return mayLeave;
   }
 
-  /** What to say at once to whom `heard` is from: what it lacks where it asks, and that something is lacking here. */
-  answer(state: AgentState, heard: Heard): Letter | undefined {
+  /** What to say at once to whom `heard` is from: what it lacks where it asks, and, if `asksBack`, that something is lacking here. */
+  answer(state: AgentState, heard: Heard, asksBack = true): Letter | undefined {
     const { from, replica, seen, pending, asks } = heard;
     if (readMember(from) === undefined || from === state.member) return undefined;
     if (replica !== undefined) this.hasSeen(replica, seen);
     const { context } = state.replica;
-    const lacksHere = !state.left && exceeds(pending === undefined ? seen : less(seen, pending), context);
+    const mayAsk = asksBack && !state.left;
+    const lacksHere = mayAsk && exceeds(pending === undefined ? seen : less(seen, pending), context);
     // What is on its way reaches a member without its asking.
     const isOnTheWay = replica !== undefined && replicaOf(state, from) === replica;
     const lacksThere = exceeds(isOnTheWay ? this.settled(state) : context, seen);

@@ -110,11 +110,8 @@ export function since(knowledge: Knowledge, seen: CausalContext): Knowledge {
   const known: Dot[] = [];
   const crdts: Knowledge['crdts'] = new Map();
   for (const { place, key, siblings } of eachKey(knowledge)) {
-    const unknown: Sibling[] = [];
-    for (const sibling of siblings) {
-      if (covers(seen, sibling[0], sibling[1])) known.push(dotOf(sibling));
-      else unknown.push(sibling);
-    }
+    const unknown = siblings.filter(([replica, counter]) => !covers(seen, replica, counter));
+    for (const sibling of siblings) if (!unknown.includes(sibling)) known.push(dotOf(sibling));
     if (unknown.length > 0) makeEntries({ crdts }, place).set(key, unknown);
   }
   const replaced: CausalContext = new Map();

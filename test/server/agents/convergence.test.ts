@@ -4,18 +4,24 @@ import type { Remember } from '../../../src/core/agent/agent-messages';
 import type { Member } from '../../../src/core/agent/members';
 import { AgentReplicas, gossipRate, rememberOf, runsOf } from '../../support/agent-replicas';
 import { rebuildProblems } from '../../support/agent-rebuild';
+import { until } from '../../support/cli';
 import { OperationLedger, keyOf } from '../../support/operation-ledger';
 import { Random } from '../../support/random';
 
 const AGENTS = ['ada', 'ben', 'cyd', 'dov', 'eve'];
 const SEED = Number(process.env['SEED'] ?? 5);
-/** Told by different tasks. */
-const MESSAGES = 600;
+/** Messages of a round, each of another task. */
+const ROUND_MESSAGES = 100;
+/** In the midst of which rounds the process that runs the workflows is killed. */
+const KILLS = [2, 4];
+/** There are more where replicas have gone on in new runs less often than they must. */
+const ROUNDS_MINIMUM = 6;
+const CONTINUED_MINIMUM = 5;
 const OPERATIONS_MAXIMUM = 5;
 /** Between two messages, in ms: 40 a second. */
 const PACE = 25;
 /** A run ends soon after so many events. */
-const RUN_EVENTS = 60;
+const RUN_EVENTS = 40;
 
 interface Sending {
   /** Its place in the order; the later of a message that comes twice has one of its own. */
@@ -38,11 +44,13 @@ afterAll(() => cadre.close());
 const ledger = new OperationLedger(SEED);
 const random = new Random(SEED);
 
-/** A fifth of the messages comes twice, and a tenth late. */
+let messages = 0;
+
+/** The messages of a round: a fifth of them comes twice, and a tenth late. */
 function sendings(): Sending[] {
-  const all = Array.from({ length: MESSAGES }, (_none, index) => {
+  const all = Array.from({ length: ROUND_MESSAGES }, (_none, index) => {
     const count = Math.ceil(random.between(0, OPERATIONS_MAXIMUM));
-    const id = `task ${index}`;
+    const id = `task ${messages++}`;
     const decision = { type: 'noted', rationale: id, task: id, step: 'note' };
     const operations = Array.from({ length: count }, () => ledger.draw());
     const at = index + (random.between(0, 1) < 0.1 ? random.between(2, 40) : 0);
@@ -55,20 +63,22 @@ function sendings(): Sending[] {
   return [...all, ...repeated].sort((a, b) => a.at - b.at);
 }
 
-test(`5 agents lose and double nothing (seed ${SEED})`, async () => {
+test(`${AGENTS.length} agents lose and double nothing (seed ${SEED})`, async () => {
   let host = await cadre.worker(['workflows']);
-  const all = sendings();
-  const kills = [Math.floor(all.length / 3), Math.floor((2 * all.length) / 3)];
+  const told: Sending[] = [];
   const sent: Promise<void>[] = [];
   let restarted = Promise.resolve();
-  for (const [place, sending] of all.entries()) {
-    sent.push(send(sending));
-    if (place % 15 === 14) sent.push(remove(all.slice(Math.max(0, place - 100), place - 40)));
-    if (kills.includes(place)) {
-      host.kill('SIGKILL');
-      restarted = restarted.then(async () => void (host = await cadre.worker(['workflows'])));
+  for (let round = 1; round <= ROUNDS_MINIMUM || !(await areContinued()); round += 1) {
+    for (const [place, sending] of sendings().entries()) {
+      told.push(sending);
+      sent.push(send(sending));
+      if (place % 15 === 14) sent.push(remove(told.slice(-100, -40)));
+      if (KILLS.includes(round) && place === ROUND_MESSAGES / 2) {
+        host.kill('SIGKILL');
+        restarted = restarted.then(async () => void (host = await cadre.worker(['workflows'])));
+      }
+      await delay(PACE);
     }
-    await delay(PACE);
   }
   await restarted;
   await Promise.all(sent);
@@ -91,7 +101,7 @@ test(`5 agents lose and double nothing (seed ${SEED})`, async () => {
   for (const name of AGENTS) {
     expect(ledger.problemsOf(await cadre.client.knowledge(name))).toEqual([]);
   }
-  for (const one of facts) expect(runsOf(one).length).toBeGreaterThan(5);
+  for (const one of facts) expect(runsOf(one).length).toBeGreaterThan(CONTINUED_MINIMUM);
 
   const { replicas } = await cadre.client.checkKnowledge();
   const [first, ...others] = replicas.map(({ versionVector }) => versionVector);
@@ -99,7 +109,7 @@ test(`5 agents lose and double nothing (seed ${SEED})`, async () => {
   // Each operation has a dot, and each replica one for its joining.
   const dots = Object.values(first ?? {}).reduce((sum, count) => sum + count, 0);
   expect(dots).toBe(ledger.count + AGENTS.length);
-}, 120_000);
+}, 180_000);
 
 test('every decision is counted once', async () => {
   const decided: string[] = [];
@@ -111,7 +121,7 @@ test('every decision is counted once', async () => {
     expect(remembered).toBeGreaterThanOrEqual(count);
     decided.push(...texts);
   }
-  const ids = Array.from({ length: MESSAGES }, (_none, index) => `task ${index}`);
+  const ids = Array.from({ length: messages }, (_none, index) => `task ${index}`);
   expect(decided.sort()).toEqual(ids.sort());
 });
 
@@ -123,13 +133,28 @@ test('the state folds to the same from every checkpoint', async () => {
   for (const name of AGENTS) {
     const { problems, compared } = rebuildProblems(await cadre.factsOf(name));
     expect(problems).toEqual([]);
-    expect(compared).toBeGreaterThan(100);
+    expect(compared).toBeGreaterThan(30);
   }
 });
 
+async function areContinued(): Promise<boolean> {
+  const facts = await Promise.all(AGENTS.map((name) => cadre.factsOf(name)));
+  return facts.every((one) => runsOf(one).length > CONTINUED_MINIMUM);
+}
+
 async function send({ member, message, isRepeated }: Sending): Promise<void> {
-  await cadre.replicas.remember(member, message);
+  await tell(member, message);
   if (!isRepeated) ledger.acknowledge(message.operations);
+}
+
+/** As a task does it: what is refused is sent again. A run that ends as its worker dies refuses for some seconds. */
+async function tell(member: Member, message: Remember): Promise<void> {
+  const isTold = (): Promise<boolean> =>
+    cadre.replicas.remember(member, message).then(
+      () => true,
+      () => false,
+    );
+  await until(isTold);
 }
 
 let removals = 0;
@@ -147,11 +172,14 @@ async function remove(told: readonly Sending[]): Promise<void> {
   );
   if (candidates.length === 0) return;
   const { member, operation, key } = random.oneOf(candidates);
-  const dots = await cadre.dotsAt(member, operation, key).catch(() => []);
-  if (dots.length === 0) return;
+  const dots = await cadre.dotsOf(member, operation).then(
+    (all) => all.get(key),
+    () => undefined,
+  );
+  if (dots === undefined) return;
   const { type, name } = operation;
   const removal = { type, name, remove: key, dots } as Remember['operations'][number];
-  await cadre.replicas.remember(member, rememberOf(`removal ${(removals += 1)}`, [removal]));
+  await tell(member, rememberOf(`removal ${(removals += 1)}`, [removal]));
   ledger.acknowledge([removal]);
 }
 

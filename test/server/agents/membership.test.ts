@@ -1,4 +1,5 @@
 // Agents that come, go, and lose their state while others gossip, on a real server.
+import type { Operation } from '../../../src/core/crdt/replica';
 import { AgentReplicas, rememberOf } from '../../support/agent-replicas';
 import { until } from '../../support/cli';
 import { OperationLedger } from '../../support/operation-ledger';
@@ -39,8 +40,8 @@ class Traffic {
   }
 }
 
-async function tell(member: string): Promise<void> {
-  const operations = [ledger.draw()];
+async function tell(member: string, operation: Operation = ledger.draw()): Promise<void> {
+  const operations = [operation];
   await cadre.replicas.remember(member, rememberOf(`task ${(told += 1)}`, operations));
   ledger.acknowledge(operations);
 }
@@ -120,6 +121,7 @@ test('an agent that lost its state is started again by its peers, as another rep
 
 test('an agent that lost its state is started again by a task that reads, and has all at once', async () => {
   await terminate('ben');
+  await tell('ada', { type: 'orSet', name: 'facts', add: 'of the time without ben' });
   const facts = (await cadre.client.knowledge('ada')).crdts.find(({ name }) => name === 'facts');
   const known = facts?.entries.length ?? 0;
   const input = { additions: ['of a task'], counted: 3, fails: 1 };

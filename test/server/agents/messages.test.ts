@@ -1,10 +1,14 @@
 // Whatever is sent to an agent on a real server is taken, refused or kept, and never stops it.
+import { setTimeout as delay } from 'node:timers/promises';
 import { MESSAGE_VERSION } from '../../../src/core/agent/agent-messages';
 import type { AgentReport } from '../../../src/core/agent/agent-report';
 import { REPLICA_MAXIMUM_BYTES } from '../../../src/core/agent/agent-state';
-import type { Operation } from '../../../src/core/crdt/replica';
+import { noKnowledge } from '../../../src/core/crdt/knowledge';
+import { encodeKnowledge } from '../../../src/core/crdt/knowledge-json';
+import { type Operation, ReplicaState } from '../../../src/core/crdt/replica';
 import { Replica } from '../../../src/knowledge/replica';
 import { AgentReplicas, rememberOf, runsOf } from '../../support/agent-replicas';
+import { until } from '../../support/cli';
 
 const DAY = 24 * 60 * 60 * 1000;
 const AGENTS = ['ada', 'ben', 'cyd', 'dov', 'eve'];
@@ -159,16 +163,16 @@ test('counters that were never counted do no harm', async () => {
   }
 }, 60_000);
 
-describe('a replica that is full', () => {
-  /** Of about 8 KiB. */
-  const big = (number: number): Operation => ({
-    type: 'orSet',
-    name: 'big',
-    add: { number, text: 'y'.repeat(7900) },
-  });
-  const bigs = (from: number, count: number): Operation[] =>
-    Array.from({ length: count }, (_none, index) => big(from + index));
+/** Of about 8 KiB. */
+const big = (number: number): Operation => ({
+  type: 'orSet',
+  name: 'big',
+  add: { number, text: 'y'.repeat(7900) },
+});
+const bigs = (from: number, count: number): Operation[] =>
+  Array.from({ length: count }, (_none, index) => big(from + index));
 
+describe('a replica that is full', () => {
   beforeAll(async () => {
     for (let part = 0; part < 6; part += 1) {
       await cadre.replicas.remember('dov', rememberOf(`big ${part}`, bigs(25 * part, 25)));
@@ -229,13 +233,92 @@ describe('a replica that is full', () => {
     });
   });
 
+  test('hands over the most that it may have', async () => {
+    const before = await cadre.report('dov');
+    // More than it takes of tasks, as others may have grown at the same time; half of it on its way to all.
+    const laptop = Replica.create('laptop');
+    for (let number = 0; number < 24; number += 1) laptop.apply(big(2000 + number));
+    await cadre.client.exchange(laptop, { agent: 'dov' });
+    const phone = ReplicaState.create('phone:1');
+    const news = Array.from({ length: 24 }, (_none, index) => ({
+      since: Math.floor(Date.now() / 1000) + 5,
+      delta: encodeKnowledge(phone.apply(big(3000 + index), Date.now()) ?? noKnowledge('keys')),
+    }));
+    await cadre.signal('dov', 'gossip', gossip({ news }));
+    await cadre.signal('dov', 'remember', { version: 2, text: 'x'.repeat(60_000) });
+    const decision = { type: 'noted', rationale: 'r', evidence: 'e'.repeat(1900), task: 't', step: 's' };
+    const decisions = Array.from({ length: 100 }, () => decision);
+    await cadre.replicas.remember('dov', rememberOf('decisions', [], { decisions }));
+    await nextRun('dov');
+    const after = await cadre.report('dov');
+    expect(after).toMatchObject({ replica: before.replica, decided: before.decided + 100, unread: 1 });
+    expect(after.entries).toBe(before.entries + 48);
+    expect(await cadre.failedWorkflowTasks('dov')).toEqual([]);
+    await cadre.converged(AGENTS.length);
+  }, 60_000);
+
   async function removal(index = 0): Promise<Operation> {
-    const { crdts } = await cadre.client.knowledge('dov');
-    const key = crdts.find(({ name }) => name === 'big')?.entries[index]?.key ?? '';
-    const dots = await cadre.dotsAt('dov', big(0), key);
-    return { type: 'orSet', name: 'big', remove: key, dots };
+    const [one] = await removals(cadre, 'dov', index, 1);
+    if (one === undefined) throw new Error('There is nothing to remove');
+    return one;
   }
 });
+
+describe('two replicas that together are too large', () => {
+  let others: AgentReplicas;
+  const members = ['ada', 'ben'];
+  beforeAll(async () => {
+    others = await AgentReplicas.start({ agents: members.map((name) => ({ name })) });
+    const worker = await others.worker(['workflows', 'agents']);
+    for (const member of members) await others.replicas.ensure(member);
+    await others.converged(2);
+    // Each is filled while it cannot hear of the other.
+    worker.kill('SIGKILL');
+    await worker.ended;
+    for (const [index, member] of members.entries()) {
+      for (let part = 0; part < 5; part += 1) {
+        const operations = bigs(1000 * index + 23 * part, 23);
+        await others.replicas.remember(member, rememberOf(`${member} ${part}`, operations));
+      }
+    }
+    await others.worker(['workflows', 'agents']);
+  }, 60_000);
+  afterAll(() => others.close());
+
+  test('say so, and do not go on asking', async () => {
+    for (const member of members) {
+      await until(async () => (await others.report(member)).refused > 0);
+      expect((await others.report(member)).refusals.at(-1)?.why).toMatch(/the replica would be too large/);
+    }
+    const events = async (): Promise<number> => {
+      const lengths = await Promise.all(members.map((member) => others.eventsPerRun(member)));
+      return lengths.flat().reduce((sum, length) => sum + length, 0);
+    };
+    const before = await events();
+    await delay(3000);
+    expect((await events()) - before).toBeLessThan(100);
+  }, 60_000);
+
+  test('agree once there is room', async () => {
+    const room = await removals(others, 'ada', 0, 60);
+    await others.replicas.remember('ada', rememberOf('room', room));
+    await others.converged(2);
+    expect((await others.report('ben')).entries).toBe(2 * 5 * 23 - 60);
+  }, 60_000);
+});
+
+/** Removes `count` of the large facts that `member` has, from the one at `from` on. */
+async function removals(
+  of: AgentReplicas,
+  member: string,
+  from: number,
+  count: number,
+): Promise<Operation[]> {
+  const { crdts } = await of.client.knowledge(member);
+  const entries = crdts.find(({ name }) => name === 'big')?.entries.slice(from, from + count) ?? [];
+  const dots = await of.dotsOf(member, big(0));
+  return entries.map(({ key }) => ({ type: 'orSet', name: 'big', remove: key, dots: dots.get(key) ?? [] }));
+}
 
 function changes(before: AgentReport, after: AgentReport): { refused: number; unread: number } {
   return { refused: after.refused - before.refused, unread: after.unread - before.unread };
