@@ -6,7 +6,7 @@ const { covers } = require('../../dist/core/crdt/causal-context');
 const { encodeContext, encodeKnowledge } = require('../../dist/core/crdt/knowledge-json');
 const { printTable, summary } = require('../measure');
 
-const SIZES = process.env.SIZES?.split(',').map(Number) ?? [5, 25, 100];
+const SIZES = [5, 25, 100];
 /** What happens: each calls `network.operate(at, agent)`, with `at` in ms from the beginning. */
 const LOADS = {
   'a lone operation': (network) => {
@@ -21,8 +21,10 @@ const LOADS = {
 const TRIALS = 50;
 const PAUSE = 30 * ROUND;
 /** How long the others go on, in s. */
-const SECONDS = Number(process.env.SECS ?? 60);
-/** What of messages takes how long to arrive, in ms. */
+const SECONDS = 60;
+/** So many that none is dropped: else the bytes would be those of what is dropped. */
+const MAX_ENTRIES = 10_000;
+/** How long messages take to arrive, in ms. */
 const DELAY = { least: 5, most: 50 };
 /** The aims. */
 const MESSAGES_AIM = { replicas: 25, messages: 20 };
@@ -126,10 +128,9 @@ class Network {
 
   operate(at, agent) {
     this.done.operations += 1;
-    const id = `operation ${this.done.operations}`;
-    const finding = { source: `https://example.com/reports/${id}`, text: 'what the source says '.repeat(4) };
-    const operations = [{ type: 'orSet', name: 'findings', add: finding }];
-    const message = { version: 1, id, task: id, decisions: [], operations };
+    const id = `reports/${this.done.operations}`;
+    const operations = [{ type: 'orSet', name: 'sources', add: `https://example.com/${id}` }];
+    const message = { version: 1, id, task: id, decisions: [], operations, maxEntries: MAX_ENTRIES };
     this.at(this.began + at, () => {
       const counter = (agent.state.replica.context.get(agent.state.replica.id)?.at(-1) ?? 0) + 1;
       this.pending.set(`${agent.state.replica.id} ${counter}`, { at: this.now, by: new Set([agent.member]) });

@@ -1,6 +1,4 @@
 // Applying and merging, beside Yjs and Automerge: time, and bytes of a delta against the full state.
-const { setFlagsFromString } = require('node:v8');
-const { runInNewContext } = require('node:vm');
 const { printTable, summary } = require('../measure');
 const { CONTENDERS } = require('./contenders');
 
@@ -8,7 +6,7 @@ const { CONTENDERS } = require('./contenders');
 const SIZES = {
   10: { rounds: 20, replicas: 50, writes: 1 },
   1000: { rounds: 15, replicas: 4, writes: 10 },
-  100_000: { rounds: 5, replicas: 1, writes: 10 },
+  100_000: { rounds: 5, replicas: 1, writes: 50 },
 };
 const QUICK_SIZES = {
   10: { ...SIZES[10], rounds: 5 },
@@ -155,10 +153,6 @@ function written(contender, workload, { entries, first, number }) {
   return messages;
 }
 
-// Else what is timed pays for what was loaded before it.
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc');
-
 /** Writers of entries; smaller ones are those of the rows. */
 const FIRST_WRITER = 100;
 const [READER, WRITER, MINE, THEIRS] = [1, 2, 3, 4];
@@ -211,7 +205,6 @@ function timed(subject, { on, work, writes, opens, grows }, plan) {
   });
   const each = writes ? plan.writes : 1;
   const after = [];
-  collectGarbage();
   const began = performance.now();
   for (let replica of replicas) {
     for (let at = 0; at < each; at += 1) replica = work(subject, replica, at);

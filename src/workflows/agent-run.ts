@@ -111,6 +111,8 @@ export class AgentRun {
   }
 
   private async gossip(): Promise<void> {
+    // The message that it was started with comes first: it goes with the first greeting.
+    await Promise.resolve();
     await this.findOthers();
     for (;;) {
       await condition(() => this.mustSend() || this.current.left || this.isLong());

@@ -1,4 +1,4 @@
-import { setHandler } from '@temporalio/workflow';
+import { setDefaultSignalHandler, setHandler } from '@temporalio/workflow';
 import type { AgentStart } from '../core/agent/agent-start';
 import { AgentRun } from './agent-run';
 import { agentQuery, gossipSignal, knowledgeQuery, leaveSignal, rememberSignal } from './messages';
@@ -9,15 +9,18 @@ import { agentQuery, gossipSignal, knowledgeQuery, leaveSignal, rememberSignal }
  */
 export async function agent(start: AgentStart): Promise<void> {
   const run = new AgentRun(start);
-  setHandler(rememberSignal, (message) => run.remember(message), {
-    description: 'What one task decided and learnt in this agent',
+  const remember = (message: unknown): void => run.remember(message);
+  const hear = (message: unknown): void => run.hear(message);
+  const leave = (): void => run.leave();
+  // What came before there were handlers would else be handed out handler by handler, and not as it came.
+  setDefaultSignalHandler((name, message) => {
+    if (name === rememberSignal.name) remember(message);
+    else if (name === gossipSignal.name) hear(message);
+    else if (name === leaveSignal.name) leave();
   });
-  setHandler(gossipSignal, (message) => run.hear(message), {
-    description: 'What another replica knows, and what it asks for',
-  });
-  setHandler(leaveSignal, () => run.leave(), {
-    description: 'Tells the others what it knows, leaves and ends',
-  });
+  setHandler(rememberSignal, remember, { description: 'What one task decided and learnt in this agent' });
+  setHandler(gossipSignal, hear, { description: 'What another replica knows, and what it asks for' });
+  setHandler(leaveSignal, leave, { description: 'Tells the others what it knows, leaves and ends' });
   setHandler(agentQuery, () => run.report(), {
     description: 'What it decided, its version vector and its size',
   });

@@ -28,6 +28,13 @@ export interface LearningOptions {
   readonly refusal?: string | undefined;
 }
 
+interface Loaded {
+  /** The replica as it was read. */
+  readonly known: ReplicaState;
+  /** The same, with what the attempt has done. */
+  readonly state: ReplicaState;
+}
+
 /** Of one attempt. */
 const OPERATIONS_MAXIMUM = 1000;
 const OPERATIONS_MAXIMUM_BYTES = 64 * 1024;
@@ -38,16 +45,20 @@ const OWN = '';
 export function startLearning({ read, refusal }: LearningOptions): Learning {
   let operations: Operation[] = [];
   let bytes = 0;
-  let replica: Promise<ReplicaState> | undefined;
+  let replica: Promise<Loaded> | undefined;
   let seen: ReplicaState | undefined;
-  const load = async (): Promise<ReplicaState> => {
-    const state = ReplicaState.create(OWN);
-    // What the replica has taken is not for this clock to refuse.
-    if (read !== undefined) state.merge(decodeKnowledge((await read()).delta, 'the knowledge'), Infinity);
+  const load = async (): Promise<Loaded> => {
+    const [known, state] = [ReplicaState.create(OWN), ReplicaState.create(OWN)];
+    if (read !== undefined) {
+      const knowledge = decodeKnowledge((await read()).delta, 'the knowledge');
+      // What the replica has taken is not for this clock to refuse.
+      for (const one of [known, state]) one.merge(knowledge, Infinity);
+    }
     for (const operation of operations) state.apply(operation, Date.now());
-    return (seen = state);
+    seen = state;
+    return { known, state };
   };
-  const loaded = (): Promise<ReplicaState> => {
+  const loaded = (): Promise<Loaded> => {
     replica ??= load();
     replica.catch(() => (replica = undefined));
     return replica;
@@ -56,29 +67,32 @@ export function startLearning({ read, refusal }: LearningOptions): Learning {
     if (refusal !== undefined) throw new CadreError('InputInvalid', refusal);
     // A copy: what the agent does to its own object later is no part of it.
     const operation = JSON.parse(JSON.stringify(checkOperation(candidate))) as Operation;
-    bytes += jsonBytes(operation);
-    if (operations.length >= OPERATIONS_MAXIMUM || bytes > OPERATIONS_MAXIMUM_BYTES) {
+    const after = bytes + jsonBytes(operation);
+    if (operations.length >= OPERATIONS_MAXIMUM || after > OPERATIONS_MAXIMUM_BYTES) {
       throw inputInvalid(
         'what an attempt does to its knowledge',
         `at most ${OPERATIONS_MAXIMUM} operations of ${OPERATIONS_MAXIMUM_BYTES / 1024} KiB in all`,
-        { operations: operations.length + 1, bytes },
+        { operations: operations.length + 1, bytes: after },
       );
     }
+    bytes = after;
     operations.push(operation);
     seen?.apply(operation, Date.now());
   };
   const port: Port<'later'> = {
     write,
     read: async <Value>(place: Place, value: (entries: Entries) => Value): Promise<Value> =>
-      value((await loaded()).entries(place)),
+      value((await loaded()).state.entries(place)),
     async remove(place, key) {
-      const state = await loaded();
+      const { known, state } = await loaded();
       const dots = dotsAt(state.entries(place), key);
       if (dots.length === 0) return false;
       operations = operations.filter((operation) => !isAt(operation, place, key));
-      const others = dots.filter(([id]) => id !== OWN);
+      bytes = operations.reduce((sum, operation) => sum + jsonBytes(operation), 0);
+      // Also what the attempt has written over: the replica has it yet.
+      const others = dotsAt(known.entries(place), key);
       if (others.length > 0) write({ ...place, remove: key, dots: others });
-      if (others.length < dots.length) state.apply({ ...place, remove: key, dots }, Date.now());
+      state.apply({ ...place, remove: key, dots }, Date.now());
       return true;
     },
   };
@@ -90,9 +104,10 @@ export function startLearning({ read, refusal }: LearningOptions): Learning {
   };
 }
 
-/** True for what adds or sets `key` there. */
+/** True for what adds, sets or removes `key` there. */
 function isAt(operation: Operation, { type, name }: Place, key: string): boolean {
   if (operation.type !== type || operation.name !== name) return false;
   if ('add' in operation) return elementKey(operation.add) === key;
+  if ('remove' in operation) return operation.remove === key;
   return 'set' in operation && operation.set === key;
 }

@@ -16,8 +16,10 @@ export type RememberActivity = (request: RememberRequest) => Promise<RememberOut
 /** The activity by which a replica starts another: `unknown` for one that no agent of this worker has, or that has left. */
 export type EnsureAgentActivity = (member: string) => Promise<'started' | 'unknown'>;
 
-/** A message is not larger than so many bytes of JSON, but for one decision or operation alone. */
+/** A message is not larger than so many bytes of JSON, and what surrounds it. */
 const MESSAGE_MAXIMUM_BYTES = 256 * 1024;
+/** Of a decision that would be too large, in characters. */
+const TEXT_MAXIMUM_LENGTH = 2000;
 
 export function rememberActivity(
   agents: ReadonlyMap<string, AnyAgent>,
@@ -56,6 +58,18 @@ export function ensureAgentActivity(
   };
 }
 
+/** `decision`; where it alone is too large for a message, without its evidence. It is in the task's history as it was. */
+function fitting(decision: RememberedDecision): RememberedDecision {
+  if (jsonBytes(decision) <= MESSAGE_MAXIMUM_BYTES) return decision;
+  const { type, rationale, task, step } = decision;
+  return {
+    type: type.slice(0, TEXT_MAXIMUM_LENGTH),
+    rationale: rationale.slice(0, TEXT_MAXIMUM_LENGTH),
+    task,
+    step,
+  };
+}
+
 /** One, or several where it would be too large; each with an id of its own. */
 async function messagesFor(
   { steps }: RememberedAgent,
@@ -74,7 +88,7 @@ async function messagesFor(
   };
   for (const { step, decisions, knowledge } of steps) {
     for (const decision of decisions === undefined ? [] : await load(artifacts, decisions)) {
-      const remembered = { ...decision, task, step };
+      const remembered = fitting({ ...decision, task, step });
       partFor(remembered).decisions.push(remembered);
     }
     for (const operation of knowledge === undefined ? [] : await load(artifacts, knowledge)) {

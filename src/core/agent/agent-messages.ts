@@ -52,6 +52,8 @@ export interface NewsJson {
   /** The round in which it was minted. */
   readonly since: number;
   readonly delta: KnowledgeJson;
+  /** True where who minted it did not know the others yet: all tell it on all ways. */
+  readonly widely?: true;
 }
 
 /** A {@link Gossip} that was read. */
@@ -71,6 +73,7 @@ export interface News {
   /** Absent for what is new here and now. */
   readonly since?: number;
   readonly delta: Knowledge;
+  readonly widely?: true;
 }
 
 /** What came, and what it is. */
@@ -177,10 +180,11 @@ function heardOf(message: Record<string, unknown>): Heard {
 }
 
 /** Throws InputInvalid. */
-export function newsOf(candidate: unknown): Required<News> {
-  const { since, delta } = isRecord(candidate) ? candidate : {};
+export function newsOf(candidate: unknown): News {
+  const { since, delta, widely } = isRecord(candidate) ? candidate : {};
   if (!Number.isSafeInteger(since)) throw inputInvalid('`news.since`', 'the number of a round', since);
-  const read = decodeKnowledge(delta, '`news.delta`');
-  if (read.reach !== 'keys') throw inputInvalid('`news.delta.reach`', 'keys', read.reach);
-  return { since: since as number, delta: read };
+  const knowledge = decodeKnowledge(delta, '`news.delta`');
+  const { reach } = knowledge;
+  if (reach !== 'keys') throw inputInvalid('`news.delta.reach`', 'keys', reach);
+  return { since: since as number, delta: knowledge, ...(widely === true ? { widely } : {}) };
 }

@@ -27,8 +27,11 @@ import { MEMBERS, type Member } from './members';
 
 /** A replica takes no operation that makes it grow beyond this, in bytes of JSON. */
 export const REPLICA_MAXIMUM_BYTES = 1024 * 1024;
-/** Nor does it merge what does: others may have grown at the same time. */
-const MERGED_MAXIMUM_BYTES = 1.5 * REPLICA_MAXIMUM_BYTES;
+/**
+ * Nor does it merge what makes it grow beyond this: others may have grown at the same time. With its decisions (200 KiB),
+ * ids (100), what is unread (64) and what is on its way (256), it must go into one payload of at most 2 MiB.
+ */
+const MERGED_MAXIMUM_BYTES = 1.25 * REPLICA_MAXIMUM_BYTES;
 /** So many decisions are in the state; all are in the history. */
 const DECISIONS_KEPT = 100;
 /** A longer decision is in the state without its evidence, in bytes of JSON. */
@@ -109,7 +112,7 @@ export function heardEvent(message: unknown, at: number): AgentEvent {
 /** What the others are to hear of an event. */
 export interface Evolved {
   readonly state: AgentState;
-  /** What is new in the replica, to be passed on. */
+  /** What was done here, or heard, and is to be passed on. */
   readonly news?: readonly News[];
   /** True where a part was merged that was made for this replica: whom else it is for, a comparison tells. */
   readonly caughtUp?: true;
@@ -179,7 +182,7 @@ export function rereadAgent(state: AgentState, at: number): Evolved {
   let evolved: Evolved = { state: { ...state, unread: [] } };
   for (const { kind, message } of state.unread) {
     const event = kind === 'remember' ? rememberedEvent(message, at) : heardEvent(message, at);
-    evolved = after(evolved, (current) => evolveAgent(current, event));
+    evolved = andThen(evolved, (current) => evolveAgent(current, event));
   }
   return evolved;
 }
@@ -211,12 +214,12 @@ function hear(state: AgentState, { read, message, at }: AgentEvent & { type: 'he
   const bytes = { delta: jsonBytes((message as Gossip).delta), news: jsonBytes((message as Gossip).news) };
   const wasMember = isMember(state);
   const parts = delta === undefined ? [] : [{ delta }];
-  const evolved = after(merge(state, { at, from, bytes: bytes.delta }, parts), (current) =>
+  const evolved = andThen(merge(state, { at, from, bytes: bytes.delta }, parts), (current) =>
     merge(current, { at, from, bytes: bytes.news }, news),
   );
   // Who did not find it has said that it is gone.
   return wasMember && !isMember(evolved.state) && !state.left
-    ? after(evolved, (current) => evolveAgent(current, { type: 'joined', at }))
+    ? andThen(evolved, (current) => evolveAgent(current, { type: 'joined', at }))
     : evolved;
 }
 
@@ -233,12 +236,12 @@ function merge(
   }
   let evolved: Evolved = { state: { ...state, bytesBound: measured + bytes } };
   for (const part of parts) {
-    evolved = after(evolved, (current) => {
+    evolved = andThen(evolved, (current) => {
       try {
-        if (!current.replica.merge(part.delta, at)) return { state: current };
-        return part.delta.reach === 'keys'
-          ? { state: current, news: [part] }
-          : { state: current, caughtUp: true };
+        const isNew = current.replica.merge(part.delta, at);
+        // What an answer brought sooner is passed on all the same.
+        if (part.delta.reach === 'keys') return { state: current, news: [part] };
+        return isNew ? { state: current, caughtUp: true } : { state: current };
       } catch (error) {
         return refuse(current, { at, from, why: isCadreError(error) ? error.message : String(error) });
       }
@@ -248,7 +251,7 @@ function merge(
 }
 
 /** What came of `evolved`, and then of `next`. */
-function after({ state, news, caughtUp }: Evolved, next: (state: AgentState) => Evolved): Evolved {
+function andThen({ state, news, caughtUp }: Evolved, next: (state: AgentState) => Evolved): Evolved {
   const evolved = next(state);
   const all = [...(news ?? []), ...(evolved.news ?? [])];
   return {

@@ -41,7 +41,7 @@ interface OnItsWay {
   /** The last round in which it is told. */
   readonly until: number;
   readonly delta: Knowledge;
-  /** Who minted it; undefined where that is not one. */
+  /** Along whose tree it is told; undefined where it is told on all ways. */
   readonly origin: Member | undefined;
   /** Once it is told, with its bytes. */
   encoded?: { readonly json: NewsJson; readonly bytes: number };
@@ -55,12 +55,20 @@ interface Early {
 }
 
 /** Where what is on its way has more bytes of JSON, it does not travel: who lacks it asks. */
-const NEWS_MAXIMUM_BYTES = 256 * 1024;
+const NEWS_MAXIMUM_BYTES = 1024 * 1024;
+/** Nor is more handed to the next run: with a full replica it must fit Temporal's 2 MB. */
+const NEWS_HANDED_OVER_MAXIMUM_BYTES = 256 * 1024;
+/** What is sent so long before the end of a round, in ms, may arrive after those it is for have told others. */
+const TRAVEL = 100;
 /** In so many rounds a replica that knows nobody asks again. */
 const SEARCH_ROUNDS = 30;
 
 export class Outbox {
   private news: OnItsWay[] = [];
+  /** What has been among the news: it is told once, also where it comes again. */
+  private readonly taken: CausalContext = new Map();
+  /** What came with an answer, and is on its way yet; with the last round in which it may be. */
+  private unsettled: { readonly context: CausalContext; readonly until: number }[] = [];
   /** What was minted while nobody else was known, since which round; undefined where that is over. */
   private early: Early | undefined = { delta: noKnowledge('keys'), since: Infinity, bytes: 0 };
   /** In how many rounds the peers are yet to be compared with. */
@@ -75,7 +83,9 @@ export class Outbox {
   private searched = 0;
   /** What replicas are known to have seen. A member that lost its state is another replica. */
   private readonly seenBy = new Map<ReplicaId, CausalContext>();
+  /** In which something was sent last, and in which something came last. */
   private lastRound = 0;
+  private currentRound = 0;
 
   /** One that an earlier run left. Throws InputInvalid. */
   static read(json: OutboxJson, now: number, size: number): Outbox {
@@ -102,22 +112,24 @@ export class Outbox {
     );
   }
 
-  /** In how many ms the next round is: 0 in one in which nothing was sent yet. */
+  /** In how many ms the next round is: 0 in one in which nothing was sent yet, but at its end. */
   dueIn(now: number): number {
-    return roundAt(now) > this.lastRound ? 0 : (this.lastRound + 1) * ROUND - now;
+    return Math.max(0, this.nextRound(now) * ROUND - now);
   }
 
   /** Takes up what came of an event at `now`. */
   take({ state, news = [], caughtUp }: Evolved, now: number): void {
     const { length: size } = cohortOf(state);
     const first = this.nextRound(now);
+    this.currentRound = roundAt(now);
+    this.unsettled = this.unsettled.filter(({ until }) => until >= this.currentRound);
     if (size < 2) {
       this.early = withNews(this.early, news, first);
       return;
     }
     const early = this.early;
     this.early = undefined;
-    if (early !== undefined) this.add([{ delta: early.delta }], first, size);
+    if (early !== undefined) this.add([{ delta: early.delta, widely: true }], first, size);
     this.add(news, first, size);
     // Somebody made up for what was lacking here, and they may lack it, too.
     if (caughtUp) this.comparisons = Math.max(this.comparisons, roundsToAll(size));
@@ -133,7 +145,7 @@ export class Outbox {
   round(state: AgentState, now: number): Letter[] {
     const round = (this.lastRound = roundAt(now));
     const members = cohortOf(state);
-    this.keepSmall();
+    this.keepSmall(NEWS_MAXIMUM_BYTES);
     const letters = new Map<Member, Letter>();
     for (const to of this.owed) letters.set(to, this.compare(state, to));
     for (const to of this.nextSeed(state, members)) letters.set(to, this.hello(state, to, now));
@@ -160,14 +172,15 @@ export class Outbox {
   hello(state: AgentState, to: Member, now: number): Letter {
     const { to: member, gossip } = this.compare(state, to);
     if (this.early === undefined || this.early.bytes === 0) return { to: member, gossip };
-    const news = [{ since: this.nextRound(now), delta: encodeKnowledge(this.early.delta) }];
+    const delta = encodeKnowledge(this.early.delta);
+    const news: NewsJson[] = [{ since: this.nextRound(now), delta, widely: true }];
     return { to: member, gossip: { ...gossip, news } };
   }
 
   /** A message that tells nothing and asks for all that is lacking. One that has left tells all, and asks for nothing. */
   compare(state: AgentState, to: Member): Letter {
     const { knowledge, context } = state.replica;
-    const envelope = this.envelope(state, []);
+    const envelope = this.envelope(state, NOTHING);
     if (!state.left) return { to, gossip: { ...envelope, asks: true } };
     const replica = replicaOf(state, to);
     return {
@@ -191,17 +204,22 @@ export class Outbox {
     const { from, replica, seen, pending, asks } = heard;
     if (readMember(from) === undefined || from === state.member) return undefined;
     if (replica !== undefined) this.hasSeen(replica, seen);
+    if (heard.delta !== undefined && pending !== undefined) {
+      const until = this.currentRound + roundsToAll(cohortOf(state).length);
+      this.unsettled.push({ context: pending, until });
+    }
     const { context } = state.replica;
     const mayAsk = asksBack && !state.left;
     const lacksHere = mayAsk && exceeds(pending === undefined ? seen : less(seen, pending), context);
-    // What is on its way reaches a member without its asking.
-    const isOnTheWay = replica !== undefined && replicaOf(state, from) === replica;
+    // What is on its way reaches a member without its asking; but for one that does not know the others yet.
+    const isOnTheWay =
+      replica !== undefined && replicaOf(state, from) === replica && seen.has(state.replica.id);
     const lacksThere = exceeds(isOnTheWay ? this.settled(state) : context, seen);
     if (!lacksHere && !(lacksThere && asks)) return undefined;
     const delta = lacksThere ? { delta: encodeKnowledge(state.replica.since(seen)) } : {};
     const letter: Letter = {
       to: from,
-      gossip: { ...this.envelope(state, this.news), ...delta, asks: lacksHere },
+      gossip: { ...this.envelope(state, this.onItsWay()), ...delta, asks: lacksHere },
       ...(lacksThere && replica !== undefined ? { tells: { replica, seen: copyOf(context) } } : {}),
     };
     this.unsent.add(letter);
@@ -228,7 +246,7 @@ export class Outbox {
 
   /** Who waits for an answer is asked anew by the next run. */
   toJSON(): OutboxJson {
-    this.keepSmall();
+    this.keepSmall(NEWS_HANDED_OVER_MAXIMUM_BYTES);
     return {
       news: this.news.map((one) => encoded(one).json),
       comparisons: this.comparisons,
@@ -241,11 +259,14 @@ export class Outbox {
 
   /** `first`: the next round, in a cadre of `size` replicas. */
   private add(news: readonly News[], first: number, size: number): void {
-    for (const { delta, since = first } of news) {
+    for (const { delta, since = first, widely } of news) {
       const from = Math.min(since, first + 1);
       const until = from + roundsToAll(size) - 1;
       const last = this.news.at(-1);
-      const origin = originOf(delta);
+      const origin = widely ? undefined : originOf(delta);
+      const isTaken = !exceeds(delta.context, this.taken);
+      addAll(this.taken, delta.context);
+      if (isTaken) continue;
       // Of what comes late others have heard; the comparison tells who has not.
       if (until < first) this.compares = true;
       else if (last?.since === from && last.origin === origin && last.encoded === undefined) {
@@ -259,7 +280,7 @@ export class Outbox {
   }
 
   private nextRound(now: number): number {
-    return Math.max(roundAt(now), this.lastRound + 1);
+    return Math.max(roundAt(now + TRAVEL), this.lastRound + 1);
   }
 
   private nextSeed({ left }: AgentState, members: readonly Member[]): Member[] {
@@ -285,9 +306,9 @@ export class Outbox {
     );
     const asks = this.comparisons > 0 && this.mayLack(state, peer, this.settled(state));
     if (due.length === 0 && !asks) return undefined;
-    const others = this.news.filter((one) => !due.includes(one));
+    const pending = less(this.onItsWay(), contextOf(due));
     const news = due.length === 0 ? {} : { news: due.map((one) => encoded(one).json) };
-    const gossip = { ...this.envelope(state, others), ...news, asks: asks && !state.left };
+    const gossip = { ...this.envelope(state, pending), ...news, asks: asks && !state.left };
     const replica = replicaOf(state, peer);
     return {
       to: peer,
@@ -297,15 +318,22 @@ export class Outbox {
   }
 
   /** What is too much to travel is asked for. */
-  private keepSmall(): void {
-    if (bytesOf(this.news) <= NEWS_MAXIMUM_BYTES) return;
+  private keepSmall(maximum: number): void {
+    if (bytesOf(this.news) <= maximum) return;
     this.comparisons = Math.max(this.comparisons, ...this.news.map(rounds));
     this.news = [];
   }
 
   /** What has been seen here and is not on its way any more. */
   private settled({ replica }: AgentState): CausalContext {
-    return less(replica.context, contextOf(this.news));
+    return less(replica.context, this.onItsWay());
+  }
+
+  private onItsWay(): CausalContext {
+    const context = contextOf(this.news);
+    // Who has no more to tell has told all, and is asked for what did not arrive.
+    if (this.isDirty) for (const one of this.unsettled) addAll(context, one.context);
+    return context;
   }
 
   private mayLack(state: AgentState, member: Member, context: CausalContext): boolean {
@@ -320,17 +348,14 @@ export class Outbox {
   }
 
   /** `pending`: what comes to all by another way. */
-  private envelope(
-    { cadre, member, replica }: AgentState,
-    pending: readonly OnItsWay[],
-  ): Omit<Gossip, 'asks'> {
+  private envelope({ cadre, member, replica }: AgentState, pending: CausalContext): Omit<Gossip, 'asks'> {
     return {
       version: MESSAGE_VERSION,
       cadre,
       from: member,
       replica: replica.id,
       seen: encodeContext(replica.context),
-      ...(pending.length === 0 ? {} : { pending: encodeContext(contextOf(pending)) }),
+      ...(pending.size === 0 ? {} : { pending: encodeContext(pending) }),
     };
   }
 }
@@ -346,7 +371,7 @@ function withNews(early: Early | undefined, news: readonly News[], round: number
     join(early.delta, delta);
   }
   const since = Math.min(early.since, round);
-  const isOver = bytes > NEWS_MAXIMUM_BYTES || round > since + SEARCH_ROUNDS;
+  const isOver = bytes > NEWS_HANDED_OVER_MAXIMUM_BYTES || round > since + SEARCH_ROUNDS;
   return isOver ? undefined : { ...early, since, bytes };
 }
 
@@ -364,7 +389,9 @@ function replicaOf({ replica }: AgentState, member: Member): ReplicaId | undefin
 
 function encoded(news: OnItsWay): NonNullable<OnItsWay['encoded']> {
   if (news.encoded === undefined) {
-    const json = { since: news.since, delta: encodeKnowledge(news.delta) };
+    const { since, delta, origin } = news;
+    const widely = origin === undefined ? { widely: true as const } : {};
+    const json: NewsJson = { since, delta: encodeKnowledge(delta), ...widely };
     news.encoded = { json, bytes: jsonBytes(json) };
   }
   return news.encoded;

@@ -84,6 +84,24 @@ test('along the tree of whoever minted it, each is told once', () => {
   expect(wrong).toEqual([]);
 });
 
+test('along the tree each is told once, also where all pass on at once what they hear', () => {
+  const wrong = wrongs(ORIGINS, ({ size, round: first, origin }) => {
+    const members = membersOf(size);
+    const knowing = new Set([members[origin] as Member]);
+    let messages = 0;
+    for (let round = first; round < first + roundsToAll(size); round += 1) {
+      // Who is added is visited, too.
+      for (const self of knowing) {
+        const peers = peersIn(round, members, self, members[origin]);
+        messages += peers.length;
+        for (const peer of peers) knowing.add(peer);
+      }
+    }
+    return knowing.size !== size || messages !== size - 1;
+  });
+  expect(wrong).toEqual([]);
+});
+
 test('ways of a tree are among the ways of a round', () => {
   const wrong = wrongs(ORIGINS, ({ size, round, origin }) => {
     const members = membersOf(size);

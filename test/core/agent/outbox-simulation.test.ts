@@ -6,7 +6,7 @@ import type { Operation } from '../../../src/core/crdt/replica';
 import { elementKey } from '../../../src/core/crdt/collection';
 import { MESSAGE_VERSION } from '../../../src/core/agent/agent-messages';
 import { membersIn } from '../../../src/core/agent/agent-state';
-import { FANOUT, ROUND } from '../../../src/core/agent/gossip';
+import { FANOUT, ROUND, roundsToAll } from '../../../src/core/agent/gossip';
 import type { Member } from '../../../src/core/agent/members';
 import { Random } from '../../support/random';
 import { FAIR, SimulatedCadre, type Weather } from './simulated-cadre';
@@ -52,7 +52,7 @@ function planFor(random: Random): Plan {
 }
 
 /** One run of a cadre. What came of it is in its fields. */
-export class Simulation {
+class Simulation {
   readonly random: Random;
   readonly cadre: SimulatedCadre;
   readonly plan: Plan;
@@ -308,5 +308,41 @@ describe.each([2, 5, 12, 25])('%i agents where all goes well', (size) => {
 
   test('ask nothing, since nothing is lacking', () => {
     expect(answers).toBe(0);
+  });
+});
+
+describe.each([2, 4, 12])('%i agents that begin at once, each told by a task', (size) => {
+  const RUNS = 30;
+  /** Of each run, ms until all agreed. */
+  const times = Array.from({ length: RUNS }, (_none, seed) => {
+    const cadre = new SimulatedCadre(new Random(seed + 1));
+    const members = Array.from({ length: size }, (_empty, index) => `agent-${index}`);
+    for (const member of members) cadre.known.add(member);
+    const began = cadre.now + Math.floor(cadre.random.between(0, ROUND));
+    for (const member of members) {
+      cadre.at(began + Math.floor(cadre.random.between(0, 100)), () => {
+        const operations = [{ type: 'gSet', name: 'found', add: member }] as const;
+        cadre.remember(member, {
+          version: MESSAGE_VERSION,
+          id: member,
+          task: 'task',
+          decisions: [],
+          operations,
+        });
+      });
+    }
+    const agree = (): boolean =>
+      cadre.running.size === size &&
+      [...cadre.running.values()].every(
+        ({ state }) => (state.replica.value('gSet', 'found') as unknown[]).length === size,
+      );
+    while (!agree()) cadre.runUntil(Math.max(cadre.now, began) + 10);
+    return cadre.now - began;
+  });
+
+  test('agree in the rounds it takes, as a rule, and always in three more', () => {
+    const sorted = times.sort((a, b) => a - b);
+    expect(sorted[RUNS / 2]).toBeLessThanOrEqual(roundsToAll(size) * ROUND);
+    expect(sorted.at(-1)).toBeLessThanOrEqual((roundsToAll(size) + 3) * ROUND);
   });
 });

@@ -24,7 +24,7 @@ import type { Random } from '../../support/random';
 export const CADRE = 'cadre';
 /** 2023-11-14, in ms. */
 const START = 1_700_000_000_000;
-const TRACE_LENGTH = Number(process.env['TRACE'] ?? 60);
+const TRACE_LENGTH = 60;
 
 /** How bad the network and the workers are. Shares are from 0 to 1, times in ms. */
 export interface Weather {
@@ -114,6 +114,12 @@ export class SimulatedCadre {
   ensure(member: Member): SimulatedAgent {
     const there = this.running.get(member);
     if (there !== undefined) return there;
+    const agent = this.create(member);
+    agent.wake();
+    return agent;
+  }
+
+  private create(member: Member): SimulatedAgent {
     this.born += 1;
     const runId = `run-${String(this.born).padStart(8, '0')}`;
     this.note(`${member} starts as ${runId.slice(-8)}`);
@@ -124,14 +130,14 @@ export class SimulatedCadre {
       [...this.known].filter((one) => one !== member),
     );
     this.running.set(member, agent);
-    agent.wake();
     return agent;
   }
 
   /** Tells `member`, which is started where it is not there. */
   remember(member: Member, message: Remember): SimulatedAgent {
     this.note(`${member} remembers ${message.id}`);
-    const agent = this.ensure(member);
+    // Its first workflow task has both.
+    const agent = this.running.get(member) ?? this.create(member);
     agent.signal('remember', clone(message));
     return agent;
   }
@@ -289,11 +295,12 @@ class Run {
 
   hear(message: unknown): void {
     const event = heardEvent(message, this.now);
+    const { refused } = this.current;
     this.record(event);
     if (event.type !== 'heard' || event.read.kind !== 'message') return;
     const { message: heard } = event.read;
     if (heard.cadre !== this.current.cadre) return;
-    const answer = this.outbox.answer(this.current, heard);
+    const answer = this.outbox.answer(this.current, heard, this.current.refused === refused);
     if (answer !== undefined) this.answers.push(answer);
   }
 
@@ -306,7 +313,7 @@ class Run {
     this.isTold ||= this.agent.cadre.random.between(0, 1) < this.agent.cadre.weather.continued;
     for (let moved = true; moved && this.how === 'running'; ) {
       moved = false;
-      for (const one of [...this.tasks]) {
+      for (const one of this.tasks) {
         if (this.how === 'running' && one.wait()) {
           moved = true;
           this.advance(one);
@@ -422,9 +429,7 @@ class Run {
   }
 
   private begin(task: Task): void {
-    const one = { task, wait: () => true };
-    this.tasks.push(one);
-    this.advance(one);
+    this.tasks.push({ task, wait: () => true });
   }
 
   private advance(one: { task: Task; wait: Wait }): void {

@@ -128,5 +128,5 @@ test('the version vector ends before the first gap; what is beyond gaps is count
 test('a hundred thousand operations in a row are one interval', () => {
   const context: CausalContext = new Map();
   for (let counter = 1; counter <= 100_000; counter += 1) addDot(context, ['a', counter]);
-  expect(encodeContext(context)).toEqual({ a: [1, 100_000] });
+  expect(JSON.stringify(encodeContext(context)).slice(0, 100)).toBe('{"a":[1,100000]}');
 });

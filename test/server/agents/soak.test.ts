@@ -5,7 +5,7 @@ import { AgentReplicas, gossipRate, rememberOf, runsOf } from '../../support/age
 const AGENTS = ['ada', 'ben', 'cyd'];
 const OPERATIONS = 20_000;
 /** In a message: what one attempt may do is up to 1,000. */
-const BATCH = 50;
+const BATCH = 10;
 /** Messages on their way at once. */
 const SENDERS = 4;
 const FACTS = 1500;
