@@ -1,3 +1,5 @@
+import { shownJson } from './json';
+
 /**
  * Every failure that Cadre itself raises, one row a type. A failure crosses processes as Temporal's
  * ApplicationFailure with this `type`; classify by `type`, never by `instanceof`, which neither the
@@ -186,8 +188,7 @@ export class CadreError extends Error {
 
 /** An InputInvalid that names what was wrong, what was expected, and what came. */
 export function inputInvalid(what: string, expected: string, got: unknown): CadreError {
-  const shown = JSON.stringify(got)?.slice(0, 80) ?? 'nothing';
-  return new CadreError('InputInvalid', `Expected ${what} to be ${expected}, got ${shown}`);
+  return new CadreError('InputInvalid', `Expected ${what} to be ${expected}, got ${shownJson(got)}`);
 }
 
 /** True for a {@link CadreError}, also one made by another copy of this module. */

@@ -54,11 +54,20 @@ export function valueAt(value: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((of, key) => (isRecord(of) ? of[key] : undefined), value);
 }
 
+/** `value` for a message: the beginning of its JSON; of what has none (a BigInt, a ring, what is nested too deep) its type. */
+export function shownJson(value: unknown): string {
+  try {
+    return JSON.stringify(value)?.slice(0, 80) ?? 'nothing';
+  } catch {
+    return typeof value;
+  }
+}
+
 /** What is wrong with a field of an object: the path to it, and what was expected. */
 export type FieldProblem = readonly [path: readonly string[], expected: string];
 
 /** The same, as a message: `prefix` stands before the field's name. */
 export function fieldMessage(of: unknown, [path, expected]: FieldProblem, prefix = ''): string {
-  const got = JSON.stringify(valueAt(of, path))?.slice(0, 80) ?? 'nothing';
+  const got = shownJson(valueAt(of, path));
   return `Expected ${prefix}${path.join('.')} to be ${expected}, got ${got}`;
 }

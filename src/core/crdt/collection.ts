@@ -117,16 +117,6 @@ function isPlainObject(value: object): boolean {
   return !('toJSON' in value) && (prototype === null || Object.getPrototypeOf(prototype) === null);
 }
 
-/** `got`, for a message: of what JSON.stringify throws at (a BigInt, a ring, what is nested too deep) its type. */
-export function shown(got: unknown): unknown {
-  try {
-    JSON.stringify(got);
-    return got;
-  } catch {
-    return typeof got;
-  }
-}
-
 /** The `count` entries other than `key` that were written the longest ago. */
 function oldest(entries: Entries, key: string, count: number): (readonly [string, readonly Sibling[]])[] {
   if (count > 1) {

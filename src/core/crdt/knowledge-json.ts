@@ -2,7 +2,7 @@
 import { type CadreError, inputInvalid } from '../failures';
 import { isRecord } from '../json';
 import { type CausalContext, addAll, covers, removeAll } from './causal-context';
-import { isJson, shown } from './collection';
+import { isJson } from './collection';
 import { type Knowledge, type Place, eachKey, entriesAt, noKnowledge } from './knowledge';
 import { type Entries, type Sibling, byDot, valueOf } from './sibling';
 import { CRDT_NAMES, CRDT_TYPES, type CrdtName, isCrdtName } from './types';
@@ -166,7 +166,7 @@ function isCount(value: unknown, least: number): value is number {
 }
 
 function invalid(what: string, expected: string, got: unknown): CadreError {
-  return inputInvalid(what.slice(0, FIELD_MAXIMUM_LENGTH), expected, shown(got));
+  return inputInvalid(what.slice(0, FIELD_MAXIMUM_LENGTH), expected, got);
 }
 
 function fields(json: unknown, what: string): [string, unknown][] {

@@ -12,7 +12,6 @@ import {
   nextCounter,
   versionVector,
 } from './causal-context';
-import { shown } from './collection';
 import type { CrdtType } from './crdt-type';
 import { CLOCK_START, type HybridTime, later, tick } from './hybrid-clock';
 import {
@@ -65,10 +64,9 @@ export class ReplicaState {
   /** What {@link toJSON} gave. Throws InputInvalid for anything else. */
   static read(json: unknown, what = 'the replica'): ReplicaState {
     const { version, id, time, knowledge } = isRecord(json) ? json : {};
-    if (version !== 1)
-      throw inputInvalid(`${what}.version`, '1, the version that this build reads', shown(version));
-    if (typeof id !== 'string') throw inputInvalid(`${what}.id`, 'a text', shown(id));
-    if (!isTime(time)) throw inputInvalid(`${what}.time`, '[ms, logical]', shown(time));
+    if (version !== 1) throw inputInvalid(`${what}.version`, '1, the version that this build reads', version);
+    if (typeof id !== 'string') throw inputInvalid(`${what}.id`, 'a text', id);
+    if (!isTime(time)) throw inputInvalid(`${what}.time`, '[ms, logical]', time);
     const read = decodeKnowledge(knowledge, `${what}.knowledge`);
     if (read.reach !== 'all') throw inputInvalid(`${what}.knowledge.reach`, 'all', read.reach);
     return new ReplicaState(id, time, read);
@@ -143,17 +141,15 @@ export function isMaxEntries(value: unknown): value is number {
 
 /** `candidate` as an operation. Throws InputInvalid, which names the field. */
 export function checkOperation(candidate: unknown): Operation {
-  if (!isRecord(candidate)) throw inputInvalid('an operation on knowledge', 'an object', shown(candidate));
+  if (!isRecord(candidate)) throw inputInvalid('an operation on knowledge', 'an object', candidate);
   const { type, name } = candidate;
-  if (!isCrdtName(type)) throw inputInvalid('`type`', `one of ${CRDT_NAMES.join(', ')}`, shown(type));
+  if (!isCrdtName(type)) throw inputInvalid('`type`', `one of ${CRDT_NAMES.join(', ')}`, type);
   if (typeof name !== 'string' || name.length > NAME_MAXIMUM_LENGTH) {
-    throw inputInvalid('`name`', `a text of at most ${NAME_MAXIMUM_LENGTH} characters`, shown(name));
+    throw inputInvalid('`name`', `a text of at most ${NAME_MAXIMUM_LENGTH} characters`, name);
   }
   const [problem] = typeOf(type).problems(candidate);
   if (problem === undefined) return candidate as unknown as Operation;
-  const field = problem[0].join('.');
-  const got = { [field]: shown(candidate[field]) };
-  throw new CadreError('InputInvalid', `${fieldMessage(got, problem)} (${type} "${name}")`);
+  throw new CadreError('InputInvalid', `${fieldMessage(candidate, problem)} (${type} "${name}")`);
 }
 
 /** Throws ClockAhead where `knowledge` holds what would have been written long after `now`. */

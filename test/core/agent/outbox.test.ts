@@ -188,6 +188,14 @@ test('what comes twice is passed on once', () => {
   const told = sent.filter((one) => partsOf(one).length > 0).map((one) => one.to);
   expect(told.length).toBeGreaterThan(0);
   expect(new Set(told).size).toBe(told.length);
+  expect(to.outbox.isDirty).toBe(false);
+  const again = toldBy(found('yes'));
+  again.to.hear(again.letter);
+  again.to.round();
+  const { news } = again.to.outbox.toJSON();
+  expect(news).toHaveLength(1);
+  again.to.hear(again.letter);
+  expect(again.to.outbox.toJSON().news).toEqual(news);
 });
 
 test('what an answer brought sooner is passed on when it comes', () => {
