@@ -51,7 +51,8 @@ export function winner(siblings: readonly Sibling[]): Sibling {
 
 /** Keys and what stands there, in the order in which they were last written. */
 export function inOrder(entries: Entries): (readonly [key: string, siblings: readonly Sibling[]])[] {
-  return [...entries].sort(([, a], [, b]) => byTime(newest(a), newest(b)));
+  const dated = [...entries].map(([key, siblings]) => ({ key, siblings, last: newest(siblings) }));
+  return dated.sort((a, b) => byTime(a.last, b.last)).map(({ key, siblings }) => [key, siblings]);
 }
 
 function greatest(siblings: readonly Sibling[], order: (a: Sibling, b: Sibling) => number): Sibling {

@@ -127,7 +127,7 @@ export class SimulatedCadre {
       this,
       member,
       runId,
-      [...this.known].filter((one) => one !== member).reverse(),
+      [...this.known].filter((one) => one !== member).toReversed(),
     );
     this.running.set(member, agent);
     return agent;
