@@ -9,7 +9,7 @@ import type { Session } from './session';
 
 /** How long replicas may take to agree, and the pause between two looks, in ms. */
 const TIME_LIMIT = 2000;
-const INTERVAL = 100;
+const INTERVAL = 250;
 
 /** What was found within {@link TIME_LIMIT}. */
 export interface Agreement extends KnowledgeCheck {

@@ -107,7 +107,7 @@ export interface Exchange {
 
 /** How long what an exchange sent may take until the replica has it, in ms. */
 const EXCHANGE_TIME_LIMIT = 5000;
-const EXCHANGE_INTERVAL = 50;
+const EXCHANGE_INTERVAL = 200;
 
 /** The agents of one cadre. */
 export class Agents {

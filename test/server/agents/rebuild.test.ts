@@ -48,6 +48,7 @@ beforeAll(async () => {
   await cadre.client.temporal.workflow.getHandle(cadre.idOf(STRANGER)).terminate();
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const name of AGENTS.slice(0, 2)) await tell(name, round);
+    await quiet();
     for (const name of AGENTS) await ask(name);
     if (round === ROUNDS / 2) await cadre.client.leaveAgent('cyd');
   }
@@ -130,6 +131,21 @@ test('the histories have all that an agent can be told', async () => {
     ]),
   );
 });
+
+/**
+ * Waits until no workflow task of an agent is to begin. A query that is answered while events come without one is given
+ * them too early (SDK Core 1.24): the worker then has another state than a replay would have.
+ */
+function quiet(): Promise<void> {
+  const { workflowService, options } = cadre.client.temporal;
+  const isQuiet = async (name: Member): Promise<boolean> => {
+    const execution = { workflowId: cadre.idOf(name) };
+    const { namespace } = options;
+    const described = await workflowService.describeWorkflowExecution({ namespace, execution });
+    return !described.pendingWorkflowTask;
+  };
+  return until(async () => (await Promise.all(AGENTS.map(isQuiet))).every(Boolean));
+}
 
 /** Ordinary messages, each second one twice; in some rounds all that is refused, and what a later build sends. */
 async function tell(member: Member, round: number): Promise<void> {
