@@ -41,8 +41,8 @@ import type { Resume } from '../core/resume';
 import { gossipSignal } from './messages';
 import { sleepUnless } from './sleep-unless';
 
-/** A replay costs 0.3 to 0.4 s per 1,000 events, and is paid at every cache loss. */
-const HISTORY_MAXIMUM_EVENTS = 1000;
+/** A replay costs 0.3 to 0.4 s per 1,000 events, and is paid at every cache loss. While much comes, a run ends late. */
+const HISTORY_MAXIMUM_EVENTS = 500;
 const HISTORY_MAXIMUM_BYTES = 4 * 1024 * 1024;
 
 type EnsureAgentActivities = { [ENSURE_AGENT_ACTIVITY](member: Member): Promise<'started' | 'unknown'> };
