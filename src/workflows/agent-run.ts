@@ -41,8 +41,11 @@ import type { Resume } from '../core/resume';
 import { gossipSignal } from './messages';
 import { sleepUnless } from './sleep-unless';
 
-/** A replay costs 0.3 to 0.4 s per 1,000 events, and is paid at every cache loss. While much comes, a run ends late. */
-const HISTORY_MAXIMUM_EVENTS = 500;
+/**
+ * A replay costs 0.3 to 0.4 s per 1,000 events, and is paid at every cache loss. While much comes a run ends late: where a
+ * message comes before the server has taken its end, it is replayed and ends anew.
+ */
+const HISTORY_MAXIMUM_EVENTS = 300;
 const HISTORY_MAXIMUM_BYTES = 4 * 1024 * 1024;
 
 type EnsureAgentActivities = { [ENSURE_AGENT_ACTIVITY](member: Member): Promise<'started' | 'unknown'> };

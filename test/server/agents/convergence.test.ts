@@ -106,9 +106,10 @@ test(`${AGENTS.length} agents lose and double nothing (seed ${SEED})`, async () 
   const { replicas } = await cadre.client.checkKnowledge();
   const [first, ...others] = replicas.map(({ versionVector }) => versionVector);
   for (const other of others) expect(other).toEqual(first);
-  // Each operation has a dot, and each replica one for its joining.
+  // Each operation has a dot, and each replica one for its joining; a removal may find nothing left to remove.
   const dots = Object.values(first ?? {}).reduce((sum, count) => sum + count, 0);
-  expect(dots).toBe(ledger.count + AGENTS.length);
+  expect(dots).toBeLessThanOrEqual(ledger.count + AGENTS.length);
+  expect(dots).toBeGreaterThanOrEqual(ledger.count + AGENTS.length - removals);
 }, 180_000);
 
 test('every decision is counted once', async () => {

@@ -9,7 +9,7 @@ const CONCURRENCY = 10;
 const IN_FLIGHT = WORKERS * CONCURRENCY;
 const COOLDOWN = 1000;
 const COOLDOWN_MAXIMUM = 4000;
-const START_TO_CLOSE = 3000;
+const START_TO_CLOSE = 6000;
 const RETRY_AFTER = 2000;
 /** For all that waited to end, beside the cooldown and its jitter: generous, since the machine may be busy. */
 const PATIENCE = 40_000;
