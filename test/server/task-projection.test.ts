@@ -315,9 +315,14 @@ async function workflowTasksOf(
   const commands = new Map<number, number>();
   const begun = new Set<number>();
   let completed = 0;
+  let started = 0;
   for (const event of events ?? []) {
-    if (event.workflowTaskStartedEventAttributes) begun.add(Number(event.eventId));
-    if (event.workflowTaskCompletedEventAttributes) completed = Number(event.eventId);
+    if (event.workflowTaskStartedEventAttributes) started = Number(event.eventId);
+    if (event.workflowTaskCompletedEventAttributes) {
+      completed = Number(event.eventId);
+      // What a worker did in one that the server refused, since more had come, is in no history.
+      begun.add(started);
+    }
     // The event of an update does not say which workflow task had accepted it.
     if (event.workflowExecutionUpdateAcceptedEventAttributes) commands.set(Number(event.eventId), completed);
     for (const attributes of Object.values(event as Record<string, unknown>)) {
