@@ -223,7 +223,7 @@ describe("the leader's work", () => {
       { work: 'aggregate', why: 'staleTerm' },
     ]);
     expect(of('aggregated')).toMatchObject([{ term: TERM }]);
-    expect((await task.describe()).state.aggregated).toEqual({ term: TERM });
+    expect((await task.describe()).state.aggregated).toEqual({ by: 'leader', term: TERM });
   });
 
   test('is the result, where the cadre has an aggregator', async () => {
