@@ -26,8 +26,7 @@ export function notToldWords(name: string): string {
 }
 
 async function unknownAgent(name: string, { client, config }: Session): Promise<CadreError> {
-  // A worker that is not there keeps nobody from hearing what the configuration has.
-  const told = await client.agents().catch(() => []);
+  const told = await client.agents();
   const names = [...new Set([...config.agents.map((one) => one.name), ...told.map(({ agent }) => agent)])];
   const there = names.length === 0 ? 'there are none' : `there are: ${names.sort().map(plain).join(', ')}`;
   return new CadreError(

@@ -12,7 +12,7 @@ import type { CrdtName } from '../core/crdt/types';
 import { assertNever } from '../core/json';
 import { oneLine } from '../core/one-line';
 import { clock } from './breaker-words';
-import { size } from './output';
+import { count, size, stamp } from './output';
 
 const CELL_MAXIMUM_LENGTH = 60;
 /** How many names, refusals or replicas a line lists. */
@@ -26,15 +26,6 @@ export function plain(text: string): string {
 /** A value as JSON, in one cell. */
 export function valueText(value: unknown): string {
   return plain(JSON.stringify(value));
-}
-
-/** A time in ms since 1970 as a table has it, in UTC. */
-export function stamp(time: number | undefined): string {
-  return time === undefined ? '–' : new Date(time).toISOString().slice(0, 19);
-}
-
-export function count(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`;
 }
 
 /** A replica's facts, as labels and texts. */
@@ -190,12 +181,11 @@ export function agreementLine(
     const known = sizes.length === 0 ? '' : `: ${listed(sizes)}`;
     return length === 1 ? `1 replica, alone${known}` : `${length} replicas agree${known}`;
   }
-  const behind = replicas.filter((one) => one.differs || lackedBy(one) > 0);
-  const words = behind.map((one) =>
-    lackedBy(one) === 0
-      ? `${one.member} differs`
-      : `${one.member} lacks ${count(lackedBy(one), 'operation')}`,
-  );
+  const behind = replicas.filter((one) => one.differs || one.busy || lackedBy(one) > 0);
+  const words = behind.map((one) => {
+    if (lackedBy(one) > 0) return `${one.member} lacks ${count(lackedBy(one), 'operation')}`;
+    return one.differs ? `${one.member} differs` : `${one.member} has yet to take what has come`;
+  });
   return `${length - behind.length} of ${length} replicas agree, ${listed(words)}`;
 }
 
@@ -203,12 +193,13 @@ function shortValue(crdt: CrdtStanding): string {
   return isCollection(crdt.type) ? String(crdt.entries.length) : crdtWords(crdt);
 }
 
-/** What a replica lacks of whom; undefined where it lacks nothing. */
-export function lackWords({ lacks, differs }: KnowledgeCheck['replicas'][number]): string | undefined {
+/** What a replica lacks of whom, or may lack; undefined where it lacks nothing. */
+export function lackWords({ lacks, differs, busy }: KnowledgeCheck['replicas'][number]): string | undefined {
   const parts = Object.entries(lacks).map(
     ([writer, operations]) => `${count(operations, 'operation')} of ${writer}`,
   );
   if (differs) parts.push('knows something else, having seen the same: that must never be, please report it');
+  if (busy) parts.push('what has come since (a worker takes it: `cadre worker`)');
   return parts.length === 0 ? undefined : parts.join(', ');
 }
 

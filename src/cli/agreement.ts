@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CrdtStanding, KnowledgeCheck } from '../client/agent-standing';
 import type { TaskHandle } from '../client/task-handle';
-import { memberOf, replicaIndex } from '../core/agent/members';
+import { memberFor } from '../core/agent/members';
 import { agreementLine } from './agent-words';
 import type { Output } from './output';
 import type { Session } from './session';
@@ -53,7 +53,7 @@ async function look(
   // The server's list may not have those that the task has just started.
   const members = agents.map((name) => {
     const replicas = config.agents.find((agent) => agent.name === name)?.replicas ?? 1;
-    return memberOf(name, replicaIndex(root, replicas));
+    return memberFor({ name, replicas }, root);
   });
   for (;;) {
     const check = await client.checkKnowledge({ members });

@@ -5,7 +5,7 @@ import { BREAKER_WORDS, percent } from '../core/breaker/details';
 import type { BreakerCommandKind } from '../core/breaker/report';
 import type { BreakerSettings } from '../core/breaker/settings';
 import { assertNever } from '../core/json';
-import { duration, limit } from './output';
+import { count, duration, limit } from './output';
 
 export function stateWord({ kind }: Pick<BreakerStanding, 'kind'>): string {
   return BREAKER_WORDS[kind];
@@ -156,8 +156,4 @@ export function clock(time: number): string {
   const [day, rest = ''] = new Date(time).toISOString().split('T');
   const [today] = new Date().toISOString().split('T');
   return `${day === today ? '' : `${day} `}${rest.slice(0, 8)} UTC`;
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

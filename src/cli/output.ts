@@ -44,6 +44,16 @@ export function table(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
+/** A time in ms since 1970, in UTC: `2026-01-31T12:00:00`; a dash where there is none. */
+export function stamp(time: number | undefined): string {
+  return time === undefined ? '–' : new Date(time).toISOString().slice(0, 19);
+}
+
+/** `1 event`, `2 events`. */
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
 /** A duration in ms as a person reads it: `80 ms`, `1.4 s`, `3 min 20 s`, `2 h 5 min`. */
 export function duration(milliseconds: number): string {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;

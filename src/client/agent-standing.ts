@@ -4,13 +4,7 @@ import type { AgentReport, KnowledgePart } from '../core/agent/agent-report';
 import { AgentProjection } from '../core/agent/agent-projection';
 import type { DatedDecision } from '../core/agent/agent-state';
 import { MEMBERS, type Member, memberOf, readMember, writerOf } from '../core/agent/members';
-import {
-  type CausalContext,
-  type VersionVector,
-  addAll,
-  removeAll,
-  versionVector,
-} from '../core/crdt/causal-context';
+import { type CausalContext, type VersionVector, versionVector, without } from '../core/crdt/causal-context';
 import { entriesAt } from '../core/crdt/knowledge';
 import {
   type ContextJson,
@@ -26,7 +20,7 @@ import { CadreError, isCadreError } from '../core/failures';
 import type { Json } from '../core/json';
 import { agentId } from '../core/names';
 import type { Replica } from '../knowledge/replica';
-import { TemporalReplicas } from './agents';
+import { type FoundPart, TemporalReplicas } from './agents';
 import { readFacts } from './history-reader';
 import { isNotFound } from './grpc-status';
 import { type WatchOptions, watchChanges } from './watch';
@@ -85,6 +79,7 @@ export interface Written {
 
 /** Whether all replicas of a cadre know the same. */
 export interface KnowledgeCheck {
+  /** True where each has what any other has, and nothing more has come to one. */
   readonly agree: boolean;
   readonly replicas: readonly {
     readonly member: Member;
@@ -93,6 +88,8 @@ export interface KnowledgeCheck {
     readonly lacks: Readonly<Record<string, number>>;
     /** True where it has seen what another has, and yet knows something else. That must never be. */
     readonly differs: boolean;
+    /** True where something has come to it that it has not taken yet: so it stays while no worker runs workflows. */
+    readonly busy: boolean;
   }[];
 }
 
@@ -135,7 +132,7 @@ export class Agents {
     return standings.filter((standing) => standing !== undefined);
   }
 
-  /** Throws AgentNotFound where `name` has no replica, NoWorker, ServerUnreachable. */
+  /** Throws AgentNotFound where `name` has no replica, ServerUnreachable. */
   async read(name: string): Promise<AgentStanding> {
     const standing = await this.standing(name, await this.membersFor(name));
     if (standing === undefined) throw unknownAgent(name);
@@ -337,14 +334,15 @@ function written(sibling: Sibling): Written {
 }
 
 function knowledgeCheck(
-  replicas: readonly { readonly member: Member; readonly part: KnowledgePart }[],
+  replicas: readonly { readonly member: Member; readonly part: FoundPart }[],
 ): KnowledgeCheck {
   const read = replicas.map(({ member, part }) => ({
     member,
+    busy: part.busy,
     seen: decodeContext(part.seen, '`seen`'),
     text: JSON.stringify(encodedOf(part.delta)),
   }));
-  const standings = read.map(({ member, seen, text }) => {
+  const standings = read.map(({ member, busy, seen, text }) => {
     const lacks: Record<string, number> = {};
     for (const other of read) {
       for (const [writer, count] of missingBy(other.seen, seen)) {
@@ -355,10 +353,12 @@ function knowledgeCheck(
       (other) =>
         countBeyond(other.seen, seen) === 0 && countBeyond(seen, other.seen) === 0 && other.text !== text,
     );
-    return { member, versionVector: versionVector(seen), lacks, differs };
+    return { member, versionVector: versionVector(seen), lacks, differs, busy };
   });
   return {
-    agree: standings.every(({ lacks, differs }) => Object.keys(lacks).length === 0 && !differs),
+    agree: standings.every(
+      ({ lacks, differs, busy }) => Object.keys(lacks).length === 0 && !differs && !busy,
+    ),
     replicas: standings,
   };
 }
@@ -370,11 +370,8 @@ function encodedOf(delta: KnowledgeJson): unknown {
 
 /** By writer, how many operations `context` has that `other` has not. */
 function missingBy(context: CausalContext, other: CausalContext): Map<string, number> {
-  const rest: CausalContext = new Map();
-  addAll(rest, context);
-  removeAll(rest, other);
   const missing = new Map<string, number>();
-  for (const [replica, intervals] of rest) {
+  for (const [replica, intervals] of without(context, other)) {
     const writer = writerOf(replica);
     missing.set(writer, (missing.get(writer) ?? 0) + countIn(intervals));
   }

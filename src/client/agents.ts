@@ -2,19 +2,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
-  QueryRejectedError,
-  WorkflowClient,
   WorkflowExecutionAlreadyStartedError,
   type WorkflowHandle,
   type WorkflowStartOptions,
 } from '@temporalio/client';
 import { type Gossip, MESSAGE_VERSION, type Remember } from '../core/agent/agent-messages';
-import type { AgentReport, KnowledgePart } from '../core/agent/agent-report';
+import { AgentProjection } from '../core/agent/agent-projection';
+import { type AgentReport, type KnowledgePart, agentReport, knowledgePart } from '../core/agent/agent-report';
 import type { NewAgent } from '../core/agent/agent-start';
+import type { AgentState } from '../core/agent/agent-state';
 import { type Member, readMember } from '../core/agent/members';
 import type { Replicas } from '../core/agent/replicas';
 import type { ContextJson, KnowledgeJson } from '../core/crdt/knowledge-json';
-import { CadreError } from '../core/failures';
+import { CadreError, isCadreError } from '../core/failures';
 import {
   AGENT_WORKFLOW,
   GOSSIP_SIGNAL,
@@ -24,11 +24,12 @@ import {
   agentId,
   taskQueue,
 } from '../core/names';
-import { agentQuery, knowledgeQuery } from '../workflows/messages';
 import { GRPC_STATUS, answers, hasStatus, isNotFound } from './grpc-status';
+import { PRESENT_RUN, readFacts } from './history-reader';
 
-/** How long a query may take, in ms. */
-const QUERY_TIME_LIMIT = 5000;
+/** How long a replica may take for what has come to it before it is read without, and how often it is looked at, in ms. */
+const SETTLING_TIME_LIMIT = 500;
+const SETTLING_INTERVAL = 25;
 /** How long a replica that begins may take to hear from another, and how often it is asked, in ms. */
 const JOINING_TIME_LIMIT = 2000;
 const JOINING_INTERVAL = 20;
@@ -40,22 +41,12 @@ const WORKFLOW_TASK_TIMEOUT = 5000;
 
 /** The replicas of one cadre, on the server of `client`. */
 export class TemporalReplicas implements Replicas {
-  /** Asks only replicas that run: one that has ended would answer with what it knew last. */
-  private readonly running: WorkflowClient;
-
   /** `seeds`: whom a replica that begins may ask for the others. */
   constructor(
     private readonly client: Client,
     private readonly cadre: string,
     private readonly seeds: readonly Member[] = [],
-  ) {
-    this.running = new WorkflowClient({
-      connection: client.connection,
-      namespace: client.options.namespace,
-      dataConverter: client.options.loadedDataConverter,
-      queryRejectCondition: 'NOT_OPEN',
-    });
-  }
+  ) {}
 
   async remember(member: Member, message: Remember): Promise<void> {
     await this.client.workflow.signalWithStart(AGENT_WORKFLOW, {
@@ -90,7 +81,6 @@ export class TemporalReplicas implements Replicas {
     const part = await this.part(member);
     if (part !== undefined && !part.left) return part;
     await this.ensure(member);
-    // The query waits for the first workflow task, in which it has asked the others; their answers are a task each.
     await this.joined(member);
     const read = await this.part(member);
     if (read !== undefined) return read;
@@ -98,15 +88,14 @@ export class TemporalReplicas implements Replicas {
   }
 
   async report(member: Member): Promise<AgentReport | undefined> {
-    return this.ask(member, (handle) => handle.query<AgentReport>(agentQuery.name));
+    const found = await this.look(member);
+    return found && agentReport(found.state, found.run);
   }
 
   /** What `member` knows beyond `seen`; undefined where it is not there. */
-  part(member: Member, seen?: ContextJson): Promise<KnowledgePart | undefined> {
-    const args: [ContextJson?] = seen === undefined ? [] : [seen];
-    return this.ask(member, (handle) =>
-      handle.query<KnowledgePart, [ContextJson?]>(knowledgeQuery.name, ...args),
-    );
+  async part(member: Member, seen?: ContextJson): Promise<FoundPart | undefined> {
+    const found = await this.look(member);
+    return found && { ...knowledgePart(found.state, seen), busy: found.busy };
   }
 
   /** Tells `member` what a replica outside knows. Rejects as AgentNotFound where it is not there. */
@@ -169,25 +158,47 @@ export class TemporalReplicas implements Replicas {
     };
   }
 
-  /** What `query` answers; undefined where the replica is not there. Throws NoWorker, ServerUnreachable. */
-  private async ask<Answer>(
-    member: Member,
-    query: (handle: WorkflowHandle) => Promise<Answer>,
-  ): Promise<Answer | undefined> {
-    const handle = this.running.getHandle(agentId(this.cadre, member));
+  /**
+   * Reads `member` from its history, which needs no worker: the workflow itself is not asked. Waits a little where something
+   * has come to it that it has not taken yet. Undefined where it does not run. Throws ServerUnreachable.
+   */
+  private async look(member: Member): Promise<Found | undefined> {
+    const deadline = Date.now() + SETTLING_TIME_LIMIT;
+    for (;;) {
+      const projection = await this.project(member);
+      if (projection?.state === undefined || projection.hasEnded) return undefined;
+      const { isBusy: busy, isSearching: searching, historyLength } = projection;
+      if (!busy || Date.now() >= deadline)
+        return { state: projection.state, busy, run: { searching, historyLength } };
+      await delay(SETTLING_INTERVAL);
+    }
+  }
+
+  /** Of its present run, which begins with all that was before. */
+  private async project(member: Member): Promise<AgentProjection | undefined> {
+    const projection = new AgentProjection();
+    const from = { firstRunId: PRESENT_RUN };
     try {
-      return await this.client.withDeadline(Date.now() + QUERY_TIME_LIMIT, () => query(handle));
+      for await (const fact of readFacts(this.client, agentId(this.cadre, member), from))
+        projection.next(fact);
+      return projection;
     } catch (error) {
-      if (isNotFound(error) || error instanceof QueryRejectedError) return undefined;
-      if (!(await answers(this.client))) {
-        throw new CadreError('ServerUnreachable', 'Lost the Temporal server', { cause: error });
-      }
-      throw new CadreError('NoWorker', `No worker that runs workflows answers for the agent "${member}"`, {
-        cause: error,
-      });
+      if (isNotFound(error)) return undefined;
+      if (isCadreError(error) || (await answers(this.client))) throw error;
+      throw new CadreError('ServerUnreachable', 'Lost the Temporal server', { cause: error });
     }
   }
 }
+
+/** A replica as its history has it. */
+interface Found {
+  readonly state: AgentState;
+  readonly busy: boolean;
+  readonly run: Pick<AgentReport, 'searching' | 'historyLength'>;
+}
+
+/** `busy`: something has come to it that it has not taken yet, and that is not in this. */
+export type FoundPart = KnowledgePart & { readonly busy: boolean };
 
 function notFound(member: Member): CadreError {
   return new CadreError('AgentNotFound', `The agent "${member}" has no replica`);

@@ -204,12 +204,12 @@ export class CadreClient {
     return new TemporalBreakers(this.temporal, this.cadre);
   }
 
-  /** The agents that have been told of a task, by name. About a second behind. Throws NoWorker, ServerUnreachable. */
+  /** The agents that have been told of a task, by name. About a second behind. Throws ServerUnreachable. */
   agents(): Promise<AgentStanding[]> {
     return this.sharedAgents().list();
   }
 
-  /** What `name` decided, and how its replicas stand. Throws AgentNotFound, NoWorker, ServerUnreachable. */
+  /** What `name` decided, and how its replicas stand. Throws AgentNotFound, ServerUnreachable. */
   agent(name: string): Promise<AgentStanding> {
     return this.sharedAgents().read(validName('agent', name));
   }
@@ -222,7 +222,7 @@ export class CadreClient {
     return this.sharedAgents().decisions(validName('agent', name), options);
   }
 
-  /** What the agent `name` knows; without a name what the first knows. Throws AgentNotFound, NoWorker, ServerUnreachable. */
+  /** What the agent `name` knows; without a name what the first knows. Throws AgentNotFound, ServerUnreachable. */
   knowledge(name?: string): Promise<KnowledgeStanding> {
     return this.sharedAgents().knowledge(name === undefined ? undefined : validName('agent', name));
   }
@@ -237,7 +237,7 @@ export class CadreClient {
 
   /**
    * Whether all replicas know the same, and who lacks what. The server's list of them is about a second behind: `members`
-   * are looked at too, such as `research`. Throws NoWorker, ServerUnreachable.
+   * are looked at too, such as `research`. Throws ServerUnreachable.
    */
   checkKnowledge({ members = [] }: { members?: readonly string[] } = {}): Promise<KnowledgeCheck> {
     return this.sharedAgents().check(members);

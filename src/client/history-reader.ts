@@ -22,8 +22,11 @@ type FactBody = HistoryFact extends infer Fact
     : never
   : never;
 
+/** What Temporal takes for the id of a chain's last run. The facts of that have it for their `runId`, too. */
+export const PRESENT_RUN = '';
+
 export interface ReadOptions {
-  /** First run of the chain to read; left out, it is looked up. */
+  /** First run of the chain to read, {@link PRESENT_RUN} for the last; left out, it is looked up. */
   readonly firstRunId?: string;
   /** Wait for further events until the task ends. Default false. */
   readonly follow?: boolean;
@@ -213,6 +216,10 @@ async function messageBody(decoder: Decoder, event: HistoryEvent): Promise<FactB
     const input = await decoder.all(signal.input?.payloads);
     return { kind: 'signalled', name: signal.signalName ?? '', input };
   }
+  const delivered = event.externalWorkflowExecutionSignaledEventAttributes;
+  if (delivered) return { kind: 'signalDelivered', to: delivered.workflowExecution?.workflowId ?? '' };
+  const undelivered = event.signalExternalWorkflowExecutionFailedEventAttributes;
+  if (undelivered) return { kind: 'signalFailed', to: undelivered.workflowExecution?.workflowId ?? '' };
   const update = event.workflowExecutionUpdateAcceptedEventAttributes;
   if (!update) return memoBody(decoder, event);
   const request = update.acceptedRequest?.input;

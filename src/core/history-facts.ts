@@ -55,6 +55,9 @@ export type HistoryFact = FactBase &
     | { readonly kind: 'timerStarted'; readonly summary: string }
     | { readonly kind: 'timerFired'; readonly startedEventId: number }
     | { readonly kind: 'signalled'; readonly name: string; readonly input: readonly unknown[] }
+    /** A signal to the workflow `to` has arrived, or did not. */
+    | { readonly kind: 'signalDelivered'; readonly to: string }
+    | { readonly kind: 'signalFailed'; readonly to: string }
     | { readonly kind: 'updateAccepted'; readonly name: string; readonly input: readonly unknown[] }
     /** What the workflow changed of its memo. */
     | { readonly kind: 'memoUpserted'; readonly memo: Readonly<Record<string, unknown>> }

@@ -1,4 +1,5 @@
 /** A replica of a cadre's knowledge outside of Temporal: on a laptop, in a browser. */
+import { writerOf } from '../core/agent/members';
 import { type VersionVector } from '../core/crdt/causal-context';
 import { type KnowledgeOf, type Port, dotsAt, knowledgeOf } from '../core/crdt/handles';
 import { type Place, mayJoin } from '../core/crdt/knowledge';
@@ -75,7 +76,7 @@ export class Replica {
   /** One that has what {@link toJSON} gave, parsed. Throws InputInvalid for anything else. */
   static load(json: unknown, options: ReplicaOptions = {}): Replica {
     const state = ReplicaState.read(json);
-    return new Replica(state.as(newId(nameOf(state.id))), options);
+    return new Replica(state.as(newId(writerOf(state.id))), options);
   }
 
   /** Applies an operation as it stands in messages; {@link knowledge} makes them. Throws InputInvalid. */
@@ -120,11 +121,6 @@ export class Replica {
   toJSON(): ReplicaJson {
     return this.state.toJSON();
   }
-}
-
-/** The name of whoever writes under `id`. */
-export function nameOf(id: string): string {
-  return id.split(':', 1)[0] as string;
 }
 
 function newId(name: unknown): string {

@@ -14,7 +14,6 @@ import {
   continueAsNew,
   getExternalWorkflowHandle,
   proxyActivities,
-  setCurrentDetails,
   workflowInfo,
 } from '@temporalio/workflow';
 import { agentDetails } from '../core/agent/agent-details';
@@ -39,6 +38,7 @@ import { jsonBytes } from '../core/json';
 import { ENSURE_AGENT_ACTIVITY, agentId } from '../core/names';
 import type { Resume } from '../core/resume';
 import { gossipSignal } from './messages';
+import { showDetails } from './show-details';
 import { sleepUnless } from './sleep-unless';
 
 /**
@@ -58,6 +58,7 @@ export class AgentRun {
   private readonly starting = new Map<Member, Letter>();
   private readonly seeds: readonly Member[];
   private searching: boolean;
+  private readonly show = showDetails(() => agentDetails(this.current));
 
   constructor(start: unknown) {
     const { taskQueue, firstExecutionRunId } = workflowInfo();
@@ -226,7 +227,7 @@ export class AgentRun {
   private take(evolved: Evolved): void {
     this.current = evolved.state;
     this.outbox.take(evolved, Date.now());
-    setCurrentDetails(agentDetails(evolved.state));
+    this.show();
   }
 }
 

@@ -1,15 +1,15 @@
-import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+import { workflowInfo } from '@temporalio/workflow';
 import type { Envelope } from '../core/envelope';
 import { taskDetails } from '../core/task-details';
 import type { TaskEvent } from '../core/task-events';
 import { evolve, restoreStep } from '../core/task-fold';
 import { type TaskState, INITIAL_TASK_STATE } from '../core/task-state';
+import { showDetails } from './show-details';
 
 /** What one run of a task knows: the fold of the events it recorded. */
 export class TaskRecord {
   private current: TaskState = INITIAL_TASK_STATE;
-  /** True while the current details are not those of the state. */
-  private stale = false;
+  private readonly show = showDetails(() => taskDetails(this.current, workflowInfo().workflowId));
 
   get state(): TaskState {
     return this.current;
@@ -18,16 +18,6 @@ export class TaskRecord {
   record(event: TaskEvent): void {
     this.current = evolve(this.current, event);
     this.show();
-  }
-
-  /** Once for all that is recorded in a row: most of it nobody could look at. */
-  private show(): void {
-    if (this.stale) return;
-    this.stale = true;
-    void Promise.resolve().then(() => {
-      this.stale = false;
-      setCurrentDetails(taskDetails(this.current, workflowInfo().workflowId));
-    });
   }
 
   /** Puts a step back to what it was in `before`: what was recorded of it since never reached Temporal. */

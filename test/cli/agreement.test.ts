@@ -8,7 +8,7 @@ import { memberOf, replicaIndex } from '../../src/core/agent/members';
 
 const AGREED: KnowledgeCheck = {
   agree: true,
-  replicas: [{ member: 'scout', versionVector: {}, lacks: {}, differs: false }],
+  replicas: [{ member: 'scout', versionVector: {}, lacks: {}, differs: false, busy: false }],
 };
 const CRDTS = [{ type: 'gCounter', name: 'sources', value: 3, entries: [] }] as const;
 

@@ -1,6 +1,6 @@
 /** The knowledge of a worker's agents: which replica is whose, and whether it has room. */
 import { REPLICA_MAXIMUM_BYTES } from '../../core/agent/agent-state';
-import { type Member, memberOf, replicaIndex } from '../../core/agent/members';
+import { type Member, memberFor } from '../../core/agent/members';
 import type { Replicas } from '../../core/agent/replicas';
 import type { Operation } from '../../core/crdt/replica';
 import { CadreError } from '../../core/failures';
@@ -44,9 +44,4 @@ export class Memory {
       `The replica "${member}" has ${size.bytes} bytes of at most ${REPLICA_MAXIMUM_BYTES}: it takes only removals`,
     );
   }
-}
-
-/** The replica that remembers the task `root` for `agent`. */
-export function memberFor({ name, replicas }: Pick<AnyAgent, 'name' | 'replicas'>, root: string): Member {
-  return memberOf(name, replicaIndex(root, replicas));
 }

@@ -1,5 +1,5 @@
 import { type Remember, type RememberedDecision, MESSAGE_VERSION } from '../../core/agent/agent-messages';
-import { memberOf, readMember } from '../../core/agent/members';
+import { memberFor, memberOf, readMember } from '../../core/agent/members';
 import type { Replicas } from '../../core/agent/replicas';
 import type { Operation } from '../../core/crdt/replica';
 import { crossingFailure } from '../../core/failure-info';
@@ -8,7 +8,6 @@ import type { RememberOutcome, RememberRequest, RememberedAgent } from '../../co
 import type { ArtifactStore } from '../../storage/artifact-store';
 import { load } from '../../storage/stored-values';
 import type { AnyAgent } from '../define-agent';
-import { memberFor } from './memory';
 
 /** The local activity by which a task tells its agents what they decided and learnt in it. Fails as ArtifactMissing. */
 export type RememberActivity = (request: RememberRequest) => Promise<RememberOutcome>;
@@ -79,9 +78,10 @@ async function messagesFor(
   const parts: { decisions: RememberedDecision[]; operations: Operation[] }[] = [];
   let bytes = Infinity;
   const partFor = (item: unknown): (typeof parts)[number] => {
-    bytes += jsonBytes(item);
+    const more = jsonBytes(item);
+    bytes += more;
     if (bytes > MESSAGE_MAXIMUM_BYTES) {
-      bytes = jsonBytes(item);
+      bytes = more;
       parts.push({ decisions: [], operations: [] });
     }
     return parts.at(-1) as (typeof parts)[number];

@@ -6,12 +6,12 @@ import { inputInvalid } from '../../core/failures';
 import { agentId, validName } from '../../core/names';
 import { oneLine } from '../../core/one-line';
 import { notToldWords, readIfTold } from '../agent-lookup';
-import { concern, count, knownEntries, plain, replicaFacts, stamp } from '../agent-words';
+import { concern, knownEntries, plain, replicaFacts } from '../agent-words';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
-import { type Output, size, table } from '../output';
+import { type Output, count, size, stamp, table } from '../output';
 import { type Session, openSession } from '../session';
 import { parseWhen } from '../when';
 
@@ -226,7 +226,6 @@ function writeDecisions(
 async function leave(name: string, flags: CommonFlags, output: Output): Promise<number> {
   const session = await openSession(flags);
   try {
-    // Without a worker nothing could be told to the others: then this throws, and nothing was asked.
     const before = await readIfTold(name, session, () => session.client.agent(name));
     if (before === undefined) {
       output.value({ agent: name, left: [], ended: true });
@@ -268,7 +267,7 @@ function leftLine(
   output: Output,
 ): string {
   if (!ended) {
-    return `${output.paint('yellow', '!')} ${name} has not told all of them yet: it leaves once it has. See \`cadre agents\`.`;
+    return `${output.paint('yellow', '!')} ${name} has not told all of them yet: it leaves once it has, which takes a worker. See \`cadre agents\`.`;
   }
   const again = 'A task that tells it again starts it anew.';
   return alone

@@ -18,7 +18,7 @@ import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
-import { type Output, table } from '../output';
+import { type Output, stamp, table } from '../output';
 import { type Session, openSession } from '../session';
 import { instant, watchUntilInterrupted } from '../watch';
 
@@ -118,14 +118,7 @@ function writeTable(standings: readonly BreakerStanding[], session: Session, out
 
 function row(standing: BreakerStanding): string[] {
   const { key, since, refused } = standing;
-  return [
-    key,
-    stateWord(standing),
-    since === undefined ? '–' : new Date(since).toISOString().slice(0, 19),
-    probeWords(standing),
-    String(refused),
-    whyLine(standing),
-  ];
+  return [key, stateWord(standing), stamp(since), probeWords(standing), String(refused), whyLine(standing)];
 }
 
 /** The breakers of the configuration that nobody has needed lately. */

@@ -9,7 +9,6 @@ import {
   agreementLine,
   byWords,
   conflictsOf,
-  count,
   crdtWords,
   entryRows,
   isCollection,
@@ -17,13 +16,12 @@ import {
   lackWords,
   newestOf,
   plain,
-  stamp,
 } from '../agent-words';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
-import type { Output } from '../output';
+import { type Output, count, stamp } from '../output';
 import { type Session, openSession } from '../session';
 import { instant, watchUntilInterrupted } from '../watch';
 
@@ -194,10 +192,7 @@ function watch(agent: string | undefined, flags: CommonFlags, output: Output): P
       output.value(standing ?? { crdts: [] });
       for (const line of told.next(standing)) output.line(`${instant(Date.now())}  ${line}`);
     },
-    away: (error) =>
-      isCadreError(error) && error.type === 'NoWorker'
-        ? 'no worker answers for the agents'
-        : 'the server does not answer',
+    away: () => 'the server does not answer',
   });
 }
 

@@ -7,7 +7,7 @@ import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
-import { type Output, duration } from '../output';
+import { type Output, duration, stamp } from '../output';
 import { type Session, openSession } from '../session';
 import { instant, watchUntilInterrupted } from '../watch';
 
@@ -91,7 +91,7 @@ function termRow(past: PastTerm): string[] {
     String(past.term),
     past.leader ?? '–',
     past.from === undefined ? '–' : duration(past.to - past.from),
-    new Date(past.to).toISOString().slice(0, 19),
+    stamp(past.to),
     termEndWords(past),
   ];
 }

@@ -4,7 +4,7 @@ import { resumeId } from '../../core/names';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
-import { type Output, duration, table } from '../output';
+import { type Output, duration, stamp, table } from '../output';
 import { openSession } from '../session';
 import { wholeNumber } from '../whole-number';
 
@@ -36,7 +36,7 @@ async function list(flags: ListFlags, output: Output): Promise<number> {
       tasks.push(task);
       const took = duration((task.endedAt ?? Date.now()) - task.startedAt);
       const status = task.needsAttention === undefined ? task.status : `waits: ${task.needsAttention}`;
-      rows.push([task.id, status, new Date(task.startedAt).toISOString().slice(0, 19), took, task.goal]);
+      rows.push([task.id, status, stamp(task.startedAt), took, task.goal]);
     }
     if (rows.length === 0) {
       const which = flags.needsAttention ? 'No tasks that wait for a person,' : 'No tasks';

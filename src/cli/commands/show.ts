@@ -11,7 +11,7 @@ import { EventLines } from '../event-lines';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
-import { type Output, duration, size, table } from '../output';
+import { type Output, duration, size, stamp, table } from '../output';
 import { writeResume } from '../resume-words';
 import { writeQuestions } from '../questions';
 import { type Session, openSession } from '../session';
@@ -79,7 +79,7 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
   const facts = [
     ['goal', state.goal],
     ...(state.docs === undefined ? [] : [['docs', state.docs]]),
-    ['started', `${new Date(startedAt).toISOString().slice(0, 19)} UTC`],
+    ['started', `${stamp(startedAt)} UTC`],
     [isOpen(state.phase) ? 'running' : 'took', duration((endedAt ?? Date.now()) - startedAt)],
     ['history', `${history.events} events, ${size(history.bytes)}; ${description.events} in the log`],
     ...(link === undefined ? [] : [['Web UI', link]]),

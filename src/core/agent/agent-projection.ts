@@ -3,13 +3,14 @@
  * later run began with, are the state that the workflow has.
  */
 import type { HistoryFact } from '../history-facts';
-import { ENSURE_AGENT_ACTIVITY, GOSSIP_SIGNAL, LEAVE_SIGNAL, REMEMBER_SIGNAL } from '../names';
+import { ENSURE_AGENT_ACTIVITY, GOSSIP_SIGNAL, LEAVE_SIGNAL, REMEMBER_SIGNAL, agentId } from '../names';
 import { agentBeginning } from './agent-start';
 import {
   type AgentEvent,
   type AgentState,
   evolveAgent,
   heardEvent,
+  membersIn,
   rememberedEvent,
   rereadAgent,
 } from './agent-state';
@@ -25,14 +26,43 @@ export class AgentProjection {
   private outcomes: Pending[] = [];
   private taskBegan = 0;
   private readonly ensured = new Map<number, Member>();
+  /** Whom a new replica asks for the others, by workflow id, and has no answer from yet. */
+  private asked = new Set<string>();
+  private answered = false;
+  private waiting = false;
+  private over = false;
+  private length = 0;
 
-  /** Undefined before the first fact. */
+  /** As the last workflow task left it; undefined before the first fact. */
   get state(): AgentState | undefined {
     return this.current;
   }
 
+  /** Whether it begins, and has not heard from another yet. */
+  get isSearching(): boolean {
+    if (this.current === undefined) return true;
+    return (this.asked.size > 0 || this.answered) && membersIn(this.current).length < 2;
+  }
+
+  /** Whether something has come that no workflow task has taken yet. While one is under way more may come, unseen. */
+  get isBusy(): boolean {
+    return this.waiting;
+  }
+
+  get hasEnded(): boolean {
+    return this.over;
+  }
+
+  /** How many events the run has that the last fact is of, up to that. */
+  get historyLength(): number {
+    return this.length;
+  }
+
   /** The events that `fact` adds; what has come before is none. Throws InputInvalid for a history that is no agent's. */
   next(fact: HistoryFact): AgentEvent[] {
+    this.length = fact.eventId;
+    this.waiting = isForWorkflow(fact, this.waiting);
+    this.over = ENDS.has(fact.kind);
     switch (fact.kind) {
       case 'workflowStarted':
         this.begin(fact);
@@ -42,6 +72,10 @@ export class AgentProjection {
         if (event !== undefined) this.messages.push(event);
         return [];
       }
+      case 'signalDelivered':
+      case 'signalFailed':
+        this.hears(fact);
+        return [];
       case 'cancelRequested':
         this.outcomes.push((at) => ({ type: 'left', at }));
         return [];
@@ -74,7 +108,15 @@ export class AgentProjection {
     }
     const beginning = agentBeginning(input, cadreOf(workflowId), firstRunId);
     this.current = beginning.state;
+    const { cadre } = beginning.state;
+    if (beginning.kind === 'new') this.asked = new Set(beginning.seeds.map((seed) => agentId(cadre, seed)));
     this.messages.push(beginning.kind === 'new' ? (at) => ({ type: 'joined', at }) : () => 'reread');
+  }
+
+  /** It asks one after the other, and stops at the first that comes before it by name and is there. */
+  private hears({ kind, to }: HistoryFact & { kind: 'signalDelivered' | 'signalFailed' }): void {
+    if (this.current === undefined || !this.asked.delete(to)) return;
+    this.answered ||= kind === 'signalDelivered' && to < agentId(this.current.cadre, this.current.member);
   }
 
   private take(at: number): AgentEvent[] {
@@ -92,6 +134,30 @@ export class AgentProjection {
       }
     }
     return events;
+  }
+}
+
+const ENDS: ReadonlySet<HistoryFact['kind']> = new Set<HistoryFact['kind']>([
+  'workflowCompleted',
+  'workflowFailed',
+  'workflowCancelled',
+  'workflowTerminated',
+]);
+
+/** Whether a workflow task is to come after `fact`, if one was (`before`) or was not ahead of it. */
+function isForWorkflow({ kind }: HistoryFact, before: boolean): boolean {
+  switch (kind) {
+    case 'workflowTaskCompleted':
+      return false;
+    // What a workflow task itself brings about.
+    case 'activityScheduled':
+    case 'localActivityCompleted':
+    case 'localActivityFailed':
+    case 'timerStarted':
+    case 'memoUpserted':
+      return before;
+    default:
+      return true;
   }
 }
 

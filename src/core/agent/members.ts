@@ -39,6 +39,14 @@ export function replicaIndex(root: string, replicas: number): number {
   return (hash >>> 0) % replicas;
 }
 
+/** The replica that remembers the task `root` for an agent. */
+export function memberFor(
+  { name, replicas }: { readonly name: string; readonly replicas: number },
+  root: string,
+): Member {
+  return memberOf(name, replicaIndex(root, replicas));
+}
+
 /** All replicas of agents that have so many. */
 export function membersOf(agents: readonly { readonly name: string; readonly replicas: number }[]): Member[] {
   return agents.flatMap(({ name, replicas }) =>

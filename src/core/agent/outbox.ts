@@ -7,7 +7,14 @@
  * 4. Nobody is told what it is known to have seen: a cadre in which all have all is silent.
  * 5. Whom a message did not reach is asked, in the next round, what it lacks.
  */
-import { type CausalContext, type ReplicaId, addAll, exceeds, removeAll } from '../crdt/causal-context';
+import {
+  type CausalContext,
+  type ReplicaId,
+  addAll,
+  exceeds,
+  unionOf,
+  without,
+} from '../crdt/causal-context';
 import { type Knowledge, join, noKnowledge } from '../crdt/knowledge';
 import { encodeContext, encodeKnowledge } from '../crdt/knowledge-json';
 import { winner } from '../crdt/sibling';
@@ -186,7 +193,7 @@ export class Outbox {
     return {
       to,
       gossip: { ...envelope, delta: encodeKnowledge(knowledge), asks: false },
-      ...(replica === undefined ? {} : { tells: { replica, seen: copyOf(context) } }),
+      ...(replica === undefined ? {} : { tells: { replica, seen: unionOf(context) } }),
     };
   }
 
@@ -210,7 +217,7 @@ export class Outbox {
     }
     const { context } = state.replica;
     const mayAsk = asksBack && !state.left;
-    const lacksHere = mayAsk && exceeds(pending === undefined ? seen : less(seen, pending), context);
+    const lacksHere = mayAsk && exceeds(pending === undefined ? seen : without(seen, pending), context);
     // What is on its way reaches a member without its asking; but for one that does not know the others yet.
     const isOnTheWay =
       replica !== undefined && replicaOf(state, from) === replica && seen.has(state.replica.id);
@@ -220,7 +227,7 @@ export class Outbox {
     const letter: Letter = {
       to: from,
       gossip: { ...this.envelope(state, this.onItsWay()), ...delta, asks: lacksHere },
-      ...(lacksThere && replica !== undefined ? { tells: { replica, seen: copyOf(context) } } : {}),
+      ...(lacksThere && replica !== undefined ? { tells: { replica, seen: unionOf(context) } } : {}),
     };
     this.unsent.add(letter);
     return letter;
@@ -306,7 +313,7 @@ export class Outbox {
     );
     const asks = this.comparisons > 0 && this.mayLack(state, peer, this.settled(state));
     if (due.length === 0 && !asks) return undefined;
-    const pending = less(this.onItsWay(), contextOf(due));
+    const pending = without(this.onItsWay(), contextOf(due));
     const news = due.length === 0 ? {} : { news: due.map((one) => encoded(one).json) };
     const gossip = { ...this.envelope(state, pending), ...news, asks: asks && !state.left };
     const replica = replicaOf(state, peer);
@@ -326,7 +333,7 @@ export class Outbox {
 
   /** What has been seen here and is not on its way any more. */
   private settled({ replica }: AgentState): CausalContext {
-    return less(replica.context, this.onItsWay());
+    return without(replica.context, this.onItsWay());
   }
 
   private onItsWay(): CausalContext {
@@ -401,18 +408,6 @@ function contextOf(news: readonly OnItsWay[]): CausalContext {
   const context: CausalContext = new Map();
   for (const { delta } of news) addAll(context, delta.context);
   return context;
-}
-
-function less(context: CausalContext, without: CausalContext): CausalContext {
-  const rest = copyOf(context);
-  removeAll(rest, without);
-  return rest;
-}
-
-function copyOf(context: CausalContext): CausalContext {
-  const copy: CausalContext = new Map();
-  addAll(copy, context);
-  return copy;
 }
 
 /** In bytes of JSON. */

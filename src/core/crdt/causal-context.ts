@@ -31,14 +31,14 @@ export function addDot(context: CausalContext, [replica, counter]: Dot): void {
   const intervals = context.get(replica);
   if (intervals === undefined) context.set(replica, [counter, counter]);
   else if (intervals.at(-1) === counter - 1) intervals[intervals.length - 1] = counter;
-  else if (!isIn(intervals, counter)) context.set(replica, unionOf(intervals, [counter, counter]));
+  else if (!isIn(intervals, counter)) context.set(replica, merged(intervals, [counter, counter]));
 }
 
 /** Adds all dots of `from` to `into`. */
 export function addAll(into: CausalContext, from: CausalContext): void {
   for (const [replica, intervals] of from) {
     const mine = into.get(replica);
-    into.set(replica, mine === undefined ? [...intervals] : unionOf(mine, intervals));
+    into.set(replica, mine === undefined ? [...intervals] : merged(mine, intervals));
   }
 }
 
@@ -57,11 +57,17 @@ export function contextOf(dots: Iterable<Dot>): CausalContext {
   return context;
 }
 
-/** A copy of `context` without `dots`. */
-export function without(context: CausalContext, dots: Iterable<Dot>): CausalContext {
-  const rest: CausalContext = new Map();
-  addAll(rest, context);
-  removeAll(rest, contextOf(dots));
+/** The dots of all `contexts`, of which none is changed by what is done to it. */
+export function unionOf(...contexts: CausalContext[]): CausalContext {
+  const union: CausalContext = new Map();
+  for (const context of contexts) addAll(union, context);
+  return union;
+}
+
+/** A copy of `context` without the dots of `others`. */
+export function without(context: CausalContext, others: CausalContext): CausalContext {
+  const rest = unionOf(context);
+  removeAll(rest, others);
   return rest;
 }
 
@@ -125,19 +131,19 @@ function isSpanned(intervals: readonly number[], from: number, to: number): bool
   return at >= 0 && to <= (intervals[at + 1] as number);
 }
 
-function unionOf(a: readonly number[], b: readonly number[]): number[] {
-  const merged: number[] = [];
+function merged(a: readonly number[], b: readonly number[]): number[] {
+  const all: number[] = [];
   let [i, j] = [0, 0];
   while (i < a.length || j < b.length) {
     const takeA = j >= b.length || (i < a.length && (a[i] as number) <= (b[j] as number));
     const [from, to] = takeA ? [a[i] as number, a[i + 1] as number] : [b[j] as number, b[j + 1] as number];
     if (takeA) i += 2;
     else j += 2;
-    const last = merged.at(-1);
-    if (last === undefined || from > last + 1) merged.push(from, to);
-    else if (to > last) merged[merged.length - 1] = to;
+    const last = all.at(-1);
+    if (last === undefined || from > last + 1) all.push(from, to);
+    else if (to > last) all[all.length - 1] = to;
   }
-  return merged;
+  return all;
 }
 
 /** `intervals` without the intervals `holes`. */

@@ -1,9 +1,9 @@
 /** Knowledge as JSON, for messages, checkpoints and files. */
 import { type CadreError, inputInvalid } from '../failures';
 import { isRecord } from '../json';
-import { type CausalContext, addAll, covers, removeAll } from './causal-context';
+import { type CausalContext, covers, unionOf, without } from './causal-context';
 import { isJson } from './collection';
-import { type Knowledge, type Place, eachKey, entriesAt, noKnowledge } from './knowledge';
+import { type Knowledge, type Place, eachKey, noKnowledge } from './knowledge';
 import { type Entries, type Sibling, byDot, valueOf } from './sibling';
 import { CRDT_NAMES, CRDT_TYPES, type CrdtName, isCrdtName } from './types';
 
@@ -40,13 +40,6 @@ export function encodeKnowledge({ context, crdts, replaced, leftOut, reach }: Kn
   };
 }
 
-function unionOf(a: CausalContext, b: CausalContext): CausalContext {
-  const both: CausalContext = new Map();
-  addAll(both, a);
-  addAll(both, b);
-  return both;
-}
-
 export function encodeContext(context: CausalContext): ContextJson {
   return sorted(context, (intervals) => [...intervals]);
 }
@@ -56,11 +49,10 @@ export function decodeKnowledge(json: unknown, what: string): Knowledge {
   if (!isRecord(json)) throw invalid(what, 'knowledge: an object', json);
   const { context, crdts, replaced = {}, leftOut = {}, reach } = json;
   if (reach !== 'keys' && reach !== 'all') throw invalid(`${what}.reach`, 'keys or all', reach);
-  const knowledge: Knowledge = { ...noKnowledge(reach), context: decodeContext(context, `${what}.context`) };
-  addAll(knowledge.leftOut, decodeContext(leftOut, `${what}.leftOut`));
-  removeAll(knowledge.context, knowledge.leftOut);
-  addAll(knowledge.replaced, decodeContext(replaced, `${what}.replaced`));
-  removeAll(knowledge.replaced, knowledge.context);
+  const left = decodeContext(leftOut, `${what}.leftOut`);
+  const seen = without(decodeContext(context, `${what}.context`), left);
+  const gone = without(decodeContext(replaced, `${what}.replaced`), seen);
+  const knowledge: Knowledge = { ...noKnowledge(reach), context: seen, leftOut: left, replaced: gone };
   for (const [type, named] of fields(crdts, `${what}.crdts`)) {
     if (!isCrdtName(type)) throw invalid(`${what}.crdts`, `of the kinds ${CRDT_NAMES.join(', ')}`, type);
     for (const [name, keys] of fields(named, `${what}.crdts.${type}`)) {
@@ -87,11 +79,6 @@ export function decodeContext(json: unknown, what: string): CausalContext {
     context.set(replica, [...intervals]);
   }
   return context;
-}
-
-/** What `knowledge` has of one CRDT, with the newest last. */
-export function encodeEntries(knowledge: Knowledge, place: Place): Record<string, readonly Sibling[]> {
-  return sorted(entriesAt(knowledge, place) ?? new Map(), (siblings) => siblings);
 }
 
 /** Where there is knowledge. */

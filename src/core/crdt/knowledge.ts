@@ -18,6 +18,8 @@ import {
   covers,
   exceeds,
   removeAll,
+  unionOf,
+  without,
 } from './causal-context';
 import type { Effect } from './crdt-type';
 import { type HybridTime } from './hybrid-clock';
@@ -114,14 +116,9 @@ export function since(knowledge: Knowledge, seen: CausalContext): Knowledge {
     for (const sibling of siblings) if (!unknown.includes(sibling)) known.push(dotOf(sibling));
     if (unknown.length > 0) makeEntries({ crdts }, place).set(key, unknown);
   }
-  const replaced: CausalContext = new Map();
-  addAll(replaced, knowledge.replaced);
-  const leftOut = contextOf(known);
-  addAll(leftOut, knowledge.leftOut);
-  const context: CausalContext = new Map();
-  addAll(context, knowledge.context);
-  removeAll(context, leftOut);
-  return { context, crdts, replaced, leftOut, reach: 'all' };
+  const leftOut = unionOf(contextOf(known), knowledge.leftOut);
+  const context = without(knowledge.context, leftOut);
+  return { context, crdts, replaced: unionOf(knowledge.replaced), leftOut, reach: 'all' };
 }
 
 /** Whether `into` has all that `from` leaves out: else it would lose what `from` has seen replaced, and not by what. */

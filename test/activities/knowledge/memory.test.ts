@@ -1,5 +1,6 @@
 // Pure: which replica remembers a task, and whether it has room.
-import { Memory, memberFor } from '../../../src/activities/knowledge/memory';
+import { Memory } from '../../../src/activities/knowledge/memory';
+import { memberFor } from '../../../src/core/agent/members';
 import { REPLICA_MAXIMUM_BYTES } from '../../../src/core/agent/agent-state';
 import { agent } from '../../support/agents';
 import { NotingReplicas } from './replicas';

@@ -81,7 +81,7 @@ test('`without` and `removeAll` are the difference; `without` leaves its context
     const context = contextOf(a);
     const dropped = naiveOf(b);
     const rest = naiveOf(a.filter((dot) => !dropped.has(JSON.stringify(dot))));
-    expect(dotsOf(without(context, b))).toEqual(rest);
+    expect(dotsOf(without(context, contextOf(b)))).toEqual(rest);
     expect(dotsOf(context)).toEqual(naiveOf(a));
     removeAll(context, contextOf(b));
     expect(dotsOf(context)).toEqual(rest);

@@ -1,19 +1,24 @@
 // 20,000 operations into one agent that tells two others, on a real server.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Operation } from '../../../src/core/crdt/replica';
+import { until } from '../../support/cli';
 import { AgentReplicas, gossipRate, rememberOf, runsOf } from '../../support/agent-replicas';
 
 const AGENTS = ['ada', 'ben', 'cyd'];
 const OPERATIONS = 20_000;
 /** In a message: what one attempt may do is up to 1,000. */
 const BATCH = 10;
-/** Messages on their way at once. */
+/** Messages on their way at once, and the pause of each sender between two, in ms; `overload.test.ts` sends as fast as it can. */
 const SENDERS = 4;
+const PAUSE = 20;
 const FACTS = 1500;
 const OWNERS = 200;
 /** The entries that a collection keeps. */
 const KEPT = 2000;
-/** Where Temporal asks for a new run. On a machine with nothing else to do it is about 500. */
-const EVENTS_MAXIMUM = 4096;
+/** A run ends at 300, or later where a message comes before the server has taken its end. */
+const EVENTS_MAXIMUM = 1500;
+/** For all that was sent to be taken, in ms. */
+const PATIENCE = 60_000;
 
 let cadre: AgentReplicas;
 beforeAll(async () => {
@@ -30,12 +35,12 @@ test(`${OPERATIONS} operations are all kept, in runs that stay short`, async () 
   const senders = Array.from({ length: SENDERS }, async () => {
     for (let message = messages.shift(); message !== undefined; message = messages.shift()) {
       await cadre.replicas.remember('ada', rememberOf(`task ${message}`, operationsOf(message)));
+      await delay(PAUSE);
     }
   });
   await Promise.all(senders);
   const sent = Date.now() - began;
-  // A query waits for what came before it.
-  expect((await cadre.report('ada')).remembered).toBe(OPERATIONS / BATCH);
+  await until(async () => (await cadre.report('ada')).remembered >= OPERATIONS / BATCH, PATIENCE);
   const applied = Date.now() - began;
   const converging = await cadre.converged(AGENTS.length);
   const lengths = await Promise.all(AGENTS.map((name) => cadre.eventsPerRun(name)));

@@ -9,7 +9,7 @@ import { type CommonFlags, withCommonOptions } from '../../connection-options';
 import type { Execute } from '../../execute';
 import { EXIT } from '../../exit';
 import { webUiLink } from '../../links';
-import { type Output, duration, limit } from '../../output';
+import { type Output, duration, limit, stamp } from '../../output';
 import { writeQuestions } from '../../questions';
 import { writeResume } from '../../resume-words';
 import { openSession } from '../../session';
@@ -85,7 +85,7 @@ function writeLadder(description: TaskDescription, ladder: readonly Rung[], outp
 function factsOf({ goal, options = {}, locked, deadline, phase }: TaskState): [string, string][] {
   const { lock, timeLimit } = options;
   const held = locked && isOpen(phase) ? ', held' : '';
-  const until = deadline === undefined ? '' : `, until ${new Date(deadline).toISOString().slice(0, 19)} UTC`;
+  const until = deadline === undefined ? '' : `, until ${stamp(deadline)} UTC`;
   return [
     ...(goal === '' ? [] : [['name', goal] satisfies [string, string]]),
     ...(lock === undefined ? [] : [['lock', `${lock}${held}`] satisfies [string, string]]),
