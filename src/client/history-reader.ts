@@ -214,8 +214,12 @@ async function messageBody(decoder: Decoder, event: HistoryEvent): Promise<FactB
   const signal = event.workflowExecutionSignaledEventAttributes;
   if (signal) {
     const input = await decoder.all(signal.input?.payloads);
-    return { kind: 'signalled', name: signal.signalName ?? '', input };
+    const from = signal.externalWorkflowExecution?.workflowId;
+    return { kind: 'signalled', name: signal.signalName ?? '', input, ...(from ? { from } : {}) };
   }
+  const sent = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
+  if (sent)
+    return { kind: 'signalSent', to: sent.workflowExecution?.workflowId ?? '', name: sent.signalName ?? '' };
   const delivered = event.externalWorkflowExecutionSignaledEventAttributes;
   if (delivered) return { kind: 'signalDelivered', to: delivered.workflowExecution?.workflowId ?? '' };
   const undelivered = event.signalExternalWorkflowExecutionFailedEventAttributes;

@@ -42,3 +42,5 @@ export { evolve, foldTask } from '../core/task-fold';
 export { INITIAL_TASK_STATE } from '../core/task-state';
 export type { TaskInput } from '../core/task-input';
 export type { LogEntry, LoggedTaskEvent } from '../core/task-projection';
+export type { Point, TaskMoment } from '../core/log/point';
+export { type FactSource, type FollowOptions, TaskLog } from './task-log';

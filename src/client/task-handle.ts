@@ -11,6 +11,7 @@ import { type Answering, inputHash } from '../core/approval';
 import { failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo, isFailureType } from '../core/failures';
 import { ANSWER_UPDATE, RESOLVE_UPDATE, resumeId } from '../core/names';
+import type { HistoryFact } from '../core/history-facts';
 import type { Resolution } from '../core/saga';
 import type { Stored } from '../core/stored';
 import { actInput, approvalSubject } from '../core/step-inputs';
@@ -21,6 +22,7 @@ import type { ArtifactStore } from '../storage/artifact-store';
 import { loadAll } from '../storage/stored-values';
 import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
+import { type FollowOptions, TaskLog } from './task-log';
 
 /** How a task ended other than with a result. `type` and `message` are those of the failure. */
 export class TaskFailedError extends Error {
@@ -110,12 +112,19 @@ export class TaskHandle {
    * The task's events, projected from its history, in order. With `follow` the iteration goes on as they happen and
    * ends with the task; `signal` ends it before. Throws TaskNotFound.
    */
-  async *events(options: { follow?: boolean; signal?: AbortSignal } = {}): AsyncGenerator<LoggedTaskEvent> {
-    const projection = new TaskProjection();
+  events(options: FollowOptions = {}): AsyncGenerator<LoggedTaskEvent> {
+    return this.log.events(options);
+  }
+
+  /** Its log, which can be looked back in. */
+  get log(): TaskLog {
+    return new TaskLog({ id: this.id, facts: (options) => this.facts(options) });
+  }
+
+  private async *facts(options: FollowOptions = {}): AsyncGenerator<HistoryFact> {
     const from = this.firstRunId === undefined ? {} : { firstRunId: this.firstRunId };
     try {
-      for await (const fact of readFacts(this.client, this.id, { ...options, ...from }))
-        yield* projection.next(fact);
+      yield* readFacts(this.client, this.id, { ...options, ...from });
     } catch (error) {
       throw this.translate(error);
     }

@@ -54,8 +54,15 @@ export type HistoryFact = FactBase &
     /** `summary` names what the timer is for. */
     | { readonly kind: 'timerStarted'; readonly summary: string }
     | { readonly kind: 'timerFired'; readonly startedEventId: number }
-    | { readonly kind: 'signalled'; readonly name: string; readonly input: readonly unknown[] }
-    /** A signal to the workflow `to` has arrived, or did not. */
+    | {
+        readonly kind: 'signalled';
+        readonly name: string;
+        readonly input: readonly unknown[];
+        /** Id of the workflow that sent it; absent where a client did. */
+        readonly from?: string;
+      }
+    /** A signal to the workflow `to` is on its way; then it has arrived, or did not. */
+    | { readonly kind: 'signalSent'; readonly to: string; readonly name: string }
     | { readonly kind: 'signalDelivered'; readonly to: string }
     | { readonly kind: 'signalFailed'; readonly to: string }
     | { readonly kind: 'updateAccepted'; readonly name: string; readonly input: readonly unknown[] }
@@ -70,6 +77,8 @@ export type HistoryFact = FactBase &
     | { readonly kind: 'workflowCancelled' }
     | { readonly kind: 'workflowTerminated'; readonly how: 'terminated' | 'timedOut' }
     | { readonly kind: 'continuedAsNew'; readonly newRunId: string }
+    /** An event that cannot be read: of a kind that this version does not know, or with a payload that is not ours to decode. */
+    | { readonly kind: 'unread'; readonly eventType: string; readonly why: 'unknownEvent' | 'payload' }
   );
 
 interface FactBase {

@@ -175,6 +175,8 @@ export class TaskProjection {
         yield* this.readMemo(fact);
         return;
       case 'signalled':
+      case 'unread':
+      case 'signalSent':
       case 'signalDelivered':
       case 'signalFailed':
       case 'workflowTaskStarted':

@@ -151,6 +151,7 @@ function isForWorkflow({ kind }: HistoryFact, before: boolean): boolean {
       return false;
     // What a workflow task itself brings about.
     case 'activityScheduled':
+    case 'signalSent':
     case 'localActivityCompleted':
     case 'localActivityFailed':
     case 'timerStarted':
