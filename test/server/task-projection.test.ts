@@ -32,72 +32,80 @@ interface Report {
   readonly state: TaskState;
 }
 
+type RunReport = Report & { readonly runId: string };
+
+/** A run of a task ends where a workflow task ends with so many events. */
+const RUN_EVENTS = 60;
+
 let cadre: ServerCadre;
 /** The idempotency keys of the compensations that `stubborn` has refused once. */
 const refused = new Set<string>();
 
 beforeAll(async () => {
-  cadre = await startServerCadre([
-    agent('quick', (_input, { decide, step: id }) => {
-      decide({ type: 'noted', rationale: `did ${id}` });
-      return id;
-    }),
-    agent('pause', async (_input, { signal }) => {
-      await new Promise<void>((resolve, reject) => {
-        setTimeout(resolve, 30);
-        signal.addEventListener('abort', () => reject(signal.reason as Error));
-      });
-    }),
-    agent(
-      'flaky',
-      (_input, { attempt }) => {
-        if (attempt < 2) throw new Error('once');
-      },
-      { policy: { retry: { initialInterval: 10 } } },
-    ),
-    agent('broken', () => {
-      throw ApplicationFailure.nonRetryable('for good', 'Broken');
-    }),
-    // What fails here goes to `mender`.
-    agent(
-      'clumsy',
-      () => {
-        throw ApplicationFailure.nonRetryable('cannot', 'Broken');
-      },
-      { skills: ['mend'] },
-    ),
-    agent('mender', () => 'mended', { skills: ['mend'] }),
-    // Nobody knows whether it happened.
-    agent('unsure', () => {
-      throw ApplicationFailure.nonRetryable('who knows', 'OutcomeUnknown');
-    }),
-    agent('undoable', (_input, { step: id }) => id, {
-      compensate: () => Promise.resolve(),
-    }),
-    // What it did can be undone only at the second try that a person asks for.
-    agent('stubborn', () => 'done', {
-      compensation: { retry: { maximumAttempts: 1 } },
-      compensate: (_undo, { idempotencyKey }) => {
-        if (refused.has(idempotencyKey)) return Promise.resolve();
-        refused.add(idempotencyKey);
-        return Promise.reject(new Error('not now'));
-      },
-    }),
-    agent('slow', () => after(60), {
-      compensate: () => after(30),
-    }),
-    agent('helper', () => 'helped'),
-    // Their breaker opens and closes all the time.
-    ...(['guarded', 'strict', 'relied'] as const).map((name) =>
-      agent(name, unreliable, {
-        policy: {
-          breaker: { key: 'model', window: { calls: 2 }, minimumCalls: 1, cooldown: 20, cooldownMax: 100 },
-          retry: { initialInterval: 10 },
-          ...ON_OPEN[name],
+  cadre = await startServerCadre(
+    [
+      agent('quick', (_input, { decide, step: id }) => {
+        decide({ type: 'noted', rationale: `did ${id}` });
+        return id;
+      }),
+      agent('pause', async (_input, { signal }) => {
+        await new Promise<void>((resolve, reject) => {
+          setTimeout(resolve, 30);
+          signal.addEventListener('abort', () => reject(signal.reason as Error));
+        });
+      }),
+      agent(
+        'flaky',
+        (_input, { attempt }) => {
+          if (attempt < 2) throw new Error('once');
+        },
+        { policy: { retry: { initialInterval: 10 } } },
+      ),
+      agent('broken', () => {
+        throw ApplicationFailure.nonRetryable('for good', 'Broken');
+      }),
+      // What fails here goes to `mender`.
+      agent(
+        'clumsy',
+        () => {
+          throw ApplicationFailure.nonRetryable('cannot', 'Broken');
+        },
+        { skills: ['mend'] },
+      ),
+      agent('mender', () => 'mended', { skills: ['mend'] }),
+      // Nobody knows whether it happened.
+      agent('unsure', () => {
+        throw ApplicationFailure.nonRetryable('who knows', 'OutcomeUnknown');
+      }),
+      agent('undoable', (_input, { step: id }) => id, {
+        compensate: () => Promise.resolve(),
+      }),
+      // What it did can be undone only at the second try that a person asks for.
+      agent('stubborn', () => 'done', {
+        compensation: { retry: { maximumAttempts: 1 } },
+        compensate: (_undo, { idempotencyKey }) => {
+          if (refused.has(idempotencyKey)) return Promise.resolve();
+          refused.add(idempotencyKey);
+          return Promise.reject(new Error('not now'));
         },
       }),
-    ),
-  ]);
+      agent('slow', () => after(60), {
+        compensate: () => after(30),
+      }),
+      agent('helper', () => 'helped'),
+      // Their breaker opens and closes all the time.
+      ...(['guarded', 'strict', 'relied'] as const).map((name) =>
+        agent(name, unreliable, {
+          policy: {
+            breaker: { key: 'model', window: { calls: 2 }, minimumCalls: 1, cooldown: 20, cooldownMax: 100 },
+            retry: { initialInterval: 10 },
+            ...ON_OPEN[name],
+          },
+        }),
+      ),
+    ],
+    { settings: [{ key: 'limit.historyCount.suggestContinueAsNew', value: RUN_EVENTS }] },
+  );
 }, 60_000);
 
 afterAll(() => cadre.close());
@@ -151,6 +159,7 @@ const anyTask = fc.record({
   ),
   timeLimit: fc.option(fc.constant(1000), { nil: undefined, freq: 4 }),
   cancelAfter: fc.option(fc.nat({ max: 300 }), { nil: undefined }),
+  resignAfter: fc.option(fc.nat({ max: 300 }), { nil: undefined, freq: 4 }),
   /** Of what a person says. */
   seed: fc.nat(),
 });
@@ -158,7 +167,14 @@ const anyTask = fc.record({
 type Drawn = typeof anyTask extends fc.Arbitrary<infer Value> ? Value : never;
 
 const plain = { vote: undefined, needs: [], kind: undefined, compensate: undefined, approval: undefined };
-const undrawn = { saga: true, unwinding: undefined, timeLimit: undefined, cancelAfter: undefined, seed: 1 };
+const undrawn = {
+  saga: true,
+  unwinding: undefined,
+  timeLimit: undefined,
+  cancelAfter: undefined,
+  resignAfter: undefined,
+  seed: 1,
+};
 
 /** Asks for approval, then has a pivot of which nobody knows whether it happened. */
 const PARKS: Drawn = {
@@ -187,18 +203,22 @@ test('at every workflow-task boundary the state is the fold of the projected eve
   await fc.assert(
     fc.asyncProperty(anyTask, async (drawn) => {
       const task = await start(drawn);
-      const reports = await watch(task, drawn.cancelAfter, new Person(task, drawn.seed));
+      const reports = await watch(task, drawn, new Person(task, drawn.seed));
       const facts: HistoryFact[] = [];
       for await (const fact of readFacts(cadre.client.temporal, task.id)) facts.push(fact);
-      const { commands, begun } = await workflowTasksOf(task);
-      for (const { historyLength, state } of reports) {
+      const runs = [...new Set(facts.map(({ runId }) => runId))];
+      const tasks = new Map(
+        await Promise.all(runs.map(async (runId) => [runId, await workflowTasksOf(task, runId)] as const)),
+      );
+      for (const { runId, historyLength, state } of reports) {
+        const of = tasks.get(runId);
         // A query may be answered by a replay, which counts events that no workflow task has brought yet.
-        if (!begun.has(historyLength)) continue;
+        if (of === undefined || !of.begun.has(historyLength)) continue;
         // Its agents are told within a workflow task, in which a query may be answered, also with the end: that another brings.
         const isOver = ENDS.has(state.phase.kind);
         const { remembered, ...fold } = isOver
           ? foldOf(facts)
-          : foldAtBoundary(facts, commands, historyLength);
+          : foldAtBoundary(facts, of.commands, { runId, historyLength });
         expect({ ...fold, ...(state.remembered && remembered ? { remembered } : {}) }).toEqual(state);
         compared += 1;
       }
@@ -217,6 +237,7 @@ const ENDS: ReadonlySet<TaskState['phase']['kind']> = new Set(['completed', 'fai
 const SEEN: TaskEventType[] = [
   ...(['pinned', 'approvalRequested', 'approvalAnswered', 'stepParked', 'stepResolved'] as const),
   ...(['stepRefused', 'stepFellBack'] as const),
+  'continuedAsNew',
   ...(['compensationScheduled', 'compensated', 'compensationFailed', 'compensationResolved'] as const),
 ];
 
@@ -315,8 +336,9 @@ const planned = ({ plan }: TaskState, id: string): Step | undefined =>
  */
 async function workflowTasksOf(
   task: TaskHandle,
+  runId: string,
 ): Promise<{ commands: ReadonlyMap<number, number>; begun: ReadonlySet<number> }> {
-  const { events = [] } = await cadre.client.temporal.workflow.getHandle(task.id).fetchHistory();
+  const { events = [] } = await cadre.client.temporal.workflow.getHandle(task.id, runId).fetchHistory();
   const commands = new Map<number, number>();
   const begun = new Set<number>();
   let completed = 0;
@@ -339,10 +361,17 @@ async function workflowTasksOf(
   return { commands, begun };
 }
 
-/** Asks the task for its state until it ends, and has `person` say what it asks for; cancels it where the case says so. */
-async function watch(task: TaskHandle, cancelAfter: number | undefined, person: Person): Promise<Report[]> {
-  const handle = cadre.client.temporal.workflow.getHandle(task.id);
-  const reports = new Map<number, Report>();
+/**
+ * Asks the task for its state until it ends, and has `person` say what it asks for; cancels it, and has the leader resign,
+ * where the case says so.
+ */
+async function watch(
+  task: TaskHandle,
+  { cancelAfter, resignAfter }: Pick<Drawn, 'cancelAfter' | 'resignAfter'>,
+  person: Person,
+): Promise<RunReport[]> {
+  const { workflow } = cadre.client.temporal;
+  const reports = new Map<string, RunReport>();
   const ended = task.result().then(
     () => true,
     () => true,
@@ -351,29 +380,37 @@ async function watch(task: TaskHandle, cancelAfter: number | undefined, person: 
     cancelAfter === undefined
       ? undefined
       : after(cancelAfter).then(() => task.cancel().catch(() => undefined));
+  const resigned =
+    resignAfter === undefined
+      ? undefined
+      : after(resignAfter).then(() => cadre.client.resignLeader().catch(() => undefined));
   let done = false;
   while (!done) {
     done = await Promise.race([ended, after(10).then(() => false)]);
-    const report = await handle.query<Report>('state');
-    reports.set(report.historyLength, report);
+    const { runId } = await workflow.getHandle(task.id).describe();
+    const report = await workflow.getHandle(task.id, runId).query<Report>('state');
+    reports.set(`${runId} ${report.historyLength}`, { runId, ...report });
     if (!done) await person.say(report.state);
   }
-  await cancelled;
+  await Promise.all([cancelled, resigned]);
   return [...reports.values()];
 }
 
 /**
- * A workflow task that began with `historyLength` events adds its completion, then what it commands; the state it
+ * A workflow task of the run that began with `historyLength` events adds its completion, then what it commands; the state it
  * reports has both.
  */
 function foldAtBoundary(
   facts: readonly HistoryFact[],
   commands: ReadonlyMap<number, number>,
-  historyLength: number,
+  at: { readonly runId: string; readonly historyLength: number },
 ): TaskState {
-  return foldOf(
-    facts.filter(({ eventId }) => eventId <= historyLength || commands.get(eventId) === historyLength + 1),
-  );
+  const began = facts.findIndex(({ runId }) => runId === at.runId);
+  const run = facts.filter(({ runId, eventId }) => {
+    if (runId !== at.runId) return false;
+    return eventId <= at.historyLength || commands.get(eventId) === at.historyLength + 1;
+  });
+  return foldOf([...facts.slice(0, began), ...run]);
 }
 
 function foldOf(facts: readonly HistoryFact[]): TaskState {
