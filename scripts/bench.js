@@ -10,6 +10,7 @@ const BENCHMARKS = {
   saga: ['two minutes', 'half a minute'],
   knowledge: ['ten minutes', 'half a minute'],
   election: ['15 minutes', 'two minutes'],
+  log: ['two minutes', 'half a minute'],
 };
 
 async function main() {

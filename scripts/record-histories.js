@@ -232,6 +232,7 @@ async function main() {
       for (const [shape, input] of Object.entries(SHAPES)) await record(client, temporal, shape, input);
       for (const [shape, saga] of Object.entries(SAGAS)) await recordSaga(client, temporal, shape, saga);
       await recordResumed(client, temporal);
+      await recordForked(client, temporal);
       await recordElection(client, temporal);
       await recordBreaker(client, temporal);
       await recordAgents(client, temporal);
@@ -327,6 +328,21 @@ async function recordResumed(client, temporal) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   await temporal.workflow.getHandle(task.id).terminate('to record it');
   await writeRuns(await client.resumeSaga(task.id), temporal, 'saga-resumed');
+}
+
+/** A fork that gives a step which failed to an agent of which the plan knew nothing. */
+async function recordForked(client, temporal) {
+  if (isRecorded('forked')) return;
+  const steps = [
+    { id: 'a', agent: 'echo', instruction: 'say it' },
+    { id: 'b', agent: 'broken', instruction: 'count it', needs: ['a'] },
+  ];
+  const task = await client.start({ goal: 'to be forked', plan: { steps } }, { id: 'to-be-forked' });
+  await task.result().catch(() => undefined);
+  let number = 0;
+  for await (const event of task.events()) if (event.type === 'stepCompleted') ({ number } = event);
+  const { id } = await client.fork(task.id, { at: { number }, overrides: { 'steps.b.agent': 'undoable' } });
+  await writeRuns(client.task(id), temporal, 'forked');
 }
 
 /** A saga in workflow code, over two runs. */

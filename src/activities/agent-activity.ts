@@ -52,7 +52,7 @@ export function agentActivity(agent: AnyAgent, around: AgentSurroundings): Agent
       const output = await runAgent(agent, input, attempt);
       if (ballot !== undefined) return { output: { value: ballotOf(output, ballot.choices) } };
       const { operations } = learning;
-      memory?.checkRoom(agent, envelope.root, operations);
+      await memory?.checkRoom(agent, envelope.root, operations);
       return outcomeOf(attempt, output, request, operations);
     });
   };

@@ -72,13 +72,18 @@ export class EventLines {
 
   write(event: LoggedTaskEvent): void {
     this.startedAt ??= event.time;
-    if (event.type === 'voteDecided') this.votes.add(event.step);
-    if (event.type === 'decisionsRecorded') this.decisions.set(event.step, event.decisions);
-    const text = this.every ? this.full(event) : this.brief(event);
+    const text = this.words(event);
     if (text === undefined) return;
     this.line(event.time, whoOf(event), text);
     const command = this.id === undefined ? undefined : commandFor(this.id, event);
     if (command !== undefined) this.output.line(`        → ${command}`);
+  }
+
+  /** What there is to say of an event, given those before it; undefined where that is nothing. */
+  words(event: LoggedTaskEvent): string | undefined {
+    if (event.type === 'voteDecided') this.votes.add(event.step);
+    if (event.type === 'decisionsRecorded') this.decisions.set(event.step, event.decisions);
+    return this.every ? this.full(event) : this.brief(event);
   }
 
   private line(time: number, who: string, text: string): void {
@@ -240,7 +245,8 @@ function commandFor(id: string, event: LoggedTaskEvent): string | undefined {
   return parked ? resolveCommand(id, event.step) : undefined;
 }
 
-function whoOf(event: LoggedTaskEvent): string {
+/** What an event is about, in a word: its step, who planned, or `task`. */
+export function whoOf(event: LoggedTaskEvent): string {
   if ('step' in event) return typeof event.step === 'string' ? event.step : event.step.id;
   return event.type === 'planned' ? event.by : event.type === 'planFailed' ? event.actor : 'task';
 }

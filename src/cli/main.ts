@@ -9,14 +9,22 @@ import { agentCommand, agentsCommand } from './commands/agents';
 import { answerCommand } from './commands/answer';
 import { breakerCommand, breakersCommand } from './commands/breakers';
 import { cancelCommand } from './commands/cancel';
+import { forkCommand } from './commands/fork';
+import { diffCommand } from './commands/diff';
 import { doctorCommand } from './commands/doctor';
 import { knowledgeCommand } from './commands/knowledge';
+import { exportCommand } from './commands/export';
 import { leaderCommand } from './commands/leader';
 import { listCommand } from './commands/list';
+import { logCommand } from './commands/log';
 import { runCommand } from './commands/run';
 import { sagaCommand } from './commands/saga';
 import { serverCommand } from './commands/server';
 import { showCommand } from './commands/show';
+import { statusCommand } from './commands/status';
+import { verifyCommand } from './commands/verify';
+import { stateCommand } from './commands/state';
+import { whyCommand } from './commands/why';
 import { workerCommand } from './commands/worker';
 import type { Execute } from './execute';
 import { EXIT } from './exit';
@@ -47,11 +55,19 @@ function makeProgram(): Command {
     .exitOverride();
   const commands = [
     runCommand,
+    statusCommand,
     listCommand,
     showCommand,
+    logCommand,
+    stateCommand,
+    diffCommand,
+    whyCommand,
     cancelCommand,
+    forkCommand,
     answerCommand,
     sagaCommand,
+    exportCommand,
+    verifyCommand,
     workerCommand,
     leaderCommand,
     agentsCommand,

@@ -11,6 +11,7 @@ const UNREACHABLE: ReadonlySet<string> = new Set<FailureType>([
 ]);
 const USAGE: ReadonlySet<string> = new Set<FailureType>([
   'InputInvalid',
+  'HistoryFileInvalid',
   'InputTooLarge',
   'GoalEmpty',
   'PlanInvalid',

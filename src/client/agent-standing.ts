@@ -2,7 +2,7 @@
 import type { Client } from '@temporalio/client';
 import type { AgentReport, KnowledgePart } from '../core/agent/agent-report';
 import { AgentProjection } from '../core/agent/agent-projection';
-import type { DatedDecision } from '../core/agent/agent-state';
+import { type DatedDecision, MERGED_MAXIMUM_BYTES } from '../core/agent/agent-state';
 import { MEMBERS, type Member, memberOf, readMember, writerOf } from '../core/agent/members';
 import { type CausalContext, type VersionVector, versionVector, without } from '../core/crdt/causal-context';
 import { entriesAt } from '../core/crdt/knowledge';
@@ -16,8 +16,8 @@ import {
 } from '../core/crdt/knowledge-json';
 import { type Sibling, byTime, termOf, valueOf, winner } from '../core/crdt/sibling';
 import { CRDT_TYPES, type CrdtName } from '../core/crdt/types';
-import { CadreError, isCadreError } from '../core/failures';
-import type { Json } from '../core/json';
+import { CadreError, inputInvalid, isCadreError } from '../core/failures';
+import { type Json, jsonBytes } from '../core/json';
 import { agentId } from '../core/names';
 import type { Replica } from '../knowledge/replica';
 import { type FoundPart, TemporalReplicas } from './agents';
@@ -216,6 +216,9 @@ export class Agents {
    */
   async exchange(replica: Replica, { name }: { name?: string } = {}): Promise<Exchange> {
     const member = await this.anyMember(name);
+    if (typeof replica?.delta !== 'function') {
+      throw inputInvalid('the replica', 'a Replica of cadre/knowledge', replica);
+    }
     const part = await this.replicas.part(member, replica.seen);
     if (part === undefined) throw unknownAgent(name ?? member);
     const before = decodeContext(replica.seen, '`seen`');
@@ -240,6 +243,13 @@ export class Agents {
 
   private async send(replica: Replica, member: Member, seen: ContextJson): Promise<void> {
     const delta = replica.delta(seen);
+    const bytes = jsonBytes(delta);
+    if (bytes > MERGED_MAXIMUM_BYTES) {
+      throw new CadreError(
+        'KnowledgeFull',
+        `The replica outside has ${bytes} bytes that "${member}" lacks, which takes at most ${MERGED_MAXIMUM_BYTES}`,
+      );
+    }
     const refusedBefore = (await this.replicas.report(member))?.refused ?? 0;
     await this.replicas.tell(member, replica.id, replica.seen, delta);
     const deadline = Date.now() + EXCHANGE_TIME_LIMIT;
@@ -279,17 +289,21 @@ export class Agents {
   }
 
   private async *decisionsOf(member: Member): AsyncGenerator<DatedDecision> {
-    const projection = new AgentProjection();
     try {
-      for await (const fact of readFacts(this.client, agentId(this.cadre, member))) {
-        for (const event of projection.next(fact)) {
-          if (event.type !== 'remembered' || event.read.kind !== 'message') continue;
-          for (const decision of event.read.message.decisions) yield { ...decision, at: event.at };
-        }
-      }
+      for (const lastRunId of await this.replicas.chains(member)) yield* this.decisionsIn(member, lastRunId);
     } catch (error) {
       if (isNotFound(error)) throw unknownAgent(member);
       throw error;
+    }
+  }
+
+  private async *decisionsIn(member: Member, lastRunId: string): AsyncGenerator<DatedDecision> {
+    const projection = new AgentProjection();
+    for await (const fact of readFacts(this.client, agentId(this.cadre, member), { lastRunId })) {
+      for (const event of projection.next(fact)) {
+        if (event.type !== 'remembered' || event.read.kind !== 'message') continue;
+        for (const decision of event.read.message.decisions) yield { ...decision, at: event.at };
+      }
     }
   }
 }

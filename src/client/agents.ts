@@ -129,7 +129,26 @@ export class TemporalReplicas implements Replicas {
       // The test server whose clock skips waits lists nothing.
       if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
     }
-    return found.sort();
+    // One that goes on in a new run may be listed with both.
+    return [...new Set(found)].sort();
+  }
+
+  /**
+   * The last run of each chain of `member`'s that the server has, the oldest first: one that was terminated, or has left,
+   * begins anew. Rejects with the SDK's error where there is none.
+   */
+  async chains(member: Member): Promise<string[]> {
+    const { runId: present } = await this.handle(member).describe();
+    const ended = new Map<string, number>();
+    const query = `WorkflowId = "${agentId(this.cadre, member)}" AND ExecutionStatus IN ("Terminated", "Completed", "Failed", "Canceled", "TimedOut")`;
+    try {
+      for await (const { runId, startTime } of this.client.workflow.list({ query }))
+        if (runId !== present) ended.set(runId, startTime.getTime());
+    } catch (error) {
+      // The test server whose clock skips waits lists nothing.
+      if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
+    }
+    return [...[...ended].sort(([, a], [, b]) => a - b).map(([runId]) => runId), present];
   }
 
   /** Resolves once `member` has heard from another replica, or found none. */

@@ -20,6 +20,7 @@ import {
   validName,
   validTaskId,
 } from '../core/names';
+import type { Point, TaskMoment } from '../core/log/point';
 import type { LockState } from '../core/lock';
 import { oneLine } from '../core/one-line';
 import { type SagaInput, parseSagaInput } from '../core/saga-input';
@@ -40,7 +41,13 @@ import {
 import { type BreakerStanding, TemporalBreakers, watchBreakers } from './breakers';
 import { TemporalLocks } from './locks';
 import { type SweepReport, resumeExecution, sweepExecutions } from './resume';
+import { type Relative, familyOf } from './family';
+import { type ForkOptions, type Forked, forkTask } from './fork';
+import { type Exported, exportLines, serverSource } from './history-export';
+import { type FleetCut, readFleetAt } from './fleet';
+import { type CadreStatus, type StatusOptions, readStatus, watchStatus } from './status';
 import { TaskHandle } from './task-handle';
+import type { TaskLog } from './task-log';
 
 export interface CadreClientOptions extends ConnectionFlags {
   /** Name of the cadre. Default `cadre`. */
@@ -140,6 +147,63 @@ export class CadreClient {
   /** A task by its id. Makes no call; a task that does not exist shows in the handle's first call. */
   task(id: string): TaskHandle {
     return new TaskHandle(this.temporal, this.artifacts, id);
+  }
+
+  /** The log of a task or saga by its id: its events, and its state at any point. Makes no call. Needs no worker. */
+  log(id: string): TaskLog {
+    return this.task(id).log;
+  }
+
+  /** The state of a task or saga at a point of its log: an event's number, a time, or `last`. Throws TaskNotFound. */
+  stateAt(id: string, point: Point): Promise<TaskMoment> {
+    return this.log(id).stateAt(point);
+  }
+
+  /**
+   * Starts a task that shares the past of another up to a point of its log, and only then runs; the other is untouched.
+   * `of`: a task's id, or a log, which may be a file's. Throws ForkRefused, InputInvalid, PlanInvalid, TaskNotFound.
+   */
+  async fork(of: string | TaskLog, options: ForkOptions = {}): Promise<Forked> {
+    return forkTask(this.temporal, this.cadre, typeof of === 'string' ? this.task(of).log : of, options);
+  }
+
+  /**
+   * The lines of a file with the whole history of a workflow of that id, its log and their hash chain, each without its line
+   * feed; returns the head of the chain, which is to be kept elsewhere. Read it with `fileSource`, check it with
+   * `checkExport`. Holds none of the history. Throws TaskNotFound.
+   */
+  async *export(id: string): AsyncGenerator<string, Exported> {
+    return yield* exportLines(await serverSource(this.temporal, this.cadre, id));
+  }
+
+  /** A task with its forks and what resumed it, from the eldest on. Needs no worker. */
+  family(id: string): Promise<Relative> {
+    return familyOf(this.temporal, id);
+  }
+
+  /**
+   * The whole cadre at a glance: who leads, who works, breakers that are not closed, whether the agents' replicas agree, what
+   * is open, what waits for a person. Needs no worker. Each part is read within `timeLimit` ms (default 1000); one that cannot be
+   * says why, and keeps none of the others. Never rejects.
+   */
+  status(options: StatusOptions = {}): Promise<CadreStatus> {
+    return readStatus(this.temporal, this.cadre, options);
+  }
+
+  /** {@link status} at first, and whenever something of it changes, until `signal` aborts. Looks every `interval` ms (default 500). */
+  watchStatus(
+    options: StatusOptions & { signal?: AbortSignal; interval?: number } = {},
+  ): AsyncGenerator<CadreStatus> {
+    return watchStatus(this.temporal, this.cadre, options);
+  }
+
+  /**
+   * The whole cadre at `time`, in ms since 1970 by the server's clock (default: now): leader and term, agents and what they
+   * knew, breakers, open tasks and sagas; how far back one can look, and where the cut is not causal. Runs nothing, needs no
+   * worker. Throws InputInvalid for a time that is to come.
+   */
+  fleetAt(time?: number): Promise<FleetCut> {
+    return readFleetAt(this.temporal, this.cadre, time);
   }
 
   /** Who leads, who stands, and how earlier terms ended. Needs no worker. */

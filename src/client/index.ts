@@ -17,6 +17,21 @@ export type { BreakerPhase, BreakerReason, BreakerState } from '../core/breaker/
 export type { BreakerCommandKind } from '../core/breaker/report';
 export type { BreakerSettings } from '../core/breaker/settings';
 export type { Candidacy, LeaderReport } from './leader';
+export type { AgentAt, BreakerAt, FleetCut, FleetReach, TaskAt, UnreadAt } from './fleet';
+export type { CutSignals, SignalCount } from '../core/log/fleet';
+export type {
+  AgentsStatus,
+  Attention,
+  CadreStatus,
+  OpenBreakerStatus,
+  OpenStatus,
+  OpenTask,
+  Part,
+  QueueUse,
+  StatusOptions,
+  WorkersStatus,
+  WorkerStatus,
+} from './status';
 export type { LockHolder, LockState } from '../core/lock';
 export { type SagaFileProblem, readSagaFile } from './saga-file';
 export type { SagaInput, SagaStep } from '../core/saga-input';
@@ -42,5 +57,28 @@ export { evolve, foldTask } from '../core/task-fold';
 export { INITIAL_TASK_STATE } from '../core/task-state';
 export type { TaskInput } from '../core/task-input';
 export type { LogEntry, LoggedTaskEvent } from '../core/task-projection';
+/** Folds of histories, for projections of your own: each `next(fact)` takes one of {@link TaskLog}'s facts. */
+export { AgentProjection } from '../core/agent/agent-projection';
+export { BreakerProjection } from '../core/breaker/breaker-projection';
+export { ElectionProjection } from '../core/election-projection';
+export type { HistoryFact } from '../core/history-facts';
+export { TaskProjection } from '../core/task-projection';
+export type { Relative } from './family';
+export type { ForkOptions, Forked } from './fork';
+export type { ForkOverrides } from '../core/log/fork';
 export type { Point, TaskMoment } from '../core/log/point';
-export { type FactSource, type FollowOptions, TaskLog } from './task-log';
+export {
+  type Difference,
+  type LogComparison,
+  type Parting,
+  compareLogs,
+  diffStates,
+  firstParting,
+} from '../core/log/diff';
+export { type Reason, whyOf } from '../core/log/why';
+export { type FactSource, type FollowOptions, type LogDiff, TaskLog } from './task-log';
+export { type ExportCheck, type ExportProblem, checkExport } from './export-check';
+export type { Exported } from './history-export';
+export { type HistoryFile, fileSource } from './history-file';
+export type { ReadProblem } from './read-problems';
+export type { ExportHeader } from '../core/log/export-format';

@@ -1,4 +1,4 @@
-import { utc } from './details-text';
+import { WEB_UI_END, utc } from './details-text';
 import type { ElectionState, PastTerm, TermEnd } from './election';
 
 const ROWS_MAXIMUM = 10;
@@ -14,8 +14,7 @@ export function electionDetails({ term, leader, past }: ElectionState): string {
   for (const ended of past.slice(0, ROWS_MAXIMUM)) {
     lines.push(`| ${ended.term} | ${ended.leader ?? '–'} | ${utc(ended.to)} | ${termEndWords(ended)} |`);
   }
-  // The Web UI (2.42.1) clips what stands last.
-  return [...lines, '', '\u00a0'].join('\n');
+  return [...lines, WEB_UI_END].join('\n');
 }
 
 /** How a term ended, in words that fit a table. */

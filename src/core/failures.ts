@@ -123,7 +123,12 @@ export const FAILURES = {
     retryable: false,
     fix: 'Remove what is not needed (see `cadre knowledge`), or keep values in the artifact store and their references here.',
   },
+  HistoryFileInvalid: {
+    retryable: false,
+    fix: "Give a file that `cadre export ID` wrote, or a history in JSON of Temporal's tools.",
+  },
   TaskExists: { retryable: false, fix: 'Choose another id, or leave it out and get a fresh one.' },
+  ForkRefused: { retryable: false, fix: 'Fork at another event: `cadre log` lists them.' },
   TaskNotFound: { retryable: false, fix: 'List the tasks there are with `cadre list`.' },
   NoLeader: {
     retryable: true,

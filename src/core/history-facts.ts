@@ -9,6 +9,7 @@ export type HistoryFact = FactBase &
     | {
         readonly kind: 'workflowStarted';
         readonly workflowId: string;
+        readonly workflowType?: string;
         readonly firstRunId: string;
         /** The run that this one follows: by continue-as-new, by Temporal's retry, or as the next of a cron. */
         readonly continuedFrom?: string;
@@ -66,11 +67,15 @@ export type HistoryFact = FactBase &
     | { readonly kind: 'signalDelivered'; readonly to: string }
     | { readonly kind: 'signalFailed'; readonly to: string }
     | { readonly kind: 'updateAccepted'; readonly name: string; readonly input: readonly unknown[] }
+    /** What the workflow answered to the update that was accepted by that event; undefined where it refused. */
+    | { readonly kind: 'updateCompleted'; readonly acceptedEventId: number; readonly result: unknown }
     /** What the workflow changed of its memo. */
     | { readonly kind: 'memoUpserted'; readonly memo: Readonly<Record<string, unknown>> }
     /** A workflow's time is that of the start of its task; only one that completed has had any effect. */
     | { readonly kind: 'workflowTaskStarted' }
     | { readonly kind: 'workflowTaskCompleted' }
+    /** It failed, or its worker was too late: what it was to bring comes with the next. */
+    | { readonly kind: 'workflowTaskFailed' }
     | { readonly kind: 'cancelRequested' }
     | { readonly kind: 'workflowCompleted' }
     | { readonly kind: 'workflowFailed'; readonly failure: FailureInfo }

@@ -6,7 +6,7 @@
  * 2. A holder is its root: every attempt, a continue-as-new and a resume of one saga are the same holder.
  * 3. A lock outlives a holder that was cut off, since what that did is not undone yet.
  */
-import { utc } from './details-text';
+import { WEB_UI_END, utc } from './details-text';
 import { CadreError, inputInvalid } from './failures';
 import { isRecord } from './json';
 import { validKey } from './key';
@@ -108,7 +108,7 @@ const SUMMARY_MAXIMUM_LENGTH = 100;
 /** Who holds a lock since when, as short Markdown, for the Web UI's current details. */
 export function lockDetails({ key, holder, since }: LockState): string {
   // The Web UI (2.42.1) clips what stands last.
-  return `**${key}** is held by **${holder.workflowId}** since ${utc(since)}\n\n\u00a0`;
+  return `**${key}** is held by **${holder.workflowId}** since ${utc(since)}\n${WEB_UI_END}`;
 }
 
 /** The refusal of a key that `held` is the lock of. `workflowId` is the lock's. */

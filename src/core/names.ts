@@ -165,6 +165,11 @@ export function resumeId(id: string): string {
   return `${id}.resume`;
 }
 
+/** The id of the `number`-th fork of the task `id`, from 1. */
+export function forkId(id: string, number: number): string {
+  return `${id}.fork-${number}`;
+}
+
 /** The workflow id of the lock of `key`. Keys that differ have ids that differ. */
 export function lockId(cadre: string, key: string): string {
   return `${cadre}.lock.${encodedKey(key)}`;

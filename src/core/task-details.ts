@@ -1,4 +1,4 @@
-import { escaped } from './details-text';
+import { WEB_UI_END, escaped } from './details-text';
 import type { FailureInfo } from './failures';
 import { assertNever } from './json';
 import { oneLine } from './one-line';
@@ -35,8 +35,7 @@ export function taskDetails(state: TaskState, id: string = idOf(state)): string 
   }
   if (steps.length > ROWS_MAXIMUM) lines.push('', `and ${steps.length - ROWS_MAXIMUM} more steps`);
   lines.push(...compensationLines(state), ...askingLines(state, id));
-  // The Web UI (2.42.1) clips what stands last.
-  return [...lines, '', '\u00a0'].join('\n');
+  return [...lines, WEB_UI_END].join('\n');
 }
 
 function compensationLines({ compensations = [] }: TaskState): string[] {

@@ -124,8 +124,15 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     case 'aggregateRequested':
       return state.phase.kind === 'running' ? { ...state, phase: { kind: 'aggregating' } } : state;
     case 'aggregated': {
-      const { type: _type, ...aggregated } = event;
-      return { ...withTerm(state, event.term), aggregated };
+      // An event of the log has more fields than it says here.
+      const { term, by, outputs, decisions } = event;
+      const aggregated = {
+        term,
+        by,
+        ...(outputs === undefined ? {} : { outputs }),
+        ...(decisions === undefined ? {} : { decisions }),
+      };
+      return { ...withTerm(state, term), aggregated };
     }
     case 'stepFailed':
       return stepFailed(state, event.step, event.failure);
@@ -208,9 +215,57 @@ function withoutStep(state: TaskState, step: string): TaskState {
 
 /** The state after all of `events`, in order. */
 export function foldTask(events: Iterable<TaskEvent>, from: TaskState = INITIAL_TASK_STATE): TaskState {
-  let state = from;
-  for (const event of events) state = evolve(state, event);
-  return state;
+  const fold = new TaskFold(from);
+  for (const event of events) fold.next(event);
+  return fold.state;
+}
+
+/**
+ * Folds many events as `evolve` does, in a time that does not grow with the steps of the plan: what it has made itself,
+ * and has shown to nobody, it changes where it is.
+ */
+export class TaskFold {
+  private own = new WeakSet<object>();
+
+  constructor(private current: TaskState = INITIAL_TASK_STATE) {}
+
+  /** The state after all events so far; no later event changes it. */
+  get state(): TaskState {
+    this.own = new WeakSet();
+    return this.current;
+  }
+
+  /** The state until the next event: for looking at, not for keeping. */
+  get passing(): TaskState {
+    return this.current;
+  }
+
+  next(event: TaskEvent): void {
+    changeable = this.own;
+    try {
+      this.current = evolve(this.current, event);
+    } finally {
+      changeable = undefined;
+    }
+  }
+}
+
+/** Records that the fold at hand may change where they are; undefined but within `TaskFold.next`. */
+let changeable: WeakSet<object> | undefined;
+
+/** `record` with one field more or other. */
+function put<Value>(
+  record: Readonly<Record<string, Value>> | undefined,
+  key: string,
+  value: Value,
+): Readonly<Record<string, Value>> {
+  if (record !== undefined && changeable?.has(record) && key !== '__proto__') {
+    (record as Record<string, Value>)[key] = value;
+    return record;
+  }
+  const changed = { ...record, [key]: value };
+  changeable?.add(changed);
+  return changed;
 }
 
 function started({ root, goal, docs, options, deadline }: TaskEvent & { type: 'taskStarted' }): TaskState {
@@ -254,8 +309,18 @@ function stepFailed(state: TaskState, step: string, failure: FailureInfo): TaskS
 }
 
 function stepRefused(state: TaskState, event: TaskEvent & { type: 'stepRefused' }): TaskState {
-  const { type: _type, agent: _agent, step, ...refusal } = event;
-  return withStep(notDone(state, event), step, { kind: 'refused', ...refusal });
+  // An event of the log has more fields than it says here.
+  const { step, breaker, why, retryAfter, attemptsUsed, checkpoint, waited, began } = event;
+  return withStep(notDone(state, event), step, {
+    kind: 'refused',
+    breaker,
+    why,
+    retryAfter,
+    attemptsUsed,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(waited === undefined ? {} : { waited }),
+    ...(began === undefined ? {} : { began }),
+  });
 }
 
 /** A step that was refused is off the stack, unless an attempt of it has begun. */
@@ -318,7 +383,7 @@ export function onOpenOf(state: TaskState, agent: string, { why }: Pick<Refusal,
 function withAttempt(state: TaskState, step: string, failure?: FailureInfo): TaskState {
   const refused = REFUSALS.some((type) => type === failure?.type);
   if (refused || (failure !== undefined && neverBegan(failure))) return state;
-  return { ...state, attempted: { ...state.attempted, [step]: true } };
+  return { ...state, attempted: put(state.attempted, step, true) };
 }
 
 /** The phase that follows from what waits for a person, where something does. */
@@ -369,7 +434,7 @@ function stepResolved(state: TaskState, event: TaskEvent & { type: 'stepResolved
 }
 
 function resolvedOnceMore(state: TaskState, step: string): TaskState {
-  return { ...state, resolutions: { ...state.resolutions, [step]: resolutionsOf(state, step) + 1 } };
+  return { ...state, resolutions: put(state.resolutions, step, resolutionsOf(state, step) + 1) };
 }
 
 /** What a failure of `step` leaves: it fails, or is parked where it must not; the same for the workflow and the log. */
@@ -494,7 +559,7 @@ function givenTo(state: TaskState, step: string, agent: string, count: number): 
   const last = assignmentOf(state, step);
   const before = last === undefined ? [planned ?? ''] : [...last.before, last.agent];
   const assignment = { agent, before, ...(count === 0 ? {} : { fellBack: count }) };
-  const given: TaskState = { ...state, assignments: { ...state.assignments, [step]: assignment } };
+  const given: TaskState = { ...state, assignments: put(state.assignments, step, assignment) };
   const { [step]: _begun, ...attempted } = given.attempted ?? {};
   const { attempted: _before, ...rest } = given;
   // Whether the agent that has it now will have begun is another matter.
@@ -536,7 +601,7 @@ function withArbitration(state: TaskState, step: string, why: Undecided, failure
 }
 
 function withStep(state: TaskState, step: string, next: StepState): TaskState {
-  return { ...state, steps: { ...state.steps, [step]: next } };
+  return { ...state, steps: put(state.steps, step, next) };
 }
 
 function withDecisions(state: TaskState, step: string, decisions: Stored<readonly Decision[]>): TaskState {

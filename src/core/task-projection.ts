@@ -47,9 +47,9 @@ import {
   stepOfSummary,
 } from './task-activities';
 import type { TaskEvent } from './task-events';
-import { ballotRefusal, evolve, failureEvent, refusalEvents } from './task-fold';
+import { TaskFold, ballotRefusal, failureEvent, refusalEvents } from './task-fold';
 import { rememberedEvent } from './task-remember';
-import { type TaskState, INITIAL_TASK_STATE, planStep } from './task-state';
+import { type TaskState, planStep } from './task-state';
 import {
   ASKED,
   answerEvents,
@@ -102,7 +102,7 @@ type Reading = { event: TaskEvent; actor: string; cause?: number | undefined };
 
 /** Reads the facts of a task in order. */
 export class TaskProjection {
-  private current: TaskState = INITIAL_TASK_STATE;
+  private readonly fold = new TaskFold();
   private count = 0;
   private lastOutcome: number | undefined;
   private begun: number | undefined;
@@ -116,7 +116,11 @@ export class TaskProjection {
 
   /** The fold of all events so far. */
   get state(): TaskState {
-    return this.current;
+    return this.fold.state;
+  }
+
+  private get current(): TaskState {
+    return this.fold.passing;
   }
 
   /** The events that `fact` adds to the log, in order. */
@@ -124,7 +128,7 @@ export class TaskProjection {
     const logged: LoggedTaskEvent[] = [];
     for (const { event, actor, cause } of this.read(fact)) {
       this.count += 1;
-      this.current = evolve(this.current, event);
+      this.fold.next(event);
       this.remember(event);
       const { time, eventId, runId } = fact;
       logged.push({
@@ -176,11 +180,13 @@ export class TaskProjection {
         return;
       case 'signalled':
       case 'unread':
+      case 'updateCompleted':
       case 'signalSent':
       case 'signalDelivered':
       case 'signalFailed':
       case 'workflowTaskStarted':
       case 'workflowTaskCompleted':
+      case 'workflowTaskFailed':
         return;
       case 'cancelRequested':
         yield { event: { type: 'cancelRequested' }, actor: 'caller', cause: this.begun };

@@ -155,7 +155,7 @@ export class TaskRun {
     const resume = readResume(start);
     if (resume?.origin.kind === 'terminated') await this.afterTerminate(resume);
     await claimLock(this.task);
-    if (!this.led) await this.pin();
+    if (!this.led || resume?.origin.kind === 'forked') await this.pin();
     else if (this.state.plan === undefined) await this.makePlan(given);
     if (this.state.plan !== undefined) await this.runSteps(this.state.plan);
     if (this.led && !this.unfinished()) await this.unlessForward(() => this.aggregate());

@@ -103,7 +103,7 @@ describe('cadre list, show and cancel', () => {
     expect(events.at(-1)).toMatchObject({ type: 'taskFailed', failure: { type: 'StepFailed' } });
     const lines = await cli.run(['show', 'why', '--events']);
     sane(lines);
-    expect(lines.stdout.trim().split('\n')).toHaveLength(events.length);
+    expect(lines.stdout.trim().split('\n')).toHaveLength(events.length + 1);
     expect(await cli.json(['show', 'why'])).toMatchObject({
       id: 'why',
       state: { phase: { kind: 'failed' } },

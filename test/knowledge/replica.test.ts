@@ -237,6 +237,9 @@ describe('it refuses, and names the field', () => {
 
   test.each<[string, (replica: Replica) => unknown, RegExp]>([
     ['an increment of 0', ({ knowledge }) => knowledge.counter('x').increment(0), /by /],
+    ['a decrement below 1', ({ knowledge }) => knowledge.counter('x').decrement(-5), /by .*1 or more/],
+    ['a look for what no set has', ({ knowledge }) => knowledge.set('x').has(undefined as never), /value /],
+    ['a removal of what no set has', ({ knowledge }) => knowledge.set('x').remove(Number.NaN), /value /],
     ['half a decrement', ({ knowledge }) => knowledge.counter('x').decrement(0.5), /by /],
     [
       'an increment below 1',
@@ -277,4 +280,11 @@ describe('it refuses, and names the field', () => {
       Replica.load(throughJson(replica)).knowledge.map('x'.repeat(200)).get('k'.repeat(1000)),
     ).toHaveLength(8190);
   });
+});
+
+test.each(['counter', 'growOnlyCounter'] as const)('a %s refuses what it could not count exactly', (kind) => {
+  const counter = Replica.create('a').knowledge[kind]('x');
+  counter.increment(Number.MAX_SAFE_INTEGER);
+  expect(() => counter.increment()).toThrow(/by .*9007199254740991/);
+  expect(counter.value()).toBe(Number.MAX_SAFE_INTEGER);
 });

@@ -44,6 +44,7 @@ test('every shape of a workflow is recorded', () => {
       'election-resumed',
       'failed',
       'fell-back',
+      'forked',
       'handed-back',
       'handed-over',
       'large-output',

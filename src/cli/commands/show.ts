@@ -7,10 +7,10 @@ import { oneLine } from '../../core/one-line';
 import { shortHash, standWords } from '../../core/task-details';
 import { type StepState, type TaskState, actorOf, isOpen, stepState } from '../../core/task-state';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
-import { EventLines } from '../event-lines';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
+import { writeEvents } from '../log-words';
 import { type Output, duration, size, stamp, table } from '../output';
 import { writeResume } from '../resume-words';
 import { writeQuestions } from '../questions';
@@ -30,7 +30,7 @@ export function showCommand(program: Command, execute: Execute): void {
       .description('where a task stands: its steps, what they wait for, what they put out')
       .argument('<id>', "the task's id")
       .option('--step <id>', 'print the output of this step')
-      .option('--events', 'print the events of its log'),
+      .option('--events', 'print the events of its log, as `cadre log` does'),
   ).action((id: string, flags: ShowFlags) => execute(flags, (output) => show(id, flags, output)));
 }
 
@@ -62,11 +62,7 @@ async function showStep(task: TaskHandle, step: string, output: Output): Promise
 }
 
 async function showEvents(task: TaskHandle, output: Output): Promise<void> {
-  const lines = new EventLines(output, true);
-  for await (const event of task.events()) {
-    output.value(event);
-    if (!output.json) lines.write(event);
-  }
+  await writeEvents(task.events(), () => true, output);
 }
 
 async function showTask(session: Session, task: TaskHandle, output: Output): Promise<void> {
@@ -162,7 +158,8 @@ function leaderWords({ kind, worker, since }: PendingStep): string {
     : `waits for a leader, ${age} (see \`cadre leader\`)`;
 }
 
-function stateWords(step: StepState): string {
+/** Where a step stands, in words that fit a table. */
+export function stateWords(step: StepState): string {
   switch (step.kind) {
     case 'completed':
       return `completed, ${size('value' in step.output ? JSON.stringify(step.output.value).length : step.output.bytes)}`;

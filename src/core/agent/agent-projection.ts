@@ -29,7 +29,7 @@ export class AgentProjection {
   /** Whom a new replica asks for the others, by workflow id, and has no answer from yet. */
   private asked = new Set<string>();
   private answered = false;
-  private waiting = false;
+  private underWay = false;
   private over = false;
   private length = 0;
 
@@ -44,9 +44,9 @@ export class AgentProjection {
     return (this.asked.size > 0 || this.answered) && membersIn(this.current).length < 2;
   }
 
-  /** Whether something has come that no workflow task has taken yet. While one is under way more may come, unseen. */
+  /** Whether something has come that no workflow task has taken yet, or may have: while one is under way it is not seen. */
   get isBusy(): boolean {
-    return this.waiting;
+    return this.underWay || this.messages.length > 0 || this.outcomes.length > 0;
   }
 
   get hasEnded(): boolean {
@@ -61,7 +61,6 @@ export class AgentProjection {
   /** The events that `fact` adds; what has come before is none. Throws InputInvalid for a history that is no agent's. */
   next(fact: HistoryFact): AgentEvent[] {
     this.length = fact.eventId;
-    this.waiting = isForWorkflow(fact, this.waiting);
     this.over = ENDS.has(fact.kind);
     switch (fact.kind) {
       case 'workflowStarted':
@@ -92,8 +91,13 @@ export class AgentProjection {
       }
       case 'workflowTaskStarted':
         this.taskBegan = fact.time;
+        this.underWay = true;
+        return [];
+      case 'workflowTaskFailed':
+        this.underWay = false;
         return [];
       case 'workflowTaskCompleted':
+        this.underWay = false;
         return this.take(this.taskBegan);
       default:
         return [];
@@ -143,24 +147,6 @@ const ENDS: ReadonlySet<HistoryFact['kind']> = new Set<HistoryFact['kind']>([
   'workflowCancelled',
   'workflowTerminated',
 ]);
-
-/** Whether a workflow task is to come after `fact`, if one was (`before`) or was not ahead of it. */
-function isForWorkflow({ kind }: HistoryFact, before: boolean): boolean {
-  switch (kind) {
-    case 'workflowTaskCompleted':
-      return false;
-    // What a workflow task itself brings about.
-    case 'activityScheduled':
-    case 'signalSent':
-    case 'localActivityCompleted':
-    case 'localActivityFailed':
-    case 'timerStarted':
-    case 'memoUpserted':
-      return before;
-    default:
-      return true;
-  }
-}
 
 function eventOf(name: string, message: unknown): Pending | undefined {
   switch (name) {

@@ -7,6 +7,7 @@
  */
 import { sha256 } from '@noble/hashes/sha2';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils';
+import { exceeds } from '../crdt/causal-context';
 import { dotsAt } from '../crdt/handles';
 import { join, noKnowledge } from '../crdt/knowledge';
 import { type Operation, type ReplicaJson, ReplicaState } from '../crdt/replica';
@@ -31,7 +32,7 @@ export const REPLICA_MAXIMUM_BYTES = 1024 * 1024;
  * Nor does it merge what makes it grow beyond this: others may have grown at the same time. With its decisions (200 KiB),
  * ids (100), what is unread (64) and what is on its way (256), it must go into one payload of at most 2 MiB.
  */
-const MERGED_MAXIMUM_BYTES = 1.25 * REPLICA_MAXIMUM_BYTES;
+export const MERGED_MAXIMUM_BYTES = 1.25 * REPLICA_MAXIMUM_BYTES;
 /** So many decisions are in the state; all are in the history. */
 const DECISIONS_KEPT = 100;
 /** A longer decision is in the state without its evidence, in bytes of JSON. */
@@ -229,12 +230,12 @@ function merge(
   { at, from, bytes }: { at: number; from: string; bytes: number },
   parts: readonly News[],
 ): Evolved {
-  if (parts.length === 0) return { state };
   const measured = measure(state, bytes, MERGED_MAXIMUM_BYTES);
-  if (measured + bytes > MERGED_MAXIMUM_BYTES) {
+  const isNews = parts.some(({ delta }) => exceeds(delta.context, state.replica.context));
+  if (isNews && measured + bytes > MERGED_MAXIMUM_BYTES) {
     return refuse(state, { at, from, why: `With ${bytes} bytes more the replica would be too large` });
   }
-  let evolved: Evolved = { state: { ...state, bytesBound: measured + bytes } };
+  let evolved: Evolved = { state: { ...state, bytesBound: isNews ? measured + bytes : measured } };
   for (const part of parts) {
     evolved = andThen(evolved, (current) => {
       try {
@@ -275,6 +276,7 @@ function write(
   const news = noKnowledge('keys');
   let { bytesBound } = state;
   let full = 0;
+  let why: string | undefined;
   let measures = 0;
   for (const operation of operations) {
     const bytes = jsonBytes(operation) + OPERATION_OVERHEAD_BYTES;
@@ -285,27 +287,27 @@ function write(
       full += 1;
       continue;
     }
-    const delta = state.replica.apply(operation, at, maxEntries);
-    if (delta === undefined) continue;
-    bytesBound += bytes;
-    join(news, delta);
+    try {
+      const delta = state.replica.apply(operation, at, maxEntries);
+      if (delta === undefined) continue;
+      bytesBound += bytes;
+      join(news, delta);
+    } catch (error) {
+      why = isCadreError(error) ? error.message : String(error);
+    }
+  }
+  if (full > 0) {
+    why = `${full} operations of ${operations.length}: the replica is full (${REPLICA_MAXIMUM_BYTES} bytes)`;
   }
   const after = { ...state, bytesBound };
-  const refused =
-    full === 0
-      ? after
-      : refuse(after, {
-          at,
-          from,
-          why: `${full} operations of ${operations.length}: the replica is full (${REPLICA_MAXIMUM_BYTES} bytes)`,
-        }).state;
+  const refused = why === undefined ? after : refuse(after, { at, from, why }).state;
   return { state: refused, ...(news.context.size === 0 ? {} : { news: [{ delta: news }] }) };
 }
 
 /** A full replica is measured no more often for one message: a workflow task may compute for 5 s in all. */
 const MEASURES_MAXIMUM = 10;
 /** A sibling has a replica's id, times and a key beside the operation's value. */
-const OPERATION_OVERHEAD_BYTES = 200;
+export const OPERATION_OVERHEAD_BYTES = 200;
 
 /** A bound of the replica's size; the size itself where `more` would bring the bound over `limit`. */
 function measure({ replica, bytesBound }: AgentState, more: number, limit: number): number {

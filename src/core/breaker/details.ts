@@ -1,5 +1,5 @@
 import { assertNever } from '../json';
-import { escaped, utc } from '../details-text';
+import { WEB_UI_END, escaped, utc } from '../details-text';
 import { oneLine } from '../one-line';
 import { type BreakerReason, type BreakerState, viewOf } from './breaker';
 import { currentWindow } from './window';
@@ -63,8 +63,7 @@ export function breakerDetails(key: string, state: BreakerState, at: number): st
     '|---|---|---|---|---|---|---|',
     `| ${opened}× | ${refused} calls | ${percent(failureRate)} failed, ${percent(slowCallRate)} slow | ${over} | ${minimumCalls} calls | ${slowCallDuration / 1000} s | ${cooldown / 1000} to ${cooldownMax / 1000} s |`,
   );
-  // The Web UI (2.42.1) clips what stands last.
-  return [...lines, '', '\u00a0'].join('\n');
+  return [...lines, WEB_UI_END].join('\n');
 }
 
 /**

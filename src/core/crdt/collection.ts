@@ -49,7 +49,12 @@ export function isRemoval(operation: object): operation is Removal {
 
 export function valueProblems(field: string, value: unknown): FieldProblem[] {
   if (!isJson(value)) {
-    return [[[field], `JSON of at most ${VALUE_MAXIMUM_DEPTH} levels`]];
+    return [
+      [
+        [field],
+        `JSON of at most ${VALUE_MAXIMUM_DEPTH} levels, without what JSON would change (undefined, NaN, -0, a Date, a Map)`,
+      ],
+    ];
   }
   if (jsonBytes(value) <= VALUE_MAXIMUM_BYTES) return [];
   return [

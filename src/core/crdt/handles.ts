@@ -1,6 +1,7 @@
 /** Knowledge as users of it see it: named counters, registers, sets, maps and logs. */
 import type { Json } from '../json';
-import { elementKey } from './collection';
+import { inputInvalid } from '../failures';
+import { elementKey, valueProblems } from './collection';
 import type { Place } from './knowledge';
 import type { Operation } from './replica';
 import { type Entries, dotOf, newest, valueOf, winner } from './sibling';
@@ -111,7 +112,7 @@ export function knowledgeOf<M extends Mode>(port: Port<M>): KnowledgeOf<M> {
     }),
     set: (name) => ({
       ...setOf(port, { type: 'orSet', name }),
-      remove: (value) => port.remove({ type: 'orSet', name }, elementKey(value)),
+      remove: (value) => port.remove({ type: 'orSet', name }, keyOfElement(value)),
     }),
     growOnlySet: (name) => setOf(port, { type: 'gSet', name }),
     map: (name) => ({
@@ -140,10 +141,23 @@ function counter<M extends Mode>(
   place: Place & { type: 'pnCounter' | 'gCounter' },
 ): CounterOf<M> {
   return {
-    increment: (by = 1) => port.write({ ...place, by }),
-    decrement: (by = 1) => port.write({ ...place, by: -by }),
+    increment: (by = 1) => port.write({ ...place, by: amount(by, place) }),
+    decrement: (by = 1) => port.write({ ...place, by: -amount(by, place) }),
     value: () => port.read(place, CRDT_TYPES[place.type].value),
   };
+}
+
+/** Throws InputInvalid. */
+function amount(by: unknown, { name }: Place): number {
+  if (Number.isSafeInteger(by) && (by as number) >= 1) return by as number;
+  throw inputInvalid('by', `a whole number of 1 or more (counter ${JSON.stringify(name)})`, by);
+}
+
+/** Throws InputInvalid for what no set has. */
+function keyOfElement(value: unknown): string {
+  const [problem] = valueProblems('value', value);
+  if (problem !== undefined) throw inputInvalid('value', problem[1], value);
+  return elementKey(value as Json);
 }
 
 function setOf<M extends Mode>(
@@ -152,7 +166,10 @@ function setOf<M extends Mode>(
 ): Omit<SetOf<M>, 'remove'> {
   return {
     add: (value) => port.write({ ...place, add: value }),
-    has: (value) => port.read(place, (entries) => entries.has(elementKey(value))),
+    has: (value) => {
+      const key = keyOfElement(value);
+      return port.read(place, (entries) => entries.has(key));
+    },
     values: () => port.read(place, CRDT_TYPES[place.type].value),
   };
 }

@@ -87,7 +87,7 @@ export class ReplicaState {
 
   /**
    * Applies an operation that {@link checkOperation} has passed, at `now` (ms since 1970). Returns its delta; undefined
-   * where it has nothing to do, such as removing what is not there.
+   * where it has nothing to do, such as removing what is not there. Throws InputInvalid for a counter that is at its end.
    */
   apply(operation: Operation, now: number, maxEntries: number = MAX_ENTRIES): Knowledge | undefined {
     const { type, name } = operation;

@@ -1,7 +1,7 @@
 /** A point of a log, and the state there. */
 import type { LoggedTaskEvent } from '../task-projection';
-import { evolve } from '../task-fold';
-import { type TaskState, INITIAL_TASK_STATE } from '../task-state';
+import { TaskFold } from '../task-fold';
+import type { TaskState } from '../task-state';
 
 /** After the event of that number; after all until that time (ms since 1970); or after the last there is. */
 export type Point = { readonly number: number } | { readonly time: number } | 'last';
@@ -25,10 +25,12 @@ export function isAfter({ number, time }: Pick<LoggedTaskEvent, 'number' | 'time
  * runs. Reads no further than the first that is after it.
  */
 export async function momentAt(events: AsyncIterable<LoggedTaskEvent>, point: Point): Promise<TaskMoment> {
-  let moment: TaskMoment = { number: 0, time: undefined, state: INITIAL_TASK_STATE };
+  const fold = new TaskFold();
+  let last: LoggedTaskEvent | undefined;
   for await (const event of events) {
     if (isAfter(event, point)) break;
-    moment = { number: event.number, time: event.time, state: evolve(moment.state, event) };
+    fold.next(event);
+    last = event;
   }
-  return moment;
+  return { number: last?.number ?? 0, time: last?.time, state: fold.state };
 }

@@ -1,7 +1,8 @@
 // Pure: which replica remembers a task, and whether it has room.
 import { Memory } from '../../../src/activities/knowledge/memory';
 import { memberFor } from '../../../src/core/agent/members';
-import { REPLICA_MAXIMUM_BYTES } from '../../../src/core/agent/agent-state';
+import { OPERATION_OVERHEAD_BYTES, REPLICA_MAXIMUM_BYTES } from '../../../src/core/agent/agent-state';
+import { jsonBytes } from '../../../src/core/json';
 import { agent } from '../../support/agents';
 import { NotingReplicas } from './replicas';
 
@@ -54,63 +55,53 @@ describe('the replica of a task', () => {
 });
 
 describe('room', () => {
-  const full = REPLICA_MAXIMUM_BYTES - 32 * 1024;
+  /** What `add` makes a replica grow by at most. */
+  const growth = jsonBytes(add[0]) + OPERATION_OVERHEAD_BYTES;
+  const full = REPLICA_MAXIMUM_BYTES - growth + 1;
 
-  test('is taken to be there until the size is known', () => {
-    expect(() => memoryOf(full).memory.checkRoom(research, 'a/run', add)).not.toThrow();
+  test('is not there where the replica is too full for what is written, also at the first look', async () => {
+    await expect(memoryOf(full).memory.checkRoom(research, 'a/run', add)).rejects.toMatchObject({
+      type: 'KnowledgeFull',
+      message: `The replica "research" has ${full} bytes of at most 1048576, and no room for ${growth} more: remove something first`,
+    });
+    await expect(memoryOf(full - 1).memory.checkRoom(research, 'a/run', add)).resolves.toBeUndefined();
   });
 
-  test('is not there where the replica is known to be full', async () => {
-    const { memory } = memoryOf(full);
-    memory.checkRoom(research, 'a/run', add);
-    await answered();
-    expect(() => memory.checkRoom(research, 'a/run', add)).toThrow(
-      expect.objectContaining({
-        type: 'KnowledgeFull',
-        message: `The replica "research" has ${full} bytes of at most 1048576: it takes only removals`,
-      }),
-    );
-  });
-
-  test('is there just below', async () => {
-    const { memory } = memoryOf(full - 1);
-    memory.checkRoom(research, 'a/run', add);
-    await answered();
-    expect(() => memory.checkRoom(research, 'a/run', add)).not.toThrow();
+  test('is there again as soon as something was removed', async () => {
+    const { memory, replicas } = memoryOf(full);
+    await expect(memory.checkRoom(research, 'a/run', add)).rejects.toThrow('no room');
+    replicas.bytes = full - 1;
+    await expect(memory.checkRoom(research, 'a/run', add)).resolves.toBeUndefined();
   });
 
   test('is there for removals, which ask nobody, and for nothing at all', async () => {
     const { memory, replicas } = memoryOf(full);
-    memory.checkRoom(research, 'a/run', removal);
-    memory.checkRoom(research, 'a/run', []);
+    await memory.checkRoom(research, 'a/run', removal);
+    await memory.checkRoom(research, 'a/run', []);
     expect(replicas.asked).toEqual([]);
-    memory.checkRoom(research, 'a/run', add);
-    await answered();
-    expect(() => memory.checkRoom(research, 'a/run', removal)).not.toThrow();
   });
 
-  test('is looked at every 10 s, whoever asks', async () => {
-    const { memory, replicas } = memoryOf(full);
-    memory.checkRoom(research, 'a/run', add);
-    memory.checkRoom(research, 'b/run', add);
-    await answered();
+  test('of a small replica is looked at every 10 s, and keeps nobody waiting; of a large one each time', async () => {
+    const { memory, replicas } = memoryOf(REPLICA_MAXIMUM_BYTES / 2 - 1);
+    await memory.checkRoom(research, 'a/run', add);
+    await memory.checkRoom(research, 'b/run', add);
     expect(replicas.asked).toHaveLength(1);
-    replicas.bytes = 0;
+    replicas.bytes = full;
     jest.setSystemTime(Date.now() + 10_001);
-    // What was known holds until the answer.
-    expect(() => memory.checkRoom(research, 'a/run', add)).toThrow('it takes only removals');
+    await expect(memory.checkRoom(research, 'a/run', add)).resolves.toBeUndefined();
     await answered();
-    expect(() => memory.checkRoom(research, 'a/run', add)).not.toThrow();
     expect(replicas.asked).toHaveLength(2);
+    await expect(memory.checkRoom(research, 'a/run', add)).rejects.toThrow('no room');
+    await expect(memory.checkRoom(research, 'a/run', add)).rejects.toThrow('no room');
+    expect(replicas.asked).toHaveLength(4);
   });
 
   test('is there where the replica is not, or nobody answers', async () => {
     for (const fails of [undefined, new Error('nobody')]) {
       const { memory, replicas } = memoryOf(undefined);
       replicas.fails = fails;
-      memory.checkRoom(research, 'a/run', add);
-      await answered();
-      expect(() => memory.checkRoom(research, 'a/run', add)).not.toThrow();
+      await expect(memory.checkRoom(research, 'a/run', add)).resolves.toBeUndefined();
+      expect(replicas.asked).toHaveLength(1);
     }
   });
 });

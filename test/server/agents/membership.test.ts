@@ -109,6 +109,9 @@ test('the last but one may leave too', async () => {
 
 test('an agent that lost its state is started again by its peers, as another replica, and gets all back', async () => {
   const { replica } = await cadre.report('ben');
+  const decision = { type: 'noted', rationale: 'before the accident', task: 'noting', step: 'note' };
+  await cadre.replicas.remember('ben', rememberOf('noting', [], { decisions: [decision] }));
+  await until(async () => (await cadre.report('ben')).decided === 1);
   await terminate('ben');
   await tell('ada');
   await until(async () => (await statusOf('ben')) === 'RUNNING');
@@ -117,7 +120,17 @@ test('an agent that lost its state is started again by its peers, as another rep
   await tell('ben');
   await cadre.converged(2);
   expect(await lost('ada', 'ben')).toEqual([]);
+  // Decisions are not knowledge, and stay in the history of the chain that is over.
+  expect((await cadre.report('ben')).decided).toBe(0);
+  await until(async () => (await decisionsOf('ben')).length === 1);
+  expect(await decisionsOf('ben')).toMatchObject([decision]);
 });
+
+async function decisionsOf(agent: string): Promise<unknown[]> {
+  const decisions: unknown[] = [];
+  for await (const decision of cadre.client.agentDecisions(agent)) decisions.push(decision);
+  return decisions;
+}
 
 test('an agent that lost its state is started again by a task that reads, and has all at once', async () => {
   await terminate('ben');

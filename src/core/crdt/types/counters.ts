@@ -3,6 +3,7 @@
  * PN-Counter of Shapiro, Preguiça, Baquero, Zawirski: A comprehensive study of convergent and commutative replicated
  * data types (2011).
  */
+import { inputInvalid } from '../../failures';
 import { type FieldProblem, type Json, isRecord } from '../../json';
 import { type CrdtType, type Effect, NO_SIBLINGS, type Writing } from '../crdt-type';
 import { type Entries, newest, valueOf } from '../sibling';
@@ -48,7 +49,10 @@ function additionProblems(operation: unknown, least: number): FieldProblem[] {
     : [[['by'], least > 0 ? 'a whole number of 1 or more' : 'a whole number other than 0']];
 }
 
-/** What is under the key of a replica only that replica writes, one operation after the other. */
+/**
+ * What is under the key of a replica only that replica writes, one operation after the other. Throws InputInvalid
+ * where its total would go beyond 2^53 - 1.
+ */
 function addTo(
   entries: Entries,
   { dot: [replica] }: Writing,
@@ -57,7 +61,16 @@ function addTo(
 ): Effect {
   const mine = entries.get(replica) ?? NO_SIBLINGS;
   const total = mine.length === 0 ? nothing : valueOf(newest(mine));
-  return { write: { key: replica, value: add(total) }, replaces: [[replica, mine]] };
+  const value = add(total);
+  // Beyond, whole numbers are not exact: one more would be lost.
+  if (![value].flat().every(Number.isSafeInteger)) {
+    throw inputInvalid(
+      'by',
+      `at most what brings the replica's own total to ${Number.MAX_SAFE_INTEGER}`,
+      total,
+    );
+  }
+  return { write: { key: replica, value }, replaces: [[replica, mine]] };
 }
 
 function sum(entries: Entries, amount: (total: Json) => number): number {
