@@ -71,7 +71,7 @@ function lineOf(who, event, news, index) {
 /** What is said of steps whose events come one after the other, or mixed. */
 const JOINED = {
   stepCompleted: 'done',
-  stepRetried: 'began on a worker that was lost, and go on at another',
+  stepRetried: 'lost with the worker, and begun again at another',
   compensated: 'undone',
 };
 

@@ -15,8 +15,8 @@ import type { Session } from '../session';
 
 interface ForkFlags extends CommonFlags {
   readonly at: string;
-  readonly set: readonly string[];
-  readonly agent: readonly string[];
+  readonly set?: readonly string[];
+  readonly agent?: readonly string[];
   readonly detach?: boolean;
   readonly follow?: boolean;
   readonly worker: boolean;
@@ -28,8 +28,8 @@ export function forkCommand(program: Command, execute: Execute): void {
     .description('go on from an earlier point of a task, in a task of its own; the other is untouched')
     .argument('<id>', "the task's id, or a file of `cadre export`")
     .option('--at <point>', 'the event after which it goes on: its number, a time, or `last`', 'last')
-    .option('--set <path=value>', 'change it: `goal`, or `steps.<id>.<field>` (repeatable)', collect, [])
-    .option('--agent <step=agent>', 'give a step to another agent (repeatable)', collect, [])
+    .option('--set <path=value>', 'change it: `goal`, or `steps.<id>.<field>` (repeatable)', collect)
+    .option('--agent <step=agent>', 'give a step to another agent (repeatable)', collect)
     .option('--follow', 'print every event as it happens, not only the steps')
     .option('--detach', 'start it, print its id, and do not wait')
     .option('--no-worker', 'leave the work to workers that run elsewhere');
@@ -97,7 +97,7 @@ function sharedLines({ of, shared, sharedEffects, begunBefore }: Forked): string
   return lines;
 }
 
-function overridesOf({ set, agent }: ForkFlags): Record<string, unknown> {
+function overridesOf({ set = [], agent = [] }: ForkFlags): Record<string, unknown> {
   const pairs = [
     ...set.map((text): [string, unknown] => {
       const [path, value] = pairOf('--set', text);
@@ -126,6 +126,6 @@ function valueOf(text: string): unknown {
   }
 }
 
-function collect(text: string, before: readonly string[]): readonly string[] {
+function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];
 }
