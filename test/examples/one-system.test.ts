@@ -63,7 +63,7 @@ test('the story has under forty lines, in the order of time', () => {
 test.each([
   ['two leaders', /leader +worker \d+ leads in term (\d+)[^]*leader +worker (?!\1)\d+ leads in term \d+/],
   ['a leader that was lost with a decision', /was lost with it[^]*archive goes to reporter in term/],
-  ['steps that went on at another worker', /began on a worker that was lost, and go on at another/],
+  ['steps that went on at another worker', /lost with the worker, and begun again at another/],
   ['a breaker that opened and recovered', /model opens for the fleet[^]*half-open[^]*model closes/],
   ['steps that waited for it', /6 steps wait for the breaker model/],
   ['a saga that was undone', /print failed for good[^]*print, charge, reserve undone/],
