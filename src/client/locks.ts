@@ -176,7 +176,8 @@ async function kindOfExecution(client: Client, workflowId: string, firstRunId?: 
   // The id was used again, so that only the history tells.
   let last: HistoryFact | undefined;
   await unlessUnknown(async () => {
-    for await (const fact of readFacts(client, workflowId, { firstRunId })) last = fact;
+    for await (const fact of readFacts(client, workflowId, { firstRunId }))
+      if (fact.kind !== 'unread') last = fact;
   });
   return last === undefined ? 'gone' : kindOfEnd(last);
 }
