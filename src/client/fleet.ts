@@ -8,13 +8,11 @@ import { entriesAt } from '../core/crdt/knowledge';
 import { places } from '../core/crdt/knowledge-json';
 import { CRDT_TYPES, type CrdtName } from '../core/crdt/types';
 import type { ElectionState } from '../core/election';
-import type { HistoryFact } from '../core/history-facts';
 import { inputInvalid } from '../core/failures';
 import type { Json } from '../core/json';
 import { type CutSignals, type CutState, WorkflowCut, cutSignals } from '../core/log/fleet';
 import { MEMBERS } from '../core/agent/members';
 import type { TaskState } from '../core/task-state';
-import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
 
 /** A cadre at one time. Times are in ms since 1970, by the server's clock. */
@@ -153,64 +151,16 @@ async function readCut(
   execution: WorkflowExecutionInfo,
   at: number,
 ): Promise<ReadCut | undefined> {
-  const { workflowId, type } = execution;
+  const { workflowId, runId, type } = execution;
   const cut = new WorkflowCut(workflowId, type, at);
   try {
-    for await (const fact of chainUpTo(client, execution)) if (!cut.next(fact)) break;
+    // It need not be of the present chain: the id may have been used again, or the workflow reset.
+    const facts = readFacts(client, workflowId, { lastRunId: runId });
+    for await (const fact of facts) if (!cut.next(fact)) break;
   } catch (error) {
     return { execution, cut, failure: error instanceof Error ? error.message : String(error) };
   }
   return cut.isOpen ? { execution, cut } : undefined;
-}
-
-/**
- * The facts of a run and of those that it went on from, the oldest that the server still has first. Looked up from the run
- * backwards: it need not be of the present chain, since the id may have been used again, or the workflow reset.
- */
-async function* chainUpTo(
-  client: Client,
-  { workflowId, runId }: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId'>,
-): AsyncGenerator<HistoryFact> {
-  const facts = readFacts(client, workflowId, { firstRunId: runId });
-  const first = await facts.next();
-  if (first.done) return;
-  for (const before of await runsBefore(client, workflowId, first.value)) {
-    yield* ofRun(before, readFacts(client, workflowId, { firstRunId: before }));
-  }
-  yield first.value;
-  yield* ofRun(runId, facts);
-}
-
-/** The runs before the one that begins with `first`, the oldest that the server still has first. One call a run. */
-async function runsBefore(client: Client, workflowId: string, first: HistoryFact): Promise<string[]> {
-  const runs: string[] = [];
-  let before = continuedFrom(first);
-  while (before !== undefined) {
-    try {
-      const facts = readFacts(client, workflowId, { firstRunId: before });
-      const { value } = await facts.next();
-      await facts.return(undefined);
-      runs.unshift(before);
-      before = continuedFrom(value);
-    } catch (error) {
-      // Past its retention.
-      if (isNotFound(error)) break;
-      throw error;
-    }
-  }
-  return runs;
-}
-
-function continuedFrom(fact: HistoryFact | undefined): string | undefined {
-  return fact?.kind === 'workflowStarted' ? fact.continuedFrom : undefined;
-}
-
-/** The facts up to where another run begins. */
-async function* ofRun(runId: string, facts: AsyncIterable<HistoryFact>): AsyncGenerator<HistoryFact> {
-  for await (const fact of facts) {
-    if (fact.runId !== runId) return;
-    yield fact;
-  }
 }
 
 /** Since when the server has all that ended; undefined where it does not say. */

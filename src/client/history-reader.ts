@@ -13,7 +13,7 @@ const PAGE_BATCHES = 250;
 export interface ReadOptions {
   /** First run of the chain to read, {@link PRESENT_RUN} for the last; left out, the runs are looked up. */
   readonly firstRunId?: string;
-  /** Last run of the chain to read; left out, the present one. */
+  /** Last run of the chain to read; left out, the present one, and those that follow it while it is read. */
   readonly lastRunId?: string;
   /** Wait for further events until the task ends. Default false. */
   readonly follow?: boolean;
@@ -56,7 +56,7 @@ export async function* readHistory(
       next = event.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? next;
       yield { runId, event };
     }
-    if (runs.length === 0 && next !== undefined && next !== '') runs.push(next);
+    if (runs.length === 0 && lastRunId === undefined && next !== undefined && next !== '') runs.push(next);
   }
 }
 

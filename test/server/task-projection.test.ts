@@ -35,7 +35,7 @@ interface Report {
 type RunReport = Report & { readonly runId: string };
 
 /** A run of a task ends where a workflow task ends with so many events. */
-const RUN_EVENTS = 60;
+const RUN_EVENTS = 40;
 
 let cadre: ServerCadre;
 /** The idempotency keys of the compensations that `stubborn` has refused once. */
@@ -197,6 +197,18 @@ const FAILS: Drawn = {
   pivot: undefined,
 };
 
+/** One step after the other, over several runs. */
+const LONG: Drawn = {
+  ...undrawn,
+  saga: false,
+  steps: Array.from({ length: 8 }, (_none, index) => ({
+    ...plain,
+    agent: 'undoable',
+    needs: [Math.max(0, index - 1)],
+  })),
+  pivot: undefined,
+};
+
 test('at every workflow-task boundary the state is the fold of the projected events', async () => {
   let compared = 0;
   const seen = new Set<TaskEventType>();
@@ -225,10 +237,10 @@ test('at every workflow-task boundary the state is the fold of the projected eve
       const projection = new TaskProjection();
       for (const fact of facts) for (const { type } of projection.next(fact)) seen.add(type);
     }),
-    { numRuns: 100, examples: [[PARKS], [FAILS]] },
+    { numRuns: 100, examples: [[PARKS], [FAILS], [LONG]] },
   );
   expect(compared).toBeGreaterThan(200);
-  expect([...seen]).toEqual(expect.arrayContaining(SEEN));
+  expect(SEEN.filter((type) => !seen.has(type))).toEqual([]);
 }, 300_000);
 
 const ENDS: ReadonlySet<TaskState['phase']['kind']> = new Set(['completed', 'failed', 'cancelled'] as const);
