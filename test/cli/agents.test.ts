@@ -270,5 +270,5 @@ test('looking needs no worker; one that is to leave does so once there is one', 
   expect(jsonLines(list.stdout)).toMatchObject([{ agents: [{ agent: 'judge' }] }]);
   sane(left);
   expect(left.stdout).toMatch(/judge has not told all of them yet: .* takes a worker/);
-  expect(jsonLines<DatedDecision>(decisions.stdout).map(({ task }) => task)).toEqual(['last']);
+  expect(jsonLines<DatedDecision>(decisions.stdout).map(({ task }) => task)).toEqual(['one', 'two', 'last']);
 }, 60_000);

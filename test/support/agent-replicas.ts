@@ -100,11 +100,12 @@ export class AgentReplicas {
     return agentId(this.client.cadre, member);
   }
 
-  /** How `member` stands; throws where it is not there. Waits while no worker answers. */
+  /** How `member` stands once it has taken what has come to it; throws where it is not there. */
   async report(member: Member): Promise<AgentReport> {
     let found: AgentReport | undefined;
     await until(async () => {
-      found = await this.replicas.report(member).catch(() => undefined);
+      const isBusy = (await this.replicas.part(member))?.busy ?? true;
+      found = isBusy ? undefined : await this.replicas.report(member);
       return found !== undefined;
     }, PATIENCE);
     return found as AgentReport;

@@ -220,15 +220,12 @@ describe('a replica that is full', () => {
   }, 60_000);
 
   test('fails the attempt of an agent that would add to it, and says why', async () => {
-    const additions = ['one more'];
+    const additions = [`one more ${'z'.repeat(500)}`];
     const steps = [{ id: 'learn', agent: 'dov', instruction: 'learn', input: { additions } }];
-    await cadre.client
-      .startSaga({ name: 'learn', steps })
-      .then((task) => task.result().catch(() => undefined));
-    const task = await cadre.client.startSaga({ name: 'learn more', steps });
+    const task = await cadre.client.startSaga({ name: 'learn', steps });
     await expect(task.result()).rejects.toMatchObject({
       message: expect.stringMatching(
-        /The replica "dov" has \d+ bytes of at most 1048576: it takes only removals/,
+        /The replica "dov" has \d+ bytes of at most 1048576, and no room for \d+ more/,
       ) as string,
     });
   });
