@@ -145,13 +145,18 @@ describe('test.js', () => {
     checkout.write('dist/storage/folders.js', `exports.cacheFolder = () => '/cache';`);
   });
 
-  /** In place of Jest: writes the result given, and what it sees; then ends as told. */
-  function fakeJest(result: object | undefined, code: number): void {
+  /** In place of Jest: writes the result given, and what it sees; then ends as told. `alone`: the result of a run in band. */
+  function fakeJest(result: object | undefined, code: number, alone?: typeof PASSED): void {
     checkout.write(
       'node_modules/jest/bin/jest.js',
       `const file = process.argv.find((arg) => arg.startsWith('--outputFile='))?.slice(13);
        const { CADRE_TEMPORAL_BINARY, CADRE_TEST_SERVER_BINARY } = process.env;
        console.error(JSON.stringify({ CADRE_TEMPORAL_BINARY, CADRE_TEST_SERVER_BINARY, args: process.argv.slice(2) }));
+       const alone = process.argv.includes('--runInBand') && ${JSON.stringify(alone ?? null)};
+       if (alone) {
+         require('fs').writeFileSync(file, JSON.stringify(alone));
+         process.exit(alone.numFailedTests);
+       }
        ${result === undefined ? '' : `require('fs').writeFileSync(file, ${JSON.stringify(JSON.stringify(result))});`}
        process.exitCode = ${code};`,
     );
@@ -170,6 +175,35 @@ describe('test.js', () => {
   test('counts a file that could not be run as a failure', () => {
     fakeJest({ ...PASSED, numRuntimeErrorTestSuites: 1 }, 1);
     expect(run('test.js')).toMatchObject({ status: 1, stdout: '4 passed, 1 failed\n' });
+  });
+
+  /** Of the whole suite: `kills` has one that passed and one that failed. */
+  const failedIn = (...files: string[]) => ({
+    ...PASSED,
+    numFailedTests: files.length,
+    testResults: files.map((name) => ({
+      name,
+      status: 'failed',
+      assertionResults: [{ status: 'passed' }, { status: 'failed' }],
+    })),
+  });
+
+  test('runs what failed again, alone, and says so; what passes then counts as passed', () => {
+    fakeJest(failedIn('/kills.test.ts'), 1, { ...PASSED, numPassedTests: 2 });
+    const { status, stdout, stderr } = run('test.js');
+    expect(stdout).toBe('5 passed, 0 failed\n');
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/Failed beside others, and passed alone: .*kills\.test\.ts/);
+    expect(stderr).toMatch(/"--runInBand","--runTestsByPath","\/kills\.test\.ts"/);
+  });
+
+  test('fails where it fails alone too, where more failed than a busy machine explains, and for a part of the suite', () => {
+    fakeJest(failedIn('/kills.test.ts'), 1, failedIn('/kills.test.ts'));
+    expect(run('test.js').status).toBe(1);
+    fakeJest(failedIn('/a', '/b', '/c', '/d', '/e', '/f'), 1, PASSED);
+    expect(run('test.js')).toMatchObject({ status: 1, stdout: '4 passed, 6 failed\n' });
+    fakeJest(failedIn('/kills.test.ts'), 1, PASSED);
+    expect(run('test.js', ['test/server'])).toMatchObject({ status: 1, stdout: '4 passed, 1 failed\n' });
   });
 
   test('fails when no test ran', () => {

@@ -101,7 +101,8 @@ const apply = (kind, input, { step, task, idempotencyKey }) => {
   dieAt('after-' + kind + '-' + step, input, task);
 };
 const anything = ${anything};
-const policy = { heartbeatTimeout: '500ms', retry: { maximumAttempts: 1000, initialInterval: 20, maximumInterval: '200ms' } };
+// An attempt that a busy machine holds up for so long between its intent and its effect would be taken for lost.
+const policy = { heartbeatTimeout: '2s', retry: { maximumAttempts: 1000, initialInterval: 20, maximumInterval: '200ms' } };
 module.exports = defineConfig({
   embedded: false,
   agents: [
