@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { AgentReport, KnowledgePart } from '../core/agent/agent-report';
 import { AgentProjection } from '../core/agent/agent-projection';
 import { type DatedDecision, MERGED_MAXIMUM_BYTES } from '../core/agent/agent-state';
-import { MEMBERS, type Member, memberOf, readMember, writerOf } from '../core/agent/members';
+import { type Member, knownPlaces, memberOf, readMember, writerOf } from '../core/agent/members';
 import { type CausalContext, type VersionVector, versionVector, without } from '../core/crdt/causal-context';
 import { entriesAt } from '../core/crdt/knowledge';
 import {
@@ -12,7 +12,6 @@ import {
   decodeContext,
   decodeKnowledge,
   encodeKnowledge,
-  places,
 } from '../core/crdt/knowledge-json';
 import { type Sibling, byTime, termOf, valueOf, winner } from '../core/crdt/sibling';
 import { CRDT_TYPES, type CrdtName } from '../core/crdt/types';
@@ -314,18 +313,16 @@ function knowledgeStanding(member: Member, part: KnowledgePart): KnowledgeStandi
   return {
     member,
     versionVector: versionVector(decodeContext(part.seen, '`seen`')),
-    crdts: places(knowledge)
-      .filter(({ name }) => name !== MEMBERS.name)
-      .map((place) => {
-        const entries = entriesAt(knowledge, place) ?? new Map<string, readonly Sibling[]>();
-        return {
-          ...place,
-          value: CRDT_TYPES[place.type].value(entries),
-          entries: [...entries]
-            .map(([key, siblings]) => entryStanding(key, siblings))
-            .sort((a, b) => a.at - b.at),
-        };
-      }),
+    crdts: knownPlaces(knowledge).map((place) => {
+      const entries = entriesAt(knowledge, place) ?? new Map<string, readonly Sibling[]>();
+      return {
+        ...place,
+        value: CRDT_TYPES[place.type].value(entries),
+        entries: [...entries]
+          .map(([key, siblings]) => entryStanding(key, siblings))
+          .sort((a, b) => a.at - b.at),
+      };
+    }),
   };
 }
 

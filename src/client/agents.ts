@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
   WorkflowExecutionAlreadyStartedError,
+  type WorkflowExecutionInfo,
   type WorkflowHandle,
   type WorkflowStartOptions,
 } from '@temporalio/client';
@@ -120,14 +121,9 @@ export class TemporalReplicas implements Replicas {
   async members(): Promise<Member[]> {
     const query = `WorkflowType = "${AGENT_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ExecutionStatus = "Running"`;
     const found: Member[] = [];
-    try {
-      for await (const { memo } of this.client.workflow.list({ query })) {
-        const member = memo?.[MEMBER_MEMO];
-        if (typeof member === 'string' && readMember(member) !== undefined) found.push(member);
-      }
-    } catch (error) {
-      // The test server whose clock skips waits lists nothing.
-      if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
+    for await (const { memo } of this.list(query)) {
+      const member = memo?.[MEMBER_MEMO];
+      if (typeof member === 'string' && readMember(member) !== undefined) found.push(member);
     }
     // One that goes on in a new run may be listed with both.
     return [...new Set(found)].sort();
@@ -141,14 +137,19 @@ export class TemporalReplicas implements Replicas {
     const { runId: present } = await this.handle(member).describe();
     const ended = new Map<string, number>();
     const query = `WorkflowId = "${agentId(this.cadre, member)}" AND ExecutionStatus IN ("Terminated", "Completed", "Failed", "Canceled", "TimedOut")`;
-    try {
-      for await (const { runId, startTime } of this.client.workflow.list({ query }))
-        if (runId !== present) ended.set(runId, startTime.getTime());
-    } catch (error) {
-      // The test server whose clock skips waits lists nothing.
-      if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
+    for await (const { runId, startTime } of this.list(query)) {
+      if (runId !== present) ended.set(runId, startTime.getTime());
     }
     return [...[...ended].sort(([, a], [, b]) => a - b).map(([runId]) => runId), present];
+  }
+
+  /** None on the test server whose clock skips waits, which cannot list. */
+  private async *list(query: string): AsyncGenerator<WorkflowExecutionInfo> {
+    try {
+      yield* this.client.workflow.list({ query });
+    } catch (error) {
+      if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
+    }
   }
 
   /** Resolves once `member` has heard from another replica, or found none. */

@@ -31,15 +31,24 @@ async function ask({ connection, options }: Client): Promise<boolean> {
   }
 }
 
+/** Of a task or saga, each of which has its id for ever. */
+const TASK_OPTIONS = {
+  workflowIdReusePolicy: 'REJECT_DUPLICATE',
+  workflowIdConflictPolicy: 'FAIL',
+  // After a worker's death the task waits so long for the workflow task that the worker had; Temporal's default is 10 s.
+  workflowTaskTimeout: '3s',
+} as const;
+
 /**
- * Starts a workflow of ours, with the search attribute at `no` where the namespace has it; without where it is refused
+ * Starts a task or saga, with the search attribute at `no` where the namespace has it; without where it is refused
  * for it (just removed, or not known yet to all of a cluster). Throws what the start throws.
  */
 export async function startFindable(
   client: Client,
   type: string,
-  options: WorkflowStartOptions,
+  given: Omit<WorkflowStartOptions, keyof typeof TASK_OPTIONS>,
 ): Promise<WorkflowHandleWithFirstExecutionRunId> {
+  const options: WorkflowStartOptions = { ...given, ...TASK_OPTIONS };
   if (!(await hasAttentionAttribute(client))) return client.workflow.start(type, options);
   try {
     return await client.workflow.start(type, {

@@ -41,6 +41,7 @@ import {
 import { type BreakerStanding, TemporalBreakers, watchBreakers } from './breakers';
 import { TemporalLocks } from './locks';
 import { type SweepReport, resumeExecution, sweepExecutions } from './resume';
+import { type ExecutionStatus, executionStatus } from './execution-status';
 import { type Relative, familyOf } from './family';
 import { type ForkOptions, type Forked, forkTask } from './fork';
 import { type Exported, exportLines, serverSource } from './history-export';
@@ -66,7 +67,7 @@ export interface TaskSummary {
   readonly goal: string;
   /** The step that waits for a person, where one does. */
   readonly needsAttention?: string;
-  readonly status: 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timedOut';
+  readonly status: ExecutionStatus;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt?: number;
@@ -130,10 +131,6 @@ export class CadreClient {
         workflowId: id,
         taskQueue: taskQueue(this.cadre),
         args: [input],
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        workflowIdConflictPolicy: 'FAIL',
-        // After a worker's death the task waits so long for the workflow task that the worker had; Temporal's default is 10 s.
-        workflowTaskTimeout: '3s',
         memo: { goal },
         staticSummary: goal,
       });
@@ -382,19 +379,9 @@ export class CadreClient {
 /** Leaves out what surely waits for nobody; what was started without the attribute is known by its memo. */
 const NOT_UNNEEDED = ` AND (${NEEDS_ATTENTION_ATTRIBUTE.name} != "no" OR ${NEEDS_ATTENTION_ATTRIBUTE.name} IS NULL)`;
 
-const STATUS: Readonly<Record<string, TaskSummary['status']>> = {
-  RUNNING: 'running',
-  CONTINUED_AS_NEW: 'running',
-  COMPLETED: 'completed',
-  FAILED: 'failed',
-  CANCELLED: 'cancelled',
-  TERMINATED: 'terminated',
-  TIMED_OUT: 'timedOut',
-};
-
 function toSummary(execution: WorkflowExecutionInfo): TaskSummary {
   const { closeTime, memo } = execution;
-  const status = STATUS[execution.status.name] ?? 'running';
+  const status = executionStatus(execution);
   const waits = memo?.[NEEDS_ATTENTION];
   return {
     id: execution.workflowId,

@@ -1,6 +1,7 @@
 /** A task, its forks and what resumed it: which came from which. */
 import type { Client } from '@temporalio/client';
 import { forkId, resumeId } from '../core/names';
+import { type ExecutionStatus, executionStatus } from './execution-status';
 import { forkMemo } from './fork';
 import { isNotFound } from './grpc-status';
 
@@ -8,22 +9,13 @@ import { isNotFound } from './grpc-status';
 export interface Relative {
   readonly id: string;
   /** `gone`: past the server's retention, or of another server. */
-  readonly status: 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timedOut' | 'gone';
+  readonly status: ExecutionStatus | 'gone';
   /** The last event that it shares with whom it is a fork of; absent for what is none. */
   readonly forkedAt?: number;
   /** True for what goes on with one that was terminated. */
   readonly resumes?: true;
   readonly children: readonly Relative[];
 }
-
-const STATUS: Readonly<Record<string, Relative['status']>> = {
-  RUNNING: 'running',
-  COMPLETED: 'completed',
-  FAILED: 'failed',
-  CANCELLED: 'cancelled',
-  TERMINATED: 'terminated',
-  TIMED_OUT: 'timedOut',
-};
 
 /** The family of `id`, from the eldest that is known on. Ids say who comes from whom; needs no worker. */
 export async function familyOf(client: Client, id: string): Promise<Relative> {
@@ -46,7 +38,7 @@ async function relative(client: Client, id: string): Promise<Relative> {
   }
   return {
     id,
-    status: found === undefined ? 'gone' : (STATUS[found.status.name] ?? 'running'),
+    status: found === undefined ? 'gone' : executionStatus(found),
     ...(of === undefined ? {} : { forkedAt: of.number }),
     children,
   };

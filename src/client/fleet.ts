@@ -5,13 +5,12 @@ import type { AgentReport } from '../core/agent/agent-report';
 import type { AgentState } from '../core/agent/agent-state';
 import type { BreakerState } from '../core/breaker/breaker';
 import { entriesAt } from '../core/crdt/knowledge';
-import { places } from '../core/crdt/knowledge-json';
 import { CRDT_TYPES, type CrdtName } from '../core/crdt/types';
 import type { ElectionState } from '../core/election';
 import { inputInvalid } from '../core/failures';
 import type { Json } from '../core/json';
 import { type CutSignals, type CutState, WorkflowCut, cutSignals } from '../core/log/fleet';
-import { MEMBERS } from '../core/agent/members';
+import { knownPlaces } from '../core/agent/members';
 import type { TaskState } from '../core/task-state';
 import { readFacts } from './history-reader';
 
@@ -203,14 +202,11 @@ function agentAt({ execution: { workflowId: workflow, runId }, state }: Found): 
   return [{ workflow, runId, busy, report, crdts: crdtsOf(state.state) }];
 }
 
-/** Who its members are is not knowledge. */
 function crdtsOf({ replica: { knowledge } }: AgentState): AgentAt['crdts'] {
-  return places(knowledge)
-    .filter(({ name }) => name !== MEMBERS.name)
-    .map((place) => ({
-      ...place,
-      value: CRDT_TYPES[place.type].value(entriesAt(knowledge, place) ?? new Map()),
-    }));
+  return knownPlaces(knowledge).map((place) => ({
+    ...place,
+    value: CRDT_TYPES[place.type].value(entriesAt(knowledge, place) ?? new Map()),
+  }));
 }
 
 function breakerAt({ execution: { workflowId: workflow, runId }, state }: Found): BreakerAt[] {

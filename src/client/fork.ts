@@ -84,9 +84,6 @@ export async function forkTask(
         workflowId: forked,
         taskQueue: taskQueue(cadre),
         args: [startOf(`${forked}/${randomBytes(8).toString('hex')}`)],
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        workflowIdConflictPolicy: 'FAIL',
-        workflowTaskTimeout: '3s',
         memo: { goal, [FORK_MEMO]: { id, runId, number } },
         staticSummary: oneLine(`fork of ${id} at ${number}: ${goal}`, GOAL_MAXIMUM_LENGTH),
       });

@@ -9,7 +9,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import { CadreError } from '../core/failures';
-import type { HistoryFact } from '../core/history-facts';
+import { type HistoryFact, isEnd } from '../core/history-facts';
 import { isRecord } from '../core/json';
 import { validKey } from '../core/key';
 import {
@@ -190,9 +190,9 @@ const KINDS: Readonly<Record<string, HolderKind>> = {
   TIMED_OUT: 'cutOff',
 };
 
-function kindOfEnd({ kind }: HistoryFact): HolderKind {
-  if (kind === 'workflowTerminated') return 'cutOff';
-  return ['workflowCompleted', 'workflowFailed', 'workflowCancelled'].includes(kind) ? 'ended' : 'open';
+function kindOfEnd(fact: HistoryFact): HolderKind {
+  if (fact.kind === 'workflowTerminated') return 'cutOff';
+  return isEnd(fact) ? 'ended' : 'open';
 }
 
 /** True where an execution of this id was resumed from the root's, by what it was started with. */

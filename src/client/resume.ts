@@ -189,9 +189,6 @@ async function start(client: Client, cadre: string, cut: Cut): Promise<Resumed> 
       workflowId: id,
       taskQueue: queue,
       args: [resume],
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      workflowIdConflictPolicy: 'FAIL',
-      workflowTaskTimeout: '3s',
       memo: { goal, [RESUMES]: runId },
       staticSummary: goal,
     });

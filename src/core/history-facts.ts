@@ -86,6 +86,18 @@ export type HistoryFact = FactBase &
     | { readonly kind: 'unread'; readonly eventType: string; readonly why: 'unknownEvent' | 'payload' }
   );
 
+const ENDS: ReadonlySet<HistoryFact['kind']> = new Set([
+  'workflowCompleted',
+  'workflowFailed',
+  'workflowCancelled',
+  'workflowTerminated',
+] as const);
+
+/** Whether a workflow ended by it: going on in a new run is no end. */
+export function isEnd({ kind }: HistoryFact): boolean {
+  return ENDS.has(kind);
+}
+
 interface FactBase {
   /** Temporal's event id, from 1 in each run. */
   readonly eventId: number;

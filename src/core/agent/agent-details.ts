@@ -1,8 +1,7 @@
 import { WEB_UI_END, escaped, utc } from '../details-text';
 import { entriesAt } from '../crdt/knowledge';
-import { places } from '../crdt/knowledge-json';
 import { type AgentState, membersIn } from './agent-state';
-import { MEMBERS } from './members';
+import { knownPlaces } from './members';
 
 const DECISIONS_SHOWN = 5;
 
@@ -36,11 +35,10 @@ function decisionRows({ decisions }: AgentState): string[] {
     );
 }
 
-/** Who its members are is not knowledge. */
 function knowledgeRows({ knowledge }: AgentState['replica']): string[] {
-  return places(knowledge)
-    .filter(({ name }) => name !== MEMBERS.name)
-    .map((place) => `| ${escaped(place.name)} | ${place.type} | ${entriesAt(knowledge, place)?.size ?? 0} |`);
+  return knownPlaces(knowledge).map(
+    (place) => `| ${escaped(place.name)} | ${place.type} | ${entriesAt(knowledge, place)?.size ?? 0} |`,
+  );
 }
 
 /** Nothing without rows. */

@@ -2,7 +2,7 @@
  * Reads an agent's history as the events of its state. The fold of them from the first run on, and that from what any
  * later run began with, are the state that the workflow has.
  */
-import type { HistoryFact } from '../history-facts';
+import { type HistoryFact, isEnd } from '../history-facts';
 import { ENSURE_AGENT_ACTIVITY, GOSSIP_SIGNAL, LEAVE_SIGNAL, REMEMBER_SIGNAL, agentId } from '../names';
 import { agentBeginning } from './agent-start';
 import {
@@ -61,7 +61,7 @@ export class AgentProjection {
   /** The events that `fact` adds; what has come before is none. Throws InputInvalid for a history that is no agent's. */
   next(fact: HistoryFact): AgentEvent[] {
     this.length = fact.eventId;
-    this.over = ENDS.has(fact.kind);
+    this.over = isEnd(fact);
     switch (fact.kind) {
       case 'workflowStarted':
         this.begin(fact);
@@ -140,13 +140,6 @@ export class AgentProjection {
     return events;
   }
 }
-
-const ENDS: ReadonlySet<HistoryFact['kind']> = new Set<HistoryFact['kind']>([
-  'workflowCompleted',
-  'workflowFailed',
-  'workflowCancelled',
-  'workflowTerminated',
-]);
 
 function eventOf(name: string, message: unknown): Pending | undefined {
   switch (name) {

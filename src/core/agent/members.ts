@@ -1,5 +1,6 @@
 /** The replicas of a cadre's agents, as they know of each other. */
-import type { Place } from '../crdt/knowledge';
+import type { Knowledge, Place } from '../crdt/knowledge';
+import { places } from '../crdt/knowledge-json';
 import type { ReplicaId } from '../crdt/causal-context';
 
 /** Name of an agent's replica among the others: the agent's own, and `<agent>.<index>` beyond the first. */
@@ -7,6 +8,11 @@ export type Member = string;
 
 /** Where the members stand: a map that is shared like all knowledge, so that who joins and leaves is merged like it. */
 export const MEMBERS = { type: 'lwwMap', name: '@members' } as const satisfies Place;
+
+/** Where there is knowledge; who the members are is none. */
+export function knownPlaces(knowledge: Knowledge): Place[] {
+  return places(knowledge).filter(({ name }) => name !== MEMBERS.name);
+}
 
 export const REPLICAS_MAXIMUM = 100;
 

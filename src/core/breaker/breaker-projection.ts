@@ -6,7 +6,7 @@
  *    state has what is sure.
  * 2. How long it stays open is drawn in the workflow, so it is read from the answer; before that it is the least it may be.
  */
-import type { HistoryFact } from '../history-facts';
+import { type HistoryFact, isEnd } from '../history-facts';
 import { isRecord } from '../json';
 import { OPERATE_UPDATE, REPORT_UPDATE } from '../names';
 import type { BreakerEvent, BreakerState } from './breaker';
@@ -44,7 +44,7 @@ export class BreakerProjection {
 
   /** Throws InputInvalid for a history that is no breaker's. */
   next(fact: HistoryFact): void {
-    this.over = ENDS.has(fact.kind);
+    this.over = isEnd(fact);
     switch (fact.kind) {
       case 'workflowStarted':
         this.accepted = [];
@@ -77,13 +77,6 @@ export class BreakerProjection {
     }
   }
 }
-
-const ENDS: ReadonlySet<HistoryFact['kind']> = new Set<HistoryFact['kind']>([
-  'workflowCompleted',
-  'workflowFailed',
-  'workflowCancelled',
-  'workflowTerminated',
-]);
 
 /** The state after an update; what cannot be read changes nothing. */
 function afterUpdate(state: BreakerState, update: Accepted, answer?: unknown): BreakerState {

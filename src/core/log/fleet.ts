@@ -8,7 +8,7 @@
  * 3. It is called not causal only where a receiver has more of a sender's signals than that has sent, ever. (A signal that
  *    an earlier workflow of the sender's id sent with its last breath may look like one.)
  */
-import type { HistoryFact } from '../history-facts';
+import { type HistoryFact, isEnd } from '../history-facts';
 import { AgentProjection } from '../agent/agent-projection';
 import { type AgentReport, agentReport } from '../agent/agent-report';
 import type { AgentState } from '../agent/agent-state';
@@ -105,7 +105,7 @@ export class WorkflowCut {
       this.since = fact.time;
       this.whole = fact.kind === 'workflowStarted' && fact.continuedFrom === undefined;
     }
-    this.over = ENDS.has(fact.kind);
+    this.over = isEnd(fact);
     this.projection.next(fact);
     return true;
   }
@@ -123,13 +123,6 @@ function add(times: TimesOf, workflow: string, time: number): void {
   if (known === undefined) times.set(workflow, [time]);
   else known.push(time);
 }
-
-const ENDS: ReadonlySet<HistoryFact['kind']> = new Set<HistoryFact['kind']>([
-  'workflowCompleted',
-  'workflowFailed',
-  'workflowCancelled',
-  'workflowTerminated',
-]);
 
 interface Folding {
   next(fact: HistoryFact): void;
