@@ -8,7 +8,7 @@ import { type Point, type TaskMoment, isAfter } from '../core/log/point';
 import { SAGA_WORKFLOW, TASK_WORKFLOW, forkId, taskQueue } from '../core/names';
 import { oneLine } from '../core/one-line';
 import type { Resume } from '../core/resume';
-import { evolve } from '../core/task-fold';
+import { TaskFold } from '../core/task-fold';
 import { TaskProjection } from '../core/task-projection';
 import { readResume } from '../core/task-resume';
 import { type TaskState, INITIAL_TASK_STATE } from '../core/task-state';
@@ -117,6 +117,7 @@ export function forkMemo(
 
 async function readPast(log: TaskLog, at: Point): Promise<Past> {
   const projection = new TaskProjection();
+  const fold = new TaskFold();
   let past: Past = {
     number: 0,
     time: undefined,
@@ -130,10 +131,11 @@ async function readPast(log: TaskLog, at: Point): Promise<Past> {
       past = { ...past, workflowType: fact.workflowType, input: fact.input };
     }
     for (const event of projection.next(fact)) {
-      if (isAfter(event, at)) return past;
+      if (isAfter(event, at)) return { ...past, state: fold.state };
       const { number, time, runId } = event;
-      past = { ...past, number, time, runId, state: evolve(past.state, event) };
+      fold.next(event);
+      past = { ...past, number, time, runId };
     }
   }
-  return past;
+  return { ...past, state: fold.state };
 }
