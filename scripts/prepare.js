@@ -109,12 +109,38 @@ async function bundleWorkflows() {
   const { DefaultLogger, bundleWorkflowCode } = require('@temporalio/worker');
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(DIST, 'workflows', 'index.js'),
+    preloadModules: sharedModules(),
     logger: new DefaultLogger('WARN'),
+    webpackConfigHook: (config) => ({
+      ...config,
+      // Stack traces need the places of the sources, not their text, which is half of what every worker and thread would read.
+      devtool: 'inline-nosources-source-map',
+      // Else webpack leaves out the preloading of what has no side effects.
+      optimization: { ...config.optimization, sideEffects: false },
+    }),
   });
   mkdirSync(DIST, { recursive: true });
   // In one step: a worker that starts meanwhile must not read half of it.
   writeFileSync(`${BUNDLE}.${process.pid}`, code);
   renameSync(`${BUNDLE}.${process.pid}`, BUNDLE);
+}
+
+/** What no workflow keeps anything in, so that all may share it: else each would load it anew. */
+function sharedModules() {
+  const workflows = jsFilesOf(path.join(DIST, 'workflows'));
+  const own = new Set(['index.js', 'interceptors.js', 'own-saga.js']);
+  return [
+    '@temporalio/workflow',
+    require.resolve('@noble/hashes/sha2.js'),
+    ...jsFilesOf(path.join(DIST, 'core')),
+    ...workflows.filter((file) => !own.has(path.basename(file))),
+  ];
+}
+
+function jsFilesOf(folder) {
+  return readdirSync(folder, { recursive: true })
+    .filter((file) => file.endsWith('.js'))
+    .map((file) => path.join(folder, file));
 }
 
 /** Runs a command in the checkout; its output is shown only when it fails. */

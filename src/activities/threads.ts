@@ -19,6 +19,11 @@ const IDLE_MILLISECONDS = 5000;
 
 let pool: Piscina | undefined;
 
+/** How many tasks run at a time. */
+export function threadCount(): number {
+  return Math.max(1, Math.min(THREADS_MAXIMUM, availableParallelism()));
+}
+
 /**
  * Resolves with what the task returns. Where `signal` aborts, the thread is ended at once and the promise
  * rejects. What a task throws loses its class on the way: tasks return refusals as values.
@@ -32,7 +37,7 @@ export async function runInThread<Task extends ThreadTask>(
   pool ??= new Piscina({
     filename: ENTRY,
     minThreads: 0,
-    maxThreads: Math.max(1, Math.min(THREADS_MAXIMUM, availableParallelism())),
+    maxThreads: threadCount(),
     idleTimeout: IDLE_MILLISECONDS,
     atomics: 'disabled',
   });

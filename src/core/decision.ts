@@ -7,3 +7,6 @@ export interface Decision {
   /** JSON that the decision rests on. */
   readonly evidence?: unknown;
 }
+
+/** Type of a planner's decision that says how long the task will take; `cadre run` shows it where the plan is told. */
+export const TIME_EXPECTED = 'timeExpected';

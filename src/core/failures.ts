@@ -53,7 +53,7 @@ export const FAILURES = {
   },
   DocumentsUnreadable: {
     retryable: false,
-    fix: 'Give --docs a readable folder with Markdown, text or HTML files.',
+    fix: 'Give --docs a readable folder with Markdown, text, HTML, PDF or DOCX files.',
   },
   HandedBack: {
     retryable: false,

@@ -1,15 +1,20 @@
 import { z } from 'zod';
 import { defineAgent } from '../define-agent';
+import { locatorOf } from '../documents/locator';
 import { runInThread } from '../threads';
 import { countOf } from './count-of';
-import { analysisSchema, questionSchema, shardFindingsSchema } from './schemas';
+import { analysisSchema, questionSchema, shardFindingsSchema, statisticsSchema } from './schemas';
 
 /** Weighs what all researchers found: what answers the question, where sources differ, what is missing. */
 export const analysis = defineAgent({
   name: 'analysis',
   description: 'Weighs found passages: what answers the question, where sources differ, what is missing',
   skills: ['rank', 'compare'],
-  input: z.object({ question: questionSchema, shards: z.array(shardFindingsSchema) }),
+  input: z.object({
+    question: questionSchema,
+    shards: z.array(shardFindingsSchema),
+    statistics: statisticsSchema.optional(),
+  }),
   output: analysisSchema,
   policy: { startToClose: '1 minute' },
   async act(request, context) {
@@ -31,7 +36,7 @@ export const analysis = defineAgent({
         `${countOf(result.differences.length, 'place')} where sources differ`,
         countOf(result.gaps.length, 'gap'),
       ].join(', '),
-      evidence: result.findings.map(({ file, line }) => `${file}#L${line}`),
+      evidence: result.findings.map(locatorOf),
     });
     return result;
   },

@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { CadreError } from '../../core/failures';
+import { TIME_EXPECTED } from '../../core/decision';
 import type { Json } from '../../core/json';
 import type { Plan, Step } from '../../core/plan';
 import type { Roster } from '../../core/policy';
 import { defineAgent } from '../define-agent';
-import { listDocuments } from '../documents/list-documents';
-import { type PlannedShard, planShards } from '../documents/shards';
+import { runInThread, threadCount } from '../threads';
+import type { Survey } from '../threads/survey';
 import { analysis } from './analysis';
 import { countOf } from './count-of';
+import { indexFolder } from './index-folder';
 import { research } from './research';
 import { writer } from './writer';
 
@@ -24,36 +26,56 @@ export const planner = defineAgent({
   skills: ['plan'],
   input,
   output: z.custom<Plan>((value) => typeof value === 'object' && value !== null),
-  policy: { startToClose: '1 minute', retry: { maximumAttempts: 3 } },
+  policy: { startToClose: '5 minutes', retry: { maximumAttempts: 3 } },
   async act({ goal, docs }, context) {
     if (docs === undefined)
       throw new CadreError('DocumentsUnreadable', 'The task names no folder of documents');
-    const { documents, others } = await listDocuments(docs, context.signal);
-    if (documents.length === 0) {
-      const instead = others.length === 0 ? '' : `, only ${others.length} of other formats`;
+    const found = await runInThread(
+      'survey',
+      { question: goal, docs, index: indexFolder(), atOnce: threadCount() },
+      context.signal,
+    );
+    if (found.kind === 'refused') throw new CadreError('DocumentsUnreadable', found.message);
+    const { documents, others, shards } = found;
+    if (documents === 0) {
+      const instead = others === 0 ? '' : `, only ${others} of other formats`;
       throw new CadreError(
         'DocumentsUnreadable',
         `The folder ${docs} holds no document that can be read${instead}`,
       );
     }
-    const shards = planShards(documents);
     context.decide({
       type: 'documentsDivided',
-      rationale: `${countOf(documents.length, 'document')} for ${countOf(shards.length, 'researcher')}`,
-      evidence: { documents: documents.length, shards: shards.map(({ first, last }) => last - first + 1) },
+      rationale: `${countOf(documents, 'document')} for ${countOf(shards.length, 'researcher')}`,
+      evidence: { documents, shards: shards.map(({ first, last }) => last - first + 1) },
     });
-    return planFor(goal, docs, shards, documents.length);
+    const { seconds, unindexed } = found;
+    if (seconds >= TOLD_SECONDS) {
+      context.decide({
+        type: TIME_EXPECTED,
+        rationale: `about ${durationOf(seconds)} on one worker, ${unindexed} not indexed yet`,
+        evidence: { seconds: Math.ceil(seconds) },
+      });
+    }
+    return planFor(goal, docs, found);
   },
 });
 
-function planFor(question: string, docs: string, shards: readonly PlannedShard[], documents: number): Plan {
+/** Shorter work is not worth a word. */
+const TOLD_SECONDS = 5;
+
+function durationOf(seconds: number): string {
+  return seconds < 90 ? `${Math.ceil(seconds / 5) * 5} s` : countOf(Math.ceil(seconds / 60), 'minute');
+}
+
+function planFor(question: string, docs: string, { documents, shards, statistics }: Survey): Plan {
   const reading = shards.map(({ shard, first, last }): Step => {
     const which = first === last ? `document ${first}` : `documents ${first}-${last}`;
     return {
       id: `research-${shard.index + 1}`,
       agent: research.name,
       instruction: `research ${which} of ${documents}`,
-      input: { question, docs, shard: shard as unknown as Json },
+      input: { question, docs, shard, statistics } as unknown as Json,
     };
   });
   return {
@@ -64,7 +86,11 @@ function planFor(question: string, docs: string, shards: readonly PlannedShard[]
         agent: analysis.name,
         instruction:
           shards.length === 1 ? 'weigh what was found' : `weigh what ${shards.length} researchers found`,
-        input: { question, shards: reading.map((step) => ({ $output: step.id })) },
+        input: {
+          question,
+          shards: reading.map((step) => ({ $output: step.id })),
+          statistics: statistics as unknown as Json,
+        },
       },
       {
         id: 'writer',

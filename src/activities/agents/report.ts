@@ -1,4 +1,5 @@
 import { type Note, byCodeUnit } from '../documents/document';
+import { locatorOf, placeOf } from '../documents/locator';
 import type { Analysis, Finding, Gap } from '../threads/analyse';
 import type { Difference, Quote } from '../threads/find-differences';
 import { countOf } from './count-of';
@@ -104,7 +105,7 @@ class Composer {
     if (formats.length > 0) notes.push(`- Not a supported format yet: ${code(formats.join(', '))}`);
     for (const file of [...this.changed].sort(byCodeUnit)) {
       notes.push(
-        `- ${code(file)}: changed after it was read; its line numbers are those of the state that was read`,
+        `- ${code(file)}: changed after it was read; its ${placeOf(file)} numbers are those of the state that was read`,
       );
     }
     this.section('Notes', notes);
@@ -120,8 +121,9 @@ class Composer {
     );
     if (files.length === 0) return;
     const read = countOf(this.analysis.filesRead, 'document');
+    const places = [...new Set(files.map(([file]) => placeOf(file)))].sort();
     this.sections.push(
-      `${read} read, ${files.length} cited. Every sentence is quoted from the line it cites.`,
+      `${read} read, ${files.length} cited. Every sentence is quoted from the ${places.length === 1 ? places[0] : 'place'} it cites.`,
     );
   }
 
@@ -147,7 +149,7 @@ class Composer {
 
   private cite(quote: Quote): string {
     this.cited.push({ text: quote.text, file: quote.file, line: quote.line });
-    return code(`${quote.file}#L${quote.line}`);
+    return code(locatorOf(quote));
   }
 
   private doubt(quote: Quote): string {

@@ -1,26 +1,29 @@
 import { z } from 'zod';
 import { CadreError } from '../../core/failures';
+import type { AgentContext } from '../agent-context';
 import { defineAgent } from '../define-agent';
 import type { AgentKnowledge } from '../knowledge/learning';
 import { runInThread } from '../threads';
-import type { ShardFindings } from '../threads/find-passages';
+import type { FindPassagesResult, PassageRequest, ShardFindings } from '../threads/find-passages';
 import { countOf } from './count-of';
-import { docsSchema, questionSchema, shardFindingsSchema, shardSchema } from './schemas';
+import { indexFolder } from './index-folder';
+import { docsSchema, questionSchema, shardFindingsSchema, shardSchema, statisticsSchema } from './schemas';
 
 /** Reads a share of a folder and returns the passages that may answer the question, with their sentences. */
 export const research = defineAgent({
   name: 'research',
-  description: 'Finds the passages of Markdown, text and HTML files that may answer a question',
+  description: 'Finds the passages of Markdown, text, HTML, PDF and DOCX files that may answer a question',
   skills: ['read', 'search'],
   input: z.object({
     question: questionSchema,
     docs: docsSchema,
     shard: shardSchema.default({ index: 0, of: 1 }),
+    statistics: statisticsSchema.optional(),
   }),
   output: shardFindingsSchema,
-  policy: { startToClose: '2 minutes' },
+  policy: { startToClose: '30 minutes' },
   async act(request, context) {
-    const result = await runInThread('findPassages', request, context.signal);
+    const result = await search(request, context);
     if (result.kind === 'refused') throw new CadreError('DocumentsUnreadable', result.message);
     const { kind: _, ...findings } = result;
     const files = new Set(findings.candidates.map((candidate) => candidate.file));
@@ -37,6 +40,25 @@ export const research = defineAgent({
     return findings;
   },
 });
+
+/** How often the heartbeats tell how far it is, in ms. */
+const PROGRESS_INTERVAL = 1000;
+
+async function search(
+  request: Omit<PassageRequest, 'index' | 'progress'>,
+  { signal, checkpoint }: AgentContext,
+): Promise<FindPassagesResult> {
+  const progress = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+  const tell = setInterval(() => {
+    const [documentsRead = 0, of = 0] = progress;
+    checkpoint({ documentsRead, of });
+  }, PROGRESS_INTERVAL);
+  try {
+    return await runInThread('findPassages', { ...request, index: indexFolder(), progress }, signal);
+  } finally {
+    clearInterval(tell);
+  }
+}
 
 /** How many of a share's passages the cadre is told of: those that are most likely to answer. */
 const PASSAGES_SHARED = 20;

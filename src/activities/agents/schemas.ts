@@ -9,6 +9,7 @@ export const questionSchema = z.string().trim().min(1);
 export const docsSchema = z.string().min(1);
 
 const note = z.object({ file: z.string(), problem: z.string() });
+/** In a PDF a page, in DOCX a paragraph. */
 const line = z.int().min(1);
 const count = z.int().min(0);
 const quote = z.object({ text: z.string(), file: z.string(), line });
@@ -25,6 +26,10 @@ export const shardSchema = z
     'A share of the documents, by path: from `from` up to but not including `before`',
   ) satisfies z.ZodType<Shard>;
 
+export const statisticsSchema = z
+  .object({ passages: count, words: count, containing: z.array(count) })
+  .describe('What passages are ranked by: how many there are, their words, and how many name each concept');
+
 export const shardFindingsSchema = z.object({
   filesRead: count,
   candidates: z.array(
@@ -37,8 +42,9 @@ export const shardFindingsSchema = z.object({
       sentences: z.array(z.object({ text: z.string(), line, kind: z.enum(['paragraph', 'item', 'row']) })),
     }),
   ),
-  statistics: z.object({ passages: count, words: count, containing: z.array(count) }),
+  statistics: statisticsSchema,
   notes: z.array(note),
+  notesOmitted: count.default(0),
   otherFormats: formats,
 }) satisfies z.ZodType<ShardFindings>;
 

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { defineAgent } from '../define-agent';
+import { locatorOf } from '../documents/locator';
 import { runInThread } from '../threads';
 import { countOf } from './count-of';
+import { indexFolder } from './index-folder';
 import { composeReport } from './report';
 import { analysisSchema, docsSchema, questionSchema, reportSchema } from './schemas';
 
@@ -15,7 +17,11 @@ export const writer = defineAgent({
   policy: { startToClose: '1 minute' },
   async act({ question, docs, analysis }, context) {
     const draft = composeReport(question, analysis, []);
-    const unconfirmed = await runInThread('checkCitations', { docs, citations: draft.cited }, context.signal);
+    const unconfirmed = await runInThread(
+      'checkCitations',
+      { docs, citations: draft.cited, index: indexFolder() },
+      context.signal,
+    );
     const { report, cited } = composeReport(question, analysis, unconfirmed);
     const checked = cited.length - unconfirmed.length;
     const files = new Set(unconfirmed.map((citation) => citation.file)).size;
@@ -23,7 +29,7 @@ export const writer = defineAgent({
     context.decide({
       type: 'reportWritten',
       rationale: `${countOf(cited.length, 'sentence')}, ${countOf(checked, 'citation')} checked${changed}`,
-      evidence: { unconfirmed: unconfirmed.map(({ file, line }) => `${file}#L${line}`) },
+      evidence: { unconfirmed: unconfirmed.map(locatorOf) },
     });
     return { report, sentences: cited.length, citations: cited.length, cited, unconfirmed };
   },

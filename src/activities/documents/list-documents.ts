@@ -1,12 +1,16 @@
-import type { Dirent } from 'node:fs';
-import { lstat, readdir, realpath, stat } from 'node:fs/promises';
+import { type Dirent, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 import { CadreError } from '../../core/failures';
 import { type ListedDocument, type Note, byCodeUnit } from './document';
-import { extensionOf, isReadable } from './readers';
+import { extensionOf } from './locator';
+import { isReadable } from './readers';
+import { type Shard, isInShard, mayHoldShard } from './shards';
+import { codeOf } from './system-error';
 
 /** What a folder holds. All lists are ordered by path, code unit by code unit. */
 export interface Listing {
+  /** The folder's real path. */
+  readonly root: string;
   readonly documents: readonly ListedDocument[];
   /** Files of formats that are not read. */
   readonly others: readonly string[];
@@ -18,32 +22,37 @@ const ENTRIES_MAXIMUM = 100_000;
 const SKIPPED_FOLDERS = new Set(['node_modules']);
 
 /**
- * Lists the documents below a folder without opening one. Hidden files and folders and `node_modules` are
- * left out silently. Links are not followed: what they point to inside the folder is listed at its own
- * place, what lies outside gets a note.
+ * Lists the documents below a folder, or those of one shard of it, without opening one. Hidden files and folders and
+ * `node_modules` are left out silently. Links are not followed: what they point to inside the folder is listed at its own
+ * place, what lies outside gets a note. Blocks while it looks: for worker threads.
  *
  * Throws CadreError DocumentsUnreadable where `folder` is no folder that can be read, or far too large.
  */
-export async function listDocuments(folder: string, signal?: AbortSignal): Promise<Listing> {
-  const root = await openRoot(folder);
+export function listDocuments(folder: string, shard: Shard = WHOLE): Listing {
+  const root = openRoot(folder);
   const found: Found = { root, documents: [], others: [], notes: [], entries: 0 };
   const open = [''];
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    signal?.throwIfAborted();
-    for (const entry of await readFolder(found, path)) {
+    for (const entry of readFolder(found, path)) {
       if (entry.name.startsWith('.')) continue;
       const inside = path === '' ? entry.name : `${path}/${entry.name}`;
       if (++found.entries > ENTRIES_MAXIMUM) throw tooLarge(folder);
-      if (!entry.isDirectory()) await addEntry(found, entry, inside);
-      else if (!SKIPPED_FOLDERS.has(entry.name)) open.push(inside);
+      if (!entry.isDirectory()) {
+        if (isInShard(inside, shard)) addEntry(found, entry, inside);
+      } else if (!SKIPPED_FOLDERS.has(entry.name) && mayHoldShard(inside, shard)) open.push(inside);
     }
   }
   return {
+    root,
     documents: found.documents.sort((left, right) => byCodeUnit(left.file, right.file)),
     others: found.others.sort(byCodeUnit),
-    notes: found.notes.sort((left, right) => byCodeUnit(left.file, right.file)),
+    notes: found.notes
+      .filter(({ file }) => isInShard(file, shard))
+      .sort((left, right) => byCodeUnit(left.file, right.file)),
   };
 }
+
+const WHOLE: Shard = { index: 0, of: 1 };
 
 interface Found {
   readonly root: string;
@@ -53,13 +62,12 @@ interface Found {
   entries: number;
 }
 
-async function openRoot(folder: string): Promise<string> {
+function openRoot(folder: string): string {
   const path = resolve(folder);
   try {
-    if (!(await stat(path)).isDirectory())
-      throw new CadreError('DocumentsUnreadable', `${path} is not a folder`);
-    await readdir(path);
-    return await realpath(path);
+    if (!statSync(path).isDirectory()) throw new CadreError('DocumentsUnreadable', `${path} is not a folder`);
+    readdirSync(path);
+    return realpathSync(path);
   } catch (cause) {
     if (cause instanceof CadreError) throw cause;
     const missing = codeOf(cause) === 'ENOENT';
@@ -70,42 +78,40 @@ async function openRoot(folder: string): Promise<string> {
   }
 }
 
-async function readFolder(found: Found, path: string): Promise<Dirent[]> {
+function readFolder(found: Found, path: string): Dirent[] {
   try {
-    return await readdir(join(found.root, path), { withFileTypes: true });
+    return readdirSync(join(found.root, path), { withFileTypes: true });
   } catch (error) {
-    found.notes.push({ file: path === '' ? '.' : path, problem: `folder cannot be read (${codeOf(error)})` });
+    const gone = codeOf(error) === 'ENOENT' && path !== '';
+    const problem = gone ? 'vanished before it was read' : `folder cannot be read (${codeOf(error)})`;
+    found.notes.push({ file: path === '' ? '.' : path, problem });
     return [];
   }
 }
 
-async function addEntry(found: Found, entry: Dirent, path: string): Promise<void> {
+function addEntry(found: Found, entry: Dirent, path: string): void {
   if (entry.isSymbolicLink()) {
-    const problem = await linkProblem(found.root, path);
+    const problem = linkProblem(found.root, path);
     if (problem !== undefined) found.notes.push({ file: path, problem });
   } else if (entry.isFile() && isReadable(path)) {
     try {
-      found.documents.push({ file: path, bytes: (await lstat(join(found.root, path))).size });
+      found.documents.push({ file: path, bytes: lstatSync(join(found.root, path)).size });
     } catch (error) {
-      found.notes.push({ file: path, problem: `cannot be read (${codeOf(error)})` });
+      const gone = codeOf(error) === 'ENOENT';
+      const problem = gone ? 'vanished before it was read' : `cannot be read (${codeOf(error)})`;
+      found.notes.push({ file: path, problem });
     }
   } else if (entry.isFile() && extensionOf(path) !== '') found.others.push(path);
 }
 
-async function linkProblem(root: string, path: string): Promise<string | undefined> {
+function linkProblem(root: string, path: string): string | undefined {
   try {
-    const target = relative(root, await realpath(join(root, path)));
+    const target = relative(root, realpathSync(join(root, path)));
     const inside = target !== '..' && !target.startsWith(`..${sep}`);
     return inside ? undefined : 'is a link that leads out of the folder';
   } catch {
     return 'is a link that leads nowhere';
   }
-}
-
-/** A system error's code, such as ENOENT. */
-export function codeOf(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return typeof code === 'string' ? code : String(error);
 }
 
 function tooLarge(folder: string): CadreError {

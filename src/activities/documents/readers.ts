@@ -1,33 +1,67 @@
+import { decode } from './decode';
 import type { Block } from './document';
+import { readDocx } from './docx';
+import { extensionOf } from './locator';
 import { readHtml } from './html';
 import { readMarkdown } from './markdown';
+import { readPdf } from './pdf';
 import { readPlainText } from './plain-text';
 
-/** Turns a document's text, with `\n` line ends, into blocks. Must not throw on any text. */
-export type Reader = (text: string) => Block[];
+/** A document that was read, perhaps with a flaw that a reader of the report should know; or why not. */
+export type ReadDocument =
+  | { readonly kind: 'read'; readonly blocks: readonly Block[]; readonly flaw?: string }
+  | {
+      readonly kind: 'skipped';
+      readonly problem: string;
+      /** True where the same bytes may be read another time: a package is missing here. */
+      readonly passing?: true;
+    };
 
-/** The formats that are read, by extension. A new one is one line here. */
-const READERS = {
-  md: readMarkdown,
-  markdown: readMarkdown,
-  mdx: readMarkdown,
-  txt: readPlainText,
-  text: readPlainText,
-  html: readHtml,
-  htm: readHtml,
-} as const satisfies Record<string, Reader>;
+/** A format that is read. */
+export interface Format {
+  /** Turns a file's bytes into blocks. Must not throw, whatever the bytes are. */
+  readonly read: (bytes: Buffer) => ReadDocument | Promise<ReadDocument>;
+  /** Larger files are not read. */
+  readonly maximumBytes: number;
+  /** How long reading takes, as a multiple of Markdown of the same size. */
+  readonly effort: number;
+}
 
-/** The extension in lower case, without the dot; empty where there is none. */
-export function extensionOf(file: string): string {
-  return /[^/]\.([^./]{1,16})$/.exec(file)?.[1]?.toLowerCase() ?? '';
+const MEGABYTE = 1024 * 1024;
+const MARKDOWN = text(readMarkdown);
+const PLAIN_TEXT = text(readPlainText);
+const HTML = text(readHtml);
+
+/** By extension. A new one is one line here. */
+const FORMATS: Readonly<Record<string, Format>> = {
+  md: MARKDOWN,
+  markdown: MARKDOWN,
+  mdx: MARKDOWN,
+  txt: PLAIN_TEXT,
+  text: PLAIN_TEXT,
+  html: HTML,
+  htm: HTML,
+  pdf: { read: readPdf, maximumBytes: 32 * MEGABYTE, effort: 4 },
+  docx: { read: readDocx, maximumBytes: 32 * MEGABYTE, effort: 4 },
+};
+
+function text(reader: (text: string) => Block[]): Format {
+  return { read: (bytes) => readText(bytes, reader), maximumBytes: 8 * MEGABYTE, effort: 1 };
+}
+
+function readText(bytes: Buffer, reader: (text: string) => Block[]): ReadDocument {
+  const decoded = decode(bytes);
+  if (decoded.kind === 'binary') return { kind: 'skipped', problem: 'is not text' };
+  const blocks = reader(decoded.text);
+  return { kind: 'read', blocks, ...(decoded.flaw === undefined ? {} : { flaw: decoded.flaw }) };
 }
 
 export function isReadable(file: string): boolean {
-  return readerOf(file) !== undefined;
+  return formatOf(file) !== undefined;
 }
 
-/** The reader for a file's extension; undefined where the format is not read. */
-export function readerOf(file: string): Reader | undefined {
+/** The format of a file's extension; undefined where it is none that is read. */
+export function formatOf(file: string): Format | undefined {
   const extension = extensionOf(file);
-  return Object.hasOwn(READERS, extension) ? READERS[extension as keyof typeof READERS] : undefined;
+  return Object.hasOwn(FORMATS, extension) ? FORMATS[extension] : undefined;
 }

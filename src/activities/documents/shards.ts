@@ -1,4 +1,5 @@
 import type { ListedDocument } from './document';
+import { formatOf } from './readers';
 
 /**
  * A share of a folder's documents: those whose path, compared by code unit, is at least `from` and less than
@@ -68,6 +69,13 @@ export function isInShard(file: string, shard: Shard): boolean {
   );
 }
 
+/** False for a folder none of whose files can be in the shard. */
+export function mayHoldShard(folder: string, { from, before }: Shard): boolean {
+  const inside = `${folder}/`;
+  if (before !== undefined && inside >= before) return false;
+  return from === undefined || inside >= from || from.startsWith(inside);
+}
+
 function shardCount(documents: readonly ListedDocument[]): number {
   const bytes = documents.reduce((sum, document) => sum + document.bytes, 0);
   const byNumber = Math.min(SMALL_SHARDS_MAXIMUM, Math.ceil(documents.length / DOCUMENTS_A_SHARD));
@@ -75,6 +83,7 @@ function shardCount(documents: readonly ListedDocument[]): number {
   return Math.max(1, Math.min(documents.length, Math.max(byNumber, bySize)));
 }
 
-function work(document: ListedDocument): number {
-  return document.bytes + BYTES_A_FILE;
+/** What reading a document costs, in bytes of Markdown. */
+export function work({ file, bytes }: ListedDocument): number {
+  return bytes * (formatOf(file)?.effort ?? 1) + BYTES_A_FILE;
 }

@@ -4,11 +4,12 @@ import { findClash, statement } from '../text/clash';
 import { chooseDiverse } from '../text/maximal-marginal-relevance';
 import { type Question, type QuestionPart, parseQuestion } from '../text/question';
 import { partWeights } from '../text/part-weights';
-import { sumStatistics } from '../text/rank';
+import { type PassageStatistics, sumStatistics } from '../text/rank';
 import { similarity } from '../text/vectors';
 import { choosePassages } from './choose-passages';
 import { type Difference, type Quote, findDifferences, inPlace, quoteOf } from './find-differences';
-import { type Candidate, type ShardFindings, byPlace } from './find-passages';
+import { type Candidate, byPlace } from './candidate';
+import { NOTES_MAXIMUM, type ShardFindings } from './find-passages';
 import { type WeighedSentence, termRarity, weighSentences } from './weigh-sentences';
 
 /** A sentence that answers a part of the question, and sentences of other files that say much the same. */
@@ -47,16 +48,22 @@ const SUPPORT_LIKENESS = 0.38;
 const SUPPORT_MAXIMUM = 2;
 const DIFFERENCE_FLOOR = 0.25;
 
-/** Brings the findings of all shards together; the result does not depend on how many there are. */
+/**
+ * Brings the findings of all shards together. `statistics` are those that the shards ranked by; with them the result does
+ * not depend on how many shards there are. Default: the sum over the shards.
+ */
 export function analyse(request: {
   readonly question: string;
   readonly shards: readonly ShardFindings[];
+  readonly statistics?: PassageStatistics | undefined;
 }): Analysis {
   const question = parseQuestion(request.question);
-  const statistics = sumStatistics(
+  const sum = sumStatistics(
     request.shards.map((shard) => shard.statistics),
     question.concepts.length,
   );
+  const given = request.statistics;
+  const statistics = given?.containing.length === question.concepts.length ? given : sum;
   const candidates = request.shards.flatMap((shard) => shard.candidates);
   const chosen = question.parts.map((part) => choosePassages(part, question, candidates, statistics));
   const rarityOf = termRarity(distinct(chosen.flat().map((one) => one.candidate)));
@@ -71,12 +78,10 @@ export function analyse(request: {
     findings: chooseFindings(relevant, rarityOf),
     differences: findDifferences(strongest(relevant.flat()), rarityOf),
     gaps: question.parts.flatMap((part, index) => {
-      return answered[index] === true ? [] : [gapOf(part, question, statistics.containing)];
+      return answered[index] === true ? [] : [gapOf(part, question, sum.containing)];
     }),
-    filesRead: request.shards.reduce((sum, shard) => sum + shard.filesRead, 0),
-    notes: request.shards
-      .flatMap((shard) => shard.notes)
-      .sort((left, right) => byCodeUnit(left.file, right.file)),
+    filesRead: request.shards.reduce((count, shard) => count + shard.filesRead, 0),
+    notes: sumNotes(request.shards),
     otherFormats: sumFormats(request.shards),
   };
 }
@@ -161,6 +166,17 @@ function gapOf(part: QuestionPart, question: Question, containing: readonly numb
 
 function distinct(candidates: readonly Candidate[]): Candidate[] {
   return [...new Set(candidates)].sort(byPlace);
+}
+
+/** The first of them, and how many more there are. */
+function sumNotes(shards: readonly ShardFindings[]): Note[] {
+  const notes = shards
+    .flatMap((shard) => shard.notes)
+    .sort((left, right) => byCodeUnit(left.file, right.file));
+  const omitted = shards.reduce((count, shard) => count + shard.notesOmitted, 0);
+  const more = omitted + Math.max(0, notes.length - NOTES_MAXIMUM);
+  const rest = { file: '.', problem: `${more} more files have notes like these` };
+  return [...notes.slice(0, NOTES_MAXIMUM), ...(more > 0 ? [rest] : [])];
 }
 
 function sumFormats(shards: readonly ShardFindings[]): Record<string, number> {

@@ -1,29 +1,31 @@
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { citableSentences, passagesOf } from '../documents/passages';
-import { readDocument } from '../documents/read-document';
+import { IndexedFolder, indexIn } from '../documents/indexed-folder';
 
 /** A sentence and the place where it is said to stand. */
 export interface Citation {
   readonly file: string;
+  /** See `Location`. */
   readonly line: number;
   readonly text: string;
 }
 
 /**
  * Reads the cited files again and returns the citations that do not hold now: the file vanished, or another
- * sentence stands on that line.
+ * sentence stands in that place.
  */
-export function checkCitations(request: {
+export async function checkCitations(request: {
   readonly docs: string;
   readonly citations: readonly Citation[];
-}): Citation[] {
+  /** Folder of the index; without it there is none. */
+  readonly index?: string | undefined;
+}): Promise<Citation[]> {
+  const folder = new IndexedFolder(rootOf(request.docs), await indexIn(request.index));
   const sentences = new Map<string, ReadonlySet<string>>();
-  const folder = rootOf(request.docs);
-  return request.citations.filter((citation) => {
-    const known = sentences.get(citation.file) ?? sentencesOf(folder, citation.file);
-    sentences.set(citation.file, known);
-    return !known.has(`${citation.line} ${citation.text}`);
+  for (const file of new Set(request.citations.map((citation) => citation.file)))
+    sentences.set(file, await sentencesOf(folder, file));
+  return request.citations.filter(({ file, line, text }) => {
+    return sentences.get(file)?.has(`${line} ${text}`) !== true;
   });
 }
 
@@ -35,9 +37,9 @@ function rootOf(docs: string): string {
   }
 }
 
-function sentencesOf(folder: string, file: string): Set<string> {
-  const document = readDocument(folder, file);
+async function sentencesOf(folder: IndexedFolder, file: string): Promise<Set<string>> {
+  const document = await folder.read(file);
   if (document.kind === 'skipped') return new Set();
-  const sentences = passagesOf(document.blocks).flatMap(citableSentences);
+  const sentences = document.texts().flatMap((text) => text.sentences);
   return new Set(sentences.map((sentence) => `${sentence.line} ${sentence.text}`));
 }

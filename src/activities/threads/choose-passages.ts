@@ -2,7 +2,7 @@ import { partWeights } from '../text/part-weights';
 import type { Question, QuestionPart } from '../text/question';
 import { type PassageStatistics, coverage, lengthFactor, rarity, saturated, score } from '../text/rank';
 import { contentTerms } from '../text/words';
-import { type Candidate, byPlace } from './find-passages';
+import { type Candidate, byPlace } from './candidate';
 
 /** A passage chosen for a part of the question. */
 export interface ChosenPassage {
@@ -11,7 +11,8 @@ export interface ChosenPassage {
   readonly score: number;
 }
 
-const POOL = 16;
+/** How many passages, the best of a part, can have a say in its answer. */
+export const POOL = 16;
 const FEEDBACK_PASSAGES = 5;
 const FEEDBACK_TERMS = 6;
 const FEEDBACK_WEIGHT = 0.25;
@@ -35,8 +36,7 @@ export function choosePassages(
   const weights = partWeights(part, question, statistics);
   const plain = (one: Candidate): number =>
     score(one, weights, statistics) * (asksElse(part, one) ? ASTRAY_FACTOR : 1);
-  const fitting = (value: number, one: Candidate): number =>
-    value * (headingAsks(part, one) ? HEADING_ASKS_FACTOR : 1);
+  const fitting = (value: number, one: Candidate): number => value * headingFactor(part, one);
   const pool = ranked(candidates, (one) => fitting(plain(one), one)).slice(0, POOL);
   const feedback = feedbackTerms(pool, question);
   const scores = new Map(
@@ -59,14 +59,29 @@ export function choosePassages(
     .map((one) => ({ candidate: one.candidate, score: best === 0 ? 1 : Math.min(1, one.score / best) }));
 }
 
+/** What a passage's score is multiplied with for what its heading asks: up to {@link HEADING_FACTOR_MAXIMUM}. */
+export function fit(part: QuestionPart, headings: readonly string[]): number {
+  return headingFactor(part, { headings }) * (asksElse(part, { headings }) ? ASTRAY_FACTOR : 1);
+}
+
+export const HEADING_FACTOR_MAXIMUM = HEADING_ASKS_FACTOR;
+
+interface Headed {
+  readonly headings: readonly string[];
+}
+
+function headingFactor(part: QuestionPart, candidate: Headed): number {
+  return headingAsks(part, candidate) ? HEADING_ASKS_FACTOR : 1;
+}
+
 /** True for a section titled with the question's own word, such as `When to fail over`. */
-export function headingAsks(part: QuestionPart, candidate: Candidate): boolean {
+export function headingAsks(part: QuestionPart, candidate: Headed): boolean {
   const heading = candidate.headings.at(-1) ?? '';
   return part.asks !== undefined && new RegExp(`\\b${part.asks}\\b`, 'i').test(heading);
 }
 
 /** True for a section titled with another question word, such as `Who approves` where it is asked when. */
-function asksElse(part: QuestionPart, candidate: Candidate): boolean {
+function asksElse(part: QuestionPart, candidate: Headed): boolean {
   if (part.asks === undefined || headingAsks(part, candidate)) return false;
   return /^(?:when|where|who|why|how)\b/i.test(candidate.headings.at(-1) ?? '');
 }

@@ -2,3 +2,4 @@
 export { analyse } from './analyse';
 export { checkCitations } from './check-citations';
 export { findPassages } from './find-passages';
+export { survey } from './survey';

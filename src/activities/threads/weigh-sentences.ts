@@ -6,7 +6,7 @@ import { biasedTextRank } from '../text/text-rank';
 import { type Vector, vector } from '../text/vectors';
 import { contentTerms } from '../text/words';
 import { type ChosenPassage, headingAsks } from './choose-passages';
-import type { Candidate } from './find-passages';
+import type { Candidate } from './candidate';
 
 /** A sentence of a chosen passage, weighed for one part of the question. */
 export interface WeighedSentence {

@@ -90,7 +90,7 @@ describe('planner', () => {
     ['an empty folder', temporaryFolder(), 'holds no document'],
     [
       'a folder of other formats',
-      temporaryFolder({ 'a.pdf': 'x', 'b.docx': 'x' }),
+      temporaryFolder({ 'a.odt': 'x', 'b.xlsx': 'x' }),
       'only 2 of other formats',
     ],
   ])('refuses %s', async (_, docs, message) => {

@@ -87,9 +87,9 @@ describe('a report', () => {
         'Backups of the caf\xe9 are written on tape. The tapes of the backups are kept for years.',
         'latin1',
       ),
-      'a.pdf': 'x',
-      'b.PDF': 'x',
-      'c.docx': 'x',
+      'a.odt': 'x',
+      'b.ODT': 'x',
+      'c.xlsx': 'x',
     });
     symlinkSync('/etc/hostname', join(docs, 'out.md'));
     const { report } = await answer('How long are backups kept?', docs);
@@ -102,7 +102,7 @@ describe('a report', () => {
         '- `heading.md`: holds no sentence that can be cited',
         '- `old.txt`: 1 character not valid UTF-8; sentences with them are left out',
         '- `out.md`: is a link that leads out of the folder',
-        '- Not a supported format yet: `1 .docx, 2 .pdf`',
+        '- Not a supported format yet: `2 .odt, 1 .xlsx`',
       ],
     );
   });

@@ -12,24 +12,24 @@ import { removeTemporaryFolders, temporaryFolder } from './temporary-folder';
 afterAll(removeTemporaryFolders);
 
 describe('listDocuments', () => {
-  it('lists documents by path and other files apart, without hidden ones and node_modules', async () => {
+  it('lists documents by path and other files apart, without hidden ones and node_modules', () => {
     const folder = temporaryFolder({
       'b.md': 'x',
       'B.txt': 'x',
       'a/ä ö [1].HTML': 'x',
-      'a/report.pdf': 'x',
+      'a/report.odt': 'x',
       '.hidden.md': 'x',
       '.git/x.md': 'x',
       'node_modules/p/README.md': 'x',
       Makefile: 'x',
     });
-    const listing = await listDocuments(folder);
+    const listing = listDocuments(folder);
     expect(listing.documents).toEqual([
       { file: 'B.txt', bytes: 1 },
       { file: 'a/ä ö [1].HTML', bytes: 1 },
       { file: 'b.md', bytes: 1 },
     ]);
-    expect(listing.others).toEqual(['a/report.pdf']);
+    expect(listing.others).toEqual(['a/report.odt']);
     expect(listing.notes).toEqual([]);
   });
 
@@ -37,14 +37,12 @@ describe('listDocuments', () => {
     ['is missing', () => join(temporaryFolder(), 'nowhere'), 'There is no folder'],
     ['is a file', () => join(temporaryFolder({ 'a.md': 'x' }), 'a.md'), 'is not a folder'],
     ['has a name that is too long', () => join(temporaryFolder(), 'x'.repeat(300)), 'ENAMETOOLONG'],
-  ])('refuses a folder that %s', async (_, folder, message) => {
-    await expect(listDocuments(folder())).rejects.toMatchObject({
-      type: 'DocumentsUnreadable',
-      message: expect.stringContaining(message) as string,
-    });
+  ])('refuses a folder that %s', (_, folder, message) => {
+    const refusal = { type: 'DocumentsUnreadable', message: expect.stringContaining(message) as string };
+    expect(() => listDocuments(folder())).toThrow(expect.objectContaining(refusal));
   });
 
-  it('lists what links inside the folder point to once, and notes links that lead out or nowhere', async () => {
+  it('lists what links inside the folder point to once, and notes links that lead out or nowhere', () => {
     const outside = temporaryFolder({ 'secret.md': 'secret' });
     const folder = temporaryFolder({ 'a/one.md': 'x' });
     symlinkSync(join(outside, 'secret.md'), join(folder, 'out.md'));
@@ -52,7 +50,7 @@ describe('listDocuments', () => {
     symlinkSync(join(folder, 'a/one.md'), join(folder, 'again.md'));
     symlinkSync(folder, join(folder, 'a/loop'));
     symlinkSync(join(folder, 'gone.md'), join(folder, 'dead.md'));
-    const listing = await listDocuments(folder);
+    const listing = listDocuments(folder);
     expect(listing.documents.map((document) => document.file)).toEqual(['a/one.md']);
     expect(listing.notes).toEqual([
       { file: 'dead.md', problem: 'is a link that leads nowhere' },
@@ -61,29 +59,23 @@ describe('listDocuments', () => {
     ]);
   });
 
-  it('follows a link given as the folder itself', async () => {
+  it('follows a link given as the folder itself', () => {
     const link = join(temporaryFolder(), 'link');
     symlinkSync(temporaryFolder({ 'a.md': 'x' }), link);
-    expect((await listDocuments(link)).documents).toHaveLength(1);
+    expect(listDocuments(link).documents).toHaveLength(1);
   });
 
-  it('takes folders 200 deep', async () => {
+  it('takes folders 200 deep', () => {
     const deep = Array.from({ length: 200 }, () => 'd').join('/');
-    expect((await listDocuments(temporaryFolder({ [`${deep}/a.md`]: 'x' }))).documents).toHaveLength(1);
-  });
-
-  it('stops when it is told to', async () => {
-    await expect(listDocuments(temporaryFolder({ 'a.md': 'x' }), AbortSignal.abort())).rejects.toThrow(
-      'aborted',
-    );
+    expect(listDocuments(temporaryFolder({ [`${deep}/a.md`]: 'x' })).documents).toHaveLength(1);
   });
 });
 
 describe('readDocument', () => {
   const read = (content: string | Uint8Array, file = 'a.md') =>
     readDocument(temporaryFolder({ [file]: content }), file);
-  const textOf = (content: string | Uint8Array, file?: string): string => {
-    const document = read(content, file);
+  const textOf = async (content: string | Uint8Array, file?: string): Promise<string> => {
+    const document = await read(content, file);
     return document.kind === 'read' ? document.blocks.map((block) => block.text).join('|') : document.problem;
   };
 
@@ -91,14 +83,14 @@ describe('readDocument', () => {
     ['UTF-8 with a byte order mark', Buffer.from('\uFEFFGrüße.')],
     ['UTF-16 LE', Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('Grüße.', 'utf16le')])],
     ['UTF-16 BE', Buffer.concat([Buffer.from([0xfe, 0xff]), Buffer.from('Grüße.', 'utf16le').swap16()])],
-  ])('reads %s', (_, content) => {
-    expect(textOf(content)).toBe('Grüße.');
+  ])('reads %s', async (_, content) => {
+    expect(await textOf(content)).toBe('Grüße.');
   });
 
   it.each(['# One\r\n\r\nTwo\r\nthree.', '# One\r\rTwo\rthree.', '# One\n\nTwo\nthree.'])(
     'reads line ends in %j',
-    (content) => {
-      const document = read(content);
+    async (content) => {
+      const document = await read(content);
       expect(document).toMatchObject({
         kind: 'read',
         blocks: [{ text: 'One' }, { text: 'Two three.', starts: [{ line: 3 }, { line: 4 }] }],
@@ -106,12 +98,12 @@ describe('readDocument', () => {
     },
   );
 
-  it('says what is not valid UTF-8, and reads the rest', () => {
+  it('says what is not valid UTF-8, and reads the rest', async () => {
     const content = Buffer.concat([
       Buffer.from('A caf\xe9 opens at nine every day. '.repeat(3), 'latin1'),
       Buffer.from('The end is near.'),
     ]);
-    expect(read(content)).toMatchObject({
+    expect(await read(content)).toMatchObject({
       kind: 'read',
       flaw: expect.stringContaining('3 characters not valid UTF-8') as string,
     });
@@ -126,31 +118,31 @@ describe('readDocument', () => {
       'is not text',
     ],
     ['nothing', '', 'is empty'],
-  ])('skips %s', (_, content, problem) => {
-    expect(read(content)).toEqual({ kind: 'skipped', problem });
+  ])('skips %s', async (_, content, problem) => {
+    expect(await read(content)).toEqual({ kind: 'skipped', problem });
   });
 
-  it('skips a file of 100 MB without reading it', () => {
+  it('skips a file of 100 MB without reading it', async () => {
     const folder = temporaryFolder();
     const file = openSync(join(folder, 'huge.md'), 'w');
     ftruncateSync(file, 100 * 1024 * 1024);
     closeSync(file);
     const before = process.memoryUsage().rss;
-    expect(readDocument(folder, 'huge.md')).toEqual({
+    expect(await readDocument(folder, 'huge.md')).toEqual({
       kind: 'skipped',
       problem: 'is 100.0 MB; files over 8 MB are not read',
     });
     expect(process.memoryUsage().rss - before).toBeLessThan(20 * 1024 * 1024);
   });
 
-  it('skips what vanished, became a folder, or became a link after it was listed', () => {
+  it('skips what vanished, became a folder, or became a link after it was listed', async () => {
     const folder = temporaryFolder({ 'gone.md': 'x', 'secret.txt': 'x' });
     rmSync(join(folder, 'gone.md'));
     mkdirSync(join(folder, 'folder.md'));
     symlinkSync(join(folder, 'secret.txt'), join(folder, 'link.md'));
-    expect(readDocument(folder, 'gone.md')).toMatchObject({ problem: 'vanished before it was read' });
-    expect(readDocument(folder, 'folder.md')).toMatchObject({ kind: 'skipped' });
-    expect(readDocument(folder, 'link.md')).toMatchObject({
+    expect(await readDocument(folder, 'gone.md')).toMatchObject({ problem: 'vanished before it was read' });
+    expect(await readDocument(folder, 'folder.md')).toMatchObject({ kind: 'skipped' });
+    expect(await readDocument(folder, 'link.md')).toMatchObject({
       kind: 'skipped',
       problem: 'cannot be read (ELOOP)',
     });
