@@ -1,4 +1,9 @@
-import type { Client, WorkflowHandleWithFirstExecutionRunId, WorkflowStartOptions } from '@temporalio/client';
+import {
+  type Client,
+  InternalConnectionLikeSymbol,
+  type WorkflowHandleWithFirstExecutionRunId,
+  type WorkflowStartOptions,
+} from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { HAS_ATTRIBUTE, NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
 import { GRPC_STATUS } from './grpc-status';
@@ -39,6 +44,12 @@ const TASK_OPTIONS = {
   workflowTaskTimeout: '3s',
 } as const;
 
+/** True for a client over the connection of a worker in this process, which may then begin at once what is started. */
+function startsEagerly({ connection }: Client): boolean {
+  type Internal = { readonly [InternalConnectionLikeSymbol]?: { readonly supportsEagerStart?: boolean } };
+  return (connection as Internal)[InternalConnectionLikeSymbol]?.supportsEagerStart === true;
+}
+
 /**
  * Starts a task or saga, with the search attribute at `no` where the namespace has it; without where it is refused
  * for it (just removed, or not known yet to all of a cluster). Throws what the start throws.
@@ -48,7 +59,11 @@ export async function startFindable(
   type: string,
   given: Omit<WorkflowStartOptions, keyof typeof TASK_OPTIONS>,
 ): Promise<WorkflowHandleWithFirstExecutionRunId> {
-  const options: WorkflowStartOptions = { ...given, ...TASK_OPTIONS };
+  const options: WorkflowStartOptions = {
+    ...given,
+    ...TASK_OPTIONS,
+    ...(startsEagerly(client) ? { requestEagerStart: true } : {}),
+  };
   if (!(await hasAttentionAttribute(client))) return client.workflow.start(type, options);
   try {
     return await client.workflow.start(type, {

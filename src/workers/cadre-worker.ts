@@ -187,6 +187,9 @@ async function leadership(options: Settled): Promise<Member[]> {
 
 const CONCURRENCY = 100;
 
+/** More of a fan-out than this goes to whichever worker polls first. */
+const EAGER_MAXIMUM = 10;
+
 /**
  * What to serve: `wanted`, else `main` and every pool of the agents. Throws ConfigInvalid where no agent is in a
  * wanted pool.
@@ -253,6 +256,8 @@ function commonOptions(options: Settled, queue: string): Server {
     taskQueue: queue,
     identity,
     maxConcurrentActivityTaskExecutions: options.concurrency ?? CONCURRENCY,
+    // As many steps side by side begin where the workflow is, without a way over the server's queue. The SDK's default is 3.
+    maxEagerActivityReservationsPerWorkflowTask: EAGER_MAXIMUM,
     // A heartbeat is also how a cancellation reaches the agent: the SDK's default holds it back for 0.8 of the timeout.
     maxHeartbeatThrottleInterval: 1000,
     shutdownGraceTime: options.shutdownGrace ?? 10_000,

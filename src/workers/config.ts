@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { transformSync } from '@swc/core';
-import { embeddedAgents } from '../activities/agents';
+import type * as swc from '@swc/core';
+import type * as agents from '../activities/agents';
 import { checkBreakers } from '../activities/breaker/breakers';
 import type { AnyAgent } from '../activities/define-agent';
 import type { CadreConfig } from '../activities/define-config';
@@ -27,9 +27,19 @@ const FILES = ['cadre.config.ts', 'cadre.config.js', 'cadre.config.mjs', 'cadre.
 export function loadConfig(path?: string, folder: string = process.cwd()): LoadedConfig {
   const file =
     path === undefined ? FILES.map((name) => join(folder, name)).find(existsSync) : resolve(folder, path);
-  if (file === undefined) return { cadre: DEFAULT_CADRE, agents: embeddedAgents };
+  if (file === undefined) return embeddedTeam();
   if (!existsSync(file)) throw new CadreError('ConfigInvalid', `There is no configuration file ${file}`);
   return resolveConfig(importDefault(file), file);
+}
+
+/** Loads the agents when they are asked for: most commands only read. */
+function embeddedTeam(): LoadedConfig {
+  return {
+    cadre: DEFAULT_CADRE,
+    get agents() {
+      return (require('../activities/agents') as typeof agents).embeddedAgents;
+    },
+  };
 }
 
 function resolveConfig(config: unknown, file: string): LoadedConfig {
@@ -52,7 +62,7 @@ function resolveConfig(config: unknown, file: string): LoadedConfig {
   const own = new Set((agents as AnyAgent[]).map(({ name }) => name));
   const all = [
     ...(agents as AnyAgent[]),
-    ...(embedded ? embeddedAgents.filter(({ name }) => !own.has(name)) : []),
+    ...(embedded ? embeddedTeam().agents.filter(({ name }) => !own.has(name)) : []),
   ];
   checkBreakers(all);
   return {
@@ -90,7 +100,7 @@ function requireTypeScript(file: string): unknown {
   const require = createRequire(file);
   const before = require.extensions['.ts'];
   require.extensions['.ts'] = (module, filename) => {
-    const { code } = transformSync(readFileSync(filename, 'utf8'), {
+    const { code } = compiler().transformSync(readFileSync(filename, 'utf8'), {
       filename,
       jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
       module: { type: 'commonjs' },
@@ -105,6 +115,11 @@ function requireTypeScript(file: string): unknown {
     if (before === undefined) delete require.extensions['.ts'];
     else require.extensions['.ts'] = before;
   }
+}
+
+/** Loaded only where there is TypeScript. */
+function compiler(): typeof swc {
+  return require('@swc/core') as typeof swc;
 }
 
 /** In a package of type `module` an import of `./names.ts` has to be written `./names.js`; undoes that where it is so. */

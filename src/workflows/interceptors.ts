@@ -1,10 +1,37 @@
 /** What a worker of Cadre runs around workflows of your own: it ends their sagas. */
 import { TemporalFailure, ensureApplicationFailure } from '@temporalio/common';
-import { CancellationScope, ContinueAsNew, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  ContinueAsNew,
+  type WorkflowInterceptors,
+  type WorkflowInterceptorsFactory,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { maybeGetActivator } from '@temporalio/workflow/lib/global-attributes';
+import {
+  AGENT_WORKFLOW,
+  BREAKER_WORKFLOW,
+  ELECTION_WORKFLOW,
+  LOCK_WORKFLOW,
+  SAGA_WORKFLOW,
+  TASK_WORKFLOW,
+} from '../core/names';
 import { guard, inHandler } from './own-saga';
 
-export const interceptors: WorkflowInterceptorsFactory = () => ({
+/** Cadre's own workflows, in which there is no class Saga to end. */
+const CADRES = new Set([
+  AGENT_WORKFLOW,
+  BREAKER_WORKFLOW,
+  ELECTION_WORKFLOW,
+  LOCK_WORKFLOW,
+  SAGA_WORKFLOW,
+  TASK_WORKFLOW,
+]);
+
+export const interceptors: WorkflowInterceptorsFactory = () =>
+  CADRES.has(workflowInfo().workflowType) ? {} : aroundSagas();
+
+const aroundSagas = (): WorkflowInterceptors => ({
   inbound: [
     {
       async execute(input, next) {

@@ -8,6 +8,6 @@ import { runTask } from './task';
  * needs. What was done is undone where it fails or is cancelled. Fails as a typed ApplicationFailure (see the core's
  * FAILURES).
  */
-export async function saga(start: SagaInput | Resume<TaskState>): Promise<TaskResult> {
+export function saga(start: SagaInput | Resume<TaskState>): Promise<TaskResult> {
   return runTask(start, false);
 }

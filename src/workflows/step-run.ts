@@ -9,10 +9,17 @@ import { failureDetails, failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
 import type { AgentStep } from '../core/plan';
 import { approvalSubject, stepInputs } from '../core/step-inputs';
-import { type ActRequest, type HandedBack, actEvents, readHandedBack } from '../core/task-activities';
+import {
+  type ActOutcome,
+  type ActRequest,
+  type HandedBack,
+  actEvents,
+  readHandedBack,
+} from '../core/task-activities';
 import { failureEvent, refusalEvents } from '../core/task-fold';
 import {
   type StepState,
+  type TaskState,
   agentOf,
   goesForward,
   isUndoable,
@@ -54,6 +61,8 @@ export class StepRun {
     private readonly own?: Pick<ActRequest, 'added' | 'returnMaximum'>,
     /** Absent where steps side by side are not counted. */
     private readonly places?: Places,
+    /** Whether another agent is to try after that failure, which is then the state's. Default: none. */
+    private readonly assignAnew?: (failure: FailureInfo) => Promise<boolean> | false,
   ) {
     // How much of its wait was left when an earlier run ended the breaker knows better.
     const now = this.now();
@@ -67,7 +76,10 @@ export class StepRun {
   async execute(): Promise<FailureInfo | undefined> {
     for (;;) {
       const now = this.now();
-      if (now.kind === 'failed') return now.failure;
+      if (now.kind === 'failed') {
+        if (!(await this.assignAnew?.(now.failure))) return now.failure;
+        continue;
+      }
       if (now.kind === 'completed' || now.kind === 'cancelled') return undefined;
       if (now.kind === 'parked') {
         await this.unlessForward(() => this.attendance.resolution(this.step.id));
@@ -75,10 +87,15 @@ export class StepRun {
         await this.inPeace(() => this.hold(now));
         // The next run goes on from here.
         if (this.goesOnLater()) return undefined;
-      } else if (await this.mayRun()) {
+      } else if (this.step.approval === undefined || (await this.mayRun())) {
         // A pivot's attempt heeds no cancel: one that came while another agent was asked first is heeded here.
         if (this.isCancelled()) await CancellationScope.current().cancelRequested;
-        await this.unlessForward(() => this.attempt());
+        const { before, historyLength } = this.begin();
+        try {
+          this.succeeded(await this.unlessForward(() => this.call()));
+        } catch (error) {
+          this.ended(error, before, historyLength);
+        }
       }
     }
   }
@@ -162,41 +179,55 @@ export class StepRun {
     }
   }
 
-  private async attempt(): Promise<void> {
-    const { id } = this.step;
+  /** Records that an attempt begins. Returns what was before, and how long the history was. */
+  private begin(): { before: TaskState; historyLength: number } {
     const before = this.task.state;
     this.addToPlan();
+    this.task.record({
+      type: 'stepScheduled',
+      step: this.step.id,
+      agent: this.agent(),
+      term: this.task.state.term,
+    });
+    return { before, historyLength: workflowInfo().historyLength };
+  }
+
+  private call(): Promise<ActOutcome> {
+    const { id, instruction } = this.step;
     const agent = this.agent();
-    this.task.record({ type: 'stepScheduled', step: id, agent, term: this.task.state.term });
-    const { historyLength } = workflowInfo();
-    try {
-      const outcome = await callAgent(this.task.state, this.step, {
-        agent,
-        envelope: this.task.envelope(id, 'act'),
-        activityId: id,
-        instruction: this.step.instruction,
-        request: this.request(agent),
-      });
-      this.returned = outcome.returned;
-      for (const event of actEvents(id, outcome)) this.task.record(event);
-    } catch (error) {
-      const failure = failureInfo(error);
-      if (isHandedBack(failure)) {
-        this.task.record({ type: 'stepHandedBack', step: id });
-        this.handedBack = readHandedBack(failureDetails(error));
-      } else if (isRefusal(failure)) {
-        const details = failureDetails(error);
-        for (const event of refusalEvents(this.task.state, id, agent, failure, details)) {
-          this.task.record(event);
-        }
-      } else if (!isCancellation(error)) {
-        this.task.record(failureEvent(this.task.state, id, failure));
-      } else if (workflowInfo().historyLength === historyLength) {
-        // Cancelled in the workflow task that scheduled it: Temporal never heard of it, so neither does the state.
-        this.task.restore(id, before);
-        throw error;
-      } else this.task.record({ type: 'stepCancelled', step: id });
-    }
+    return callAgent(this.task.state, this.step, {
+      agent,
+      envelope: this.task.envelope(id, 'act'),
+      activityId: id,
+      instruction,
+      request: this.request(agent),
+    });
+  }
+
+  private succeeded(outcome: ActOutcome): void {
+    this.returned = outcome.returned;
+    for (const event of actEvents(this.step.id, outcome)) this.task.record(event);
+  }
+
+  /** Records how an attempt ended that gave nothing. Throws the cancellation of one that never began. */
+  private ended(error: unknown, before: TaskState, historyLength: number): void {
+    const { id } = this.step;
+    const failure = failureInfo(error);
+    if (isHandedBack(failure)) {
+      this.task.record({ type: 'stepHandedBack', step: id });
+      this.handedBack = readHandedBack(failureDetails(error));
+    } else if (isRefusal(failure)) {
+      const details = failureDetails(error);
+      for (const event of refusalEvents(this.task.state, id, this.agent(), failure, details)) {
+        this.task.record(event);
+      }
+    } else if (!isCancellation(error)) {
+      this.task.record(failureEvent(this.task.state, id, failure));
+    } else if (workflowInfo().historyLength === historyLength) {
+      // Cancelled in the workflow task that scheduled it: Temporal never heard of it, so neither does the state.
+      this.task.restore(id, before);
+      throw error;
+    } else this.task.record({ type: 'stepCancelled', step: id });
   }
 
   private request(agent: string): ActRequest {

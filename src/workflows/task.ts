@@ -11,7 +11,7 @@ import { TaskRun } from './task-run';
  * other step needs. What was done is undone where it fails or is cancelled. Fails as a typed ApplicationFailure (see
  * the core's FAILURES).
  */
-export async function task(start: TaskInput | Resume<TaskState>): Promise<TaskResult> {
+export function task(start: TaskInput | Resume<TaskState>): Promise<TaskResult> {
   return runTask(start, true);
 }
 

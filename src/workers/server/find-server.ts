@@ -7,7 +7,7 @@ import { isCadreError } from '../../core/failures';
 import { type EmbeddedServer, startEmbeddedServer } from './embedded-server';
 import { withFileLock } from './file-lock';
 import { pickPort } from './ports';
-import { findWebUi, probe } from './probe';
+import { findWebUi, listens, probe } from './probe';
 import { EMBEDDED_NAMESPACE } from './settings';
 import { type BinaryOptions, fetchServerBinary } from './temporal-binary';
 
@@ -18,6 +18,8 @@ const SECOND_CHOICE = 10_000;
 /** How often a start is tried, and the ms between. */
 const STARTS = 3;
 const START_PAUSE = 500;
+/** How long, in ms, a port of this machine may take to accept a connection. */
+const LISTENER_PATIENCE = 3000;
 
 export interface FindServerOptions extends BinaryOptions {
   /** From a flag, TEMPORAL_ADDRESS or a profile. Then this server, and no other, is used. */
@@ -71,19 +73,43 @@ async function useConfigured(configured: Omit<ResolvedConnection, 'configured'>)
   }
 }
 
-/** A server on the usual port, else the one that this data folder's last start left running. */
-export async function findRunningServer({
-  port = PORT,
-  dataFolder,
-}: Pick<FindServerOptions, 'port' | 'dataFolder'>): Promise<TemporalServer | undefined> {
+/** How to find a server that runs on this machine. */
+export type RunningServerOptions = Pick<FindServerOptions, 'port' | 'dataFolder'>;
+
+/** A place of this machine where a server may be, with its Web UI's where that was written down. */
+interface Place {
+  readonly port: number;
+  readonly uiUrl?: string | undefined;
+}
+
+/** The usual port, then that of the server that this data folder's last start left running. */
+async function places({ port = PORT, dataFolder }: RunningServerOptions): Promise<readonly Place[]> {
   const recorded = await readRecord(dataFolder);
-  const ports = recorded === undefined || recorded.port === port ? [port] : [port, recorded.port];
-  for (const candidate of ports) {
-    const answer = await probe(candidate);
+  if (recorded === undefined) return [{ port }];
+  return recorded.port === port ? [recorded] : [{ port }, recorded];
+}
+
+/**
+ * Where something takes connections on this machine that may be a server: for a caller that connects, which finds out
+ * what it is at less cost than {@link findRunningServer} and a connection. `uiUrl` where it was written down.
+ */
+export async function findListeners(
+  options: RunningServerOptions,
+): Promise<{ address: string; uiUrl?: string | undefined }[]> {
+  const found = [];
+  for (const { port, uiUrl } of await places(options))
+    if (await listens(port, LISTENER_PATIENCE)) found.push({ address: `127.0.0.1:${port}`, uiUrl });
+  return found;
+}
+
+/** A server on the usual port, else the one that this data folder's last start left running. */
+export async function findRunningServer(options: RunningServerOptions): Promise<TemporalServer | undefined> {
+  for (const { port, uiUrl: recorded } of await places(options)) {
+    const answer = await probe(port);
     if (answer.kind !== 'temporal') continue;
-    const uiUrl = recorded?.port === candidate ? recorded.uiUrl : await findWebUi(candidate);
+    const uiUrl = recorded ?? (await findWebUi(port));
     return {
-      address: `127.0.0.1:${candidate}`,
+      address: `127.0.0.1:${port}`,
       namespace: EMBEDDED_NAMESPACE,
       origin: 'running',
       ...NOT_OURS,

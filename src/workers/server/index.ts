@@ -3,6 +3,7 @@ export { type EmbeddedServer, type EmbeddedServerOptions, startEmbeddedServer } 
 export {
   type FindServerOptions,
   type TemporalServer,
+  findListeners,
   findOrStartServer,
   findRunningServer,
 } from './find-server';
