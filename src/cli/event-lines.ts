@@ -1,5 +1,5 @@
 import { REFUSAL_WORDS } from '../core/breaker/refusal';
-import type { Decision } from '../core/decision';
+import { type Decision, TIME_EXPECTED } from '../core/decision';
 import { assertNever } from '../core/json';
 import type { Stored } from '../core/stored';
 import type { PendingStep } from '../client/task-handle';
@@ -100,7 +100,7 @@ export class EventLines {
         const parts = [...agents].map(([agent, count]) => `${count} ${agent}`);
         const { length } = event.plan.steps;
         const term = event.term === 0 ? '' : ` (term ${event.term})`;
-        return `${length} ${length === 1 ? 'step' : 'steps'}: ${parts.join(', ')}${term}`;
+        return `${length} ${length === 1 ? 'step' : 'steps'}: ${parts.join(', ')}${term}${timeExpected(event.decisions)}`;
       }
       case 'stepCompleted':
         return this.votes.has(event.step) ? undefined : (this.rationale(event.step) ?? 'done');
@@ -243,6 +243,13 @@ function commandFor(id: string, event: LoggedTaskEvent): string | undefined {
   if (event.type === 'approvalRequested') return answerCommand(id, event.step, shortHash(event.hash));
   const parked = event.type === 'stepParked' || event.type === 'compensationFailed';
   return parked ? resolveCommand(id, event.step) : undefined;
+}
+
+/** What the planner says of how long it will take, if anything. */
+function timeExpected(decisions: Stored<readonly Decision[]> | undefined): string {
+  const made = decisions !== undefined && 'value' in decisions ? decisions.value : [];
+  const expected = made.find(({ type }) => type === TIME_EXPECTED);
+  return expected === undefined ? '' : `; ${expected.rationale}`;
 }
 
 /** What an event is about, in a word: its step, who planned, or `task`. */

@@ -3,48 +3,50 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import type { LogLevel } from '@temporalio/worker';
-import { installRuntime } from '../workers/runtime';
-import { agentCommand, agentsCommand } from './commands/agents';
-import { answerCommand } from './commands/answer';
-import { breakerCommand, breakersCommand } from './commands/breakers';
-import { cancelCommand } from './commands/cancel';
-import { forkCommand } from './commands/fork';
-import { diffCommand } from './commands/diff';
-import { doctorCommand } from './commands/doctor';
-import { knowledgeCommand } from './commands/knowledge';
-import { exportCommand } from './commands/export';
-import { leaderCommand } from './commands/leader';
-import { listCommand } from './commands/list';
-import { logCommand } from './commands/log';
-import { runCommand } from './commands/run';
-import { sagaCommand } from './commands/saga';
-import { serverCommand } from './commands/server';
-import { showCommand } from './commands/show';
-import { statusCommand } from './commands/status';
-import { verifyCommand } from './commands/verify';
-import { stateCommand } from './commands/state';
-import { whyCommand } from './commands/why';
-import { workerCommand } from './commands/worker';
-import type { Execute } from './execute';
+import { keepCompiled } from './compile-cache';
+import type { AddCommand, Execute } from './execute';
 import { EXIT } from './exit';
 import { Output } from './output';
-import { reportError } from './report-error';
 
-const LEVELS: readonly string[] = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'];
+/** What adds each command to the program, in the order of the help. Only what is called is loaded. */
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  run: async () => (await import('./commands/run.js')).runCommand,
+  status: async () => (await import('./commands/status.js')).statusCommand,
+  list: async () => (await import('./commands/list.js')).listCommand,
+  show: async () => (await import('./commands/show.js')).showCommand,
+  log: async () => (await import('./commands/log.js')).logCommand,
+  state: async () => (await import('./commands/state.js')).stateCommand,
+  diff: async () => (await import('./commands/diff.js')).diffCommand,
+  why: async () => (await import('./commands/why.js')).whyCommand,
+  cancel: async () => (await import('./commands/cancel.js')).cancelCommand,
+  fork: async () => (await import('./commands/fork.js')).forkCommand,
+  answer: async () => (await import('./commands/answer.js')).answerCommand,
+  saga: async () => (await import('./commands/saga/index.js')).sagaCommand,
+  export: async () => (await import('./commands/export.js')).exportCommand,
+  verify: async () => (await import('./commands/verify.js')).verifyCommand,
+  worker: async () => (await import('./commands/worker.js')).workerCommand,
+  leader: async () => (await import('./commands/leader.js')).leaderCommand,
+  agents: async () => (await import('./commands/agents.js')).agentsCommand,
+  agent: async () => (await import('./commands/agents.js')).agentCommand,
+  knowledge: async () => (await import('./commands/knowledge.js')).knowledgeCommand,
+  breakers: async () => (await import('./commands/breakers.js')).breakersCommand,
+  breaker: async () => (await import('./commands/breakers.js')).breakerCommand,
+  server: async () => (await import('./commands/server.js')).serverCommand,
+  doctor: async () => (await import('./commands/doctor.js')).doctorCommand,
+};
 
-const execute: Execute = async (flags, body, fallback = 'WARN') => {
+const execute: Execute = async (flags, body) => {
   const output = new Output(flags.json ?? false);
   try {
-    const level = (process.env['LOG_LEVEL'] ?? fallback).toUpperCase();
-    installRuntime(LEVELS.includes(level) ? (level as LogLevel) : fallback);
     process.exitCode = await body(output);
   } catch (error) {
+    const { reportError } = await import('./report-error.js');
     process.exitCode = reportError(error, output);
   }
 };
 
-function makeProgram(): Command {
+/** The program as far as `argument`, the first of the command line, calls for it: all commands where it names none. */
+async function makeProgram(argument: string | undefined): Promise<Command> {
   const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
     version: string;
   };
@@ -53,38 +55,20 @@ function makeProgram(): Command {
     .version(version)
     .showHelpAfterError('(cadre <command> --help shows what it takes)')
     .exitOverride();
-  const commands = [
-    runCommand,
-    statusCommand,
-    listCommand,
-    showCommand,
-    logCommand,
-    stateCommand,
-    diffCommand,
-    whyCommand,
-    cancelCommand,
-    forkCommand,
-    answerCommand,
-    sagaCommand,
-    exportCommand,
-    verifyCommand,
-    workerCommand,
-    leaderCommand,
-    agentsCommand,
-    agentCommand,
-    knowledgeCommand,
-    breakersCommand,
-    breakerCommand,
-    serverCommand,
-    doctorCommand,
-  ];
-  for (const add of commands) add(program, execute);
+  for (const name of commandsFor(argument)) (await COMMANDS[name]?.())?.(program, execute);
   return program;
 }
 
+function commandsFor(argument: string | undefined): readonly string[] {
+  if (argument === '--version' || argument === '-V') return [];
+  return argument !== undefined && Object.hasOwn(COMMANDS, argument) ? [argument] : Object.keys(COMMANDS);
+}
+
 async function main(): Promise<void> {
+  keepCompiled();
+  const program = await makeProgram(process.argv[2]);
   try {
-    await makeProgram().parseAsync();
+    await program.parseAsync();
   } catch (error) {
     // Commander has written its message; help and version leave with 0, every misuse with 2.
     process.exitCode = (error as { exitCode?: number }).exitCode === 0 ? EXIT.done : EXIT.usage;

@@ -1,9 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
-import { NativeConnection } from '@temporalio/worker';
 import type { CadreClient } from '../client/cadre-client';
 import { taskQueue } from '../core/names';
 import { buildId, parseIdentity } from '../workers/build-id';
-import { CadreWorker } from '../workers/cadre-worker';
+import type { CadreWorker } from '../workers/cadre-worker';
 import { livePollers } from '../workers/live-pollers';
 import type { Poller } from '../client/queue';
 import type { Output } from './output';
@@ -23,7 +22,7 @@ export async function withWorker<Result>(
   work: () => Promise<Result>,
   needs: { readonly leader: boolean } = { leader: true },
 ): Promise<Result> {
-  const { client, config, at } = session;
+  const { client, config } = session;
   const queue = taskQueue(config.cadre);
   const others = await livePollers(client.temporal, queue);
   let working: Promise<Result> | undefined;
@@ -36,14 +35,9 @@ export async function withWorker<Result>(
     if (!(await othersGone(working, () => livePollers(client.temporal, queue)))) return working;
     output.line('The other worker is gone; starting one here.');
   }
-  const connection = await NativeConnection.connect(at);
-  try {
-    const worker = await startOwnWorker(session, connection, output);
-    started(worker);
-    return await worker.runUntil(() => working ?? work());
-  } finally {
-    await connection.close();
-  }
+  // The worker library is most of what starting takes, and not needed beside a worker.
+  const { withWorkerHere } = await import('./worker-here.js');
+  return withWorkerHere(session, output, started, () => working ?? work());
 }
 
 /** Workers that only run agents and workflows wait for a leader for ever. */
@@ -69,28 +63,6 @@ async function othersGone(
     if (await Promise.race([ended, pause])) return false;
     if ((await look().catch(() => [undefined])).length === 0) return true;
   }
-}
-
-async function startOwnWorker(
-  { client, config, at }: Session,
-  connection: NativeConnection,
-  output: Output,
-): Promise<CadreWorker> {
-  const { cadre, agents, workflowsPath, file } = config;
-  const worker = await CadreWorker.create({
-    connection,
-    namespace: at.namespace,
-    cadre,
-    agents,
-    artifacts: client.artifacts,
-    ...(workflowsPath === undefined ? {} : { workflowsPath }),
-  });
-  const team = file === undefined ? 'the embedded agents, no model' : file;
-  const names = agents.map(({ name }) => name).join(', ');
-  output.line(
-    `${output.paint('green', '✓')} worker ready on ${worker.queues.join(', ')}: ${names} (${team})`,
-  );
-  return worker;
 }
 
 /** Workers of two builds may not be able to go on with each other's workflows. */

@@ -1,11 +1,12 @@
 /** What the commands share: a connection, with a server brought up or not, and the configuration. */
+import type { Client } from '@temporalio/client';
 import { type ResolvedConnection, connect, resolveConnection } from '../client/connection';
 import { hasAttentionAttribute } from '../client/attention-attribute';
 import { CadreClient } from '../client/cadre-client';
 import { validName } from '../core/names';
 import { cacheFolder, dataFolder } from '../storage/folders';
 import { type LoadedConfig, loadConfig } from '../workers/config';
-import { type TemporalServer, findOrStartServer, findRunningServer } from '../workers/server';
+import { type TemporalServer, findListeners, findOrStartServer, findRunningServer } from '../workers/server';
 import { type CommonFlags, connectionFlags } from './connection-options';
 import type { Output } from './output';
 
@@ -20,7 +21,17 @@ export interface Session {
 /** The configuration, with the flags over it. Throws ConfigInvalid, NameInvalid. */
 export function configOf(flags: CommonFlags): LoadedConfig {
   const config = loadConfig(flags.config);
-  return flags.cadre === undefined ? config : { ...config, cadre: validName('cadre', flags.cadre) };
+  if (flags.cadre === undefined) return config;
+  const { workflowsPath, file } = config;
+  return {
+    cadre: validName('cadre', flags.cadre),
+    // Loaded when they are asked for, if at all.
+    get agents() {
+      return config.agents;
+    },
+    ...(workflowsPath === undefined ? {} : { workflowsPath }),
+    ...(file === undefined ? {} : { file }),
+  };
 }
 
 /** The server that the flags, the environment or a profile name, else the one that runs on this machine. */
@@ -32,12 +43,30 @@ export async function locateServer(flags: CommonFlags): Promise<ResolvedConnecti
   return { ...to, address, ...(uiUrl === undefined ? {} : { uiUrl }) };
 }
 
+/** How long, in ms, something on this machine may take to turn out a Temporal server. */
+const LOCAL_PATIENCE = 3000;
+
+/** Connects to the server that {@link locateServer} would find, at one connection less. Throws ServerUnreachable. */
+export async function connectToServer(
+  flags: CommonFlags,
+): Promise<{ at: ResolvedConnection & { uiUrl?: string | undefined }; temporal: Client }> {
+  const to = resolveConnection(connectionFlags(flags));
+  const listeners = to.configured ? [] : await findListeners({ dataFolder: dataFolder() });
+  for (const listener of listeners) {
+    const at = { ...to, ...listener };
+    // What does not answer is another program.
+    const temporal = await connect(at, LOCAL_PATIENCE).catch(() => undefined);
+    if (temporal !== undefined) return { at, temporal };
+  }
+  return { at: to, temporal: await connect(to) };
+}
+
 /** Connects to the server there is. Throws ServerUnreachable. */
 export async function openSession(flags: CommonFlags): Promise<Session> {
-  const to = await locateServer(flags);
   const config = configOf(flags);
-  const client = new CadreClient(await connect(to), { cadre: config.cadre });
-  return { client, config, at: to, close: () => client.close() };
+  const { at, temporal } = await connectToServer(flags);
+  const client = new CadreClient(temporal, { cadre: config.cadre });
+  return { client, config, at, close: () => client.close() };
 }
 
 /** Connects to the server that is configured or running, or to one it starts. */

@@ -34,16 +34,12 @@ export function forkCommand(program: Command, execute: Execute): void {
     .option('--detach', 'start it, print its id, and do not wait')
     .option('--no-worker', 'leave the work to workers that run elsewhere');
   withCommonOptions(fork).action((id: string, flags: ForkFlags) =>
-    execute(
-      flags,
-      (output) => {
-        const overrides = overridesOf(flags);
-        return withTeam(flags, output, (session, signal) =>
-          run(id, session, { flags, overrides, output, signal }),
-        );
-      },
-      'ERROR',
-    ),
+    execute(flags, (output) => {
+      const overrides = overridesOf(flags);
+      return withTeam(flags, output, (session, signal) =>
+        run(id, session, { flags, overrides, output, signal }),
+      );
+    }),
   );
 }
 

@@ -39,16 +39,15 @@ export function runCommand(program: Command, execute: Execute): void {
       .command('run')
       .description('have the team work on a goal, wait for the result, and write its report')
       .argument('[goal]', 'what to find out (default: an example question on the example documents)')
-      .option('--docs <folder>', 'documents to work on: Markdown, text, HTML')
+      .option('--docs <folder>', 'documents to work on: Markdown, text, HTML, PDF, DOCX')
       .option('--plan <file>', "JSON file with a plan to carry out, instead of the planner's")
       .option('--id <id>', "the task's id (default: made of the goal)")
       .option('--follow', 'print every event as it happens, not only the steps')
       .option('--detach', 'start the task, print its id, and do not wait')
       .option('--no-worker', 'leave the work to workers that run elsewhere')
       .option('--reports <folder>', 'folder for the report', 'reports'),
-    // The task's events tell of failing attempts already; the worker's own warnings would say it twice.
   ).action((goal: string | undefined, flags: RunFlags) =>
-    execute(flags, (output) => run(goal, flags, output), 'ERROR'),
+    execute(flags, (output) => run(goal, flags, output)),
   );
 }
 

@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { NativeConnection } from '@temporalio/worker';
-import { connect } from '../../client/connection';
 import { CadreError } from '../../core/failures';
 import { MAIN, taskQueue } from '../../core/names';
 import { ROLES, type Role } from '../../core/roles';
@@ -8,15 +7,17 @@ import { FileArtifactStore } from '../../storage/artifact-store';
 import { artifactsFolder, ledgerFile } from '../../storage/folders';
 import { FileLedger } from '../../storage/file-ledger';
 import { CadreWorker, servedPools } from '../../workers/cadre-worker';
+import { installRuntime } from '../../workers/runtime';
 import { livePollers } from '../../workers/live-pollers';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { onInterrupt } from '../interrupt';
+import { logLevel } from '../log-level';
 import { type Output, duration } from '../output';
 import { wholeNumber } from '../whole-number';
 import { warnOfOtherBuilds } from '../own-worker';
-import { configOf, locateServer } from '../session';
+import { configOf, connectToServer } from '../session';
 
 interface WorkerFlags extends CommonFlags {
   readonly role?: readonly Role[];
@@ -65,8 +66,8 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
     );
   }
   const serving = servedPools(config.agents, flags.pool);
-  const at = await locateServer(flags);
-  const client = await connect(at);
+  installRuntime(logLevel('WARN'));
+  const { at, temporal } = await connectToServer(flags);
   const connection = await NativeConnection.connect(at);
   try {
     const { cadre, agents, workflowsPath } = config;
@@ -85,7 +86,7 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
         output.line(leads ? `Leads in term ${term}.` : `Leads no more (term ${term}).`),
       ...(workflowsPath === undefined ? {} : { workflowsPath }),
     });
-    warnOfOtherBuilds(await livePollers(client, taskQueue(cadre)), taskQueue(cadre), output);
+    warnOfOtherBuilds(await livePollers(temporal, taskQueue(cadre)), taskQueue(cadre), output);
     const interrupt = onInterrupt(() => {
       output.line(
         `Stopping: takes no new work; agents that act have ${duration(flags.grace * 1000)}. Ctrl-C again stops at once.`,
@@ -104,7 +105,7 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
     return interrupt.signal.aborted ? EXIT.done : EXIT.failed;
   } finally {
     await connection.close();
-    await client.connection.close();
+    await temporal.connection.close();
   }
 }
 

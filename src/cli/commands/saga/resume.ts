@@ -27,13 +27,10 @@ export function sagaResumeCommand(saga: Command, execute: Execute): void {
     .option('--detach', 'start it, print its id, and do not wait')
     .option('--no-worker', 'leave the work to workers that run elsewhere');
   withCommonOptions(resume).action((id: string, flags: ResumeFlags) =>
-    execute(
-      flags,
-      (output) =>
-        withTeam(flags, output, (session, signal) => run(id, session, { flags, output, signal }), {
-          leader: false,
-        }),
-      'ERROR',
+    execute(flags, (output) =>
+      withTeam(flags, output, (session, signal) => run(id, session, { flags, output, signal }), {
+        leader: false,
+      }),
     ),
   );
 }

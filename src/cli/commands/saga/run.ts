@@ -31,8 +31,7 @@ export function sagaRunCommand(saga: Command, execute: Execute): void {
       .option('--follow', 'print every event as it happens, not only the steps')
       .option('--detach', 'start the saga, print its id, and do not wait')
       .option('--no-worker', 'leave the work to workers that run elsewhere'),
-    // The saga's events tell of failing attempts already; the worker's own warnings would say it twice.
-  ).action((file: string, flags: RunFlags) => execute(flags, (output) => run(file, flags, output), 'ERROR'));
+  ).action((file: string, flags: RunFlags) => execute(flags, (output) => run(file, flags, output)));
 }
 
 async function run(file: string, flags: RunFlags, output: Output): Promise<number> {

@@ -1,0 +1,47 @@
+import { NativeConnection } from '@temporalio/worker';
+import { CadreWorker } from '../workers/cadre-worker';
+import { installRuntime } from '../workers/runtime';
+import { logLevel } from './log-level';
+import type { Output } from './output';
+import type { Session } from './session';
+
+/** Runs `work` with a worker in this process, of which `started` is told. */
+export async function withWorkerHere<Result>(
+  session: Session,
+  output: Output,
+  started: (worker: CadreWorker) => void,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  // The events of what it works on tell of failing attempts already; its own warnings would say it twice.
+  installRuntime(logLevel('ERROR'));
+  const connection = await NativeConnection.connect(session.at);
+  try {
+    const worker = await startWorker(session, connection, output);
+    started(worker);
+    return await worker.runUntil(work);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function startWorker(
+  { client, config, at }: Session,
+  connection: NativeConnection,
+  output: Output,
+): Promise<CadreWorker> {
+  const { cadre, agents, workflowsPath, file } = config;
+  const worker = await CadreWorker.create({
+    connection,
+    namespace: at.namespace,
+    cadre,
+    agents,
+    artifacts: client.artifacts,
+    ...(workflowsPath === undefined ? {} : { workflowsPath }),
+  });
+  const team = file === undefined ? 'the embedded agents, no model' : file;
+  const names = agents.map(({ name }) => name).join(', ');
+  output.line(
+    `${output.paint('green', '✓')} worker ready on ${worker.queues.join(', ')}: ${names} (${team})`,
+  );
+  return worker;
+}
