@@ -16,8 +16,24 @@ async function time(work, { count, warmups }) {
   return milliseconds;
 }
 
+/** What `printTable` has printed since `takeTables` was called. */
+const printed = [];
+
+/** The tables that were printed since the last call, each a list of rows. */
+function takeTables() {
+  return printed.splice(0);
+}
+
+/** Rows as a table in Markdown, the first of them as its head. */
+function markdownTable([head, ...rows]) {
+  const line = (cells) => `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
+  const rule = `|${head.map((_, at) => (at === 0 ? '---|' : '---:|')).join('')}`;
+  return [line(head), rule, ...rows.map(line)].join('\n');
+}
+
 /** Prints rows as a table, the first of them as its head. */
 function printTable(rows) {
+  printed.push(rows);
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
   for (const row of rows) {
     console.log(
@@ -26,4 +42,4 @@ function printTable(rows) {
   }
 }
 
-module.exports = { printTable, summary, time };
+module.exports = { markdownTable, printTable, summary, takeTables, time };
