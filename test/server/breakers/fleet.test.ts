@@ -126,7 +126,9 @@ function expectFewProbesAtOnce(seen: Outage, probes: number, longest = Infinity)
     .filter(({ at }) => at > heard)
     .map((call) => ({ ...call, endedAt: endOf(call, longest) }));
   expect(made).not.toEqual([]);
-  expect(mostAtOnce(made)).toBeLessThanOrEqual(probes + Math.min(alone, WORKERS) * probes);
+  // A probe that hangs counts as lost after a while, and a worker on its own gives it out again: both are held then.
+  const turns = Number.isFinite(longest) ? Math.ceil(longest / COOLDOWN_MAXIMUM) : 1;
+  expect(mostAtOnce(made)).toBeLessThanOrEqual(probes + Math.min(alone, WORKERS * turns) * probes);
 }
 
 /** A task's attempts are those that met the agent before its breaker was open: neither waiting nor probing spends one. */
