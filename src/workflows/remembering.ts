@@ -6,10 +6,16 @@ import type { TaskRecord } from './task-record';
 
 type RememberActivities = { [REMEMBER_ACTIVITY](request: RememberRequest): Promise<RememberOutcome> };
 
-/** Tells the task's agents what they decided and learnt in it. Where that fails for good, the task goes on, and says so. */
-export async function remember(task: TaskRecord): Promise<void> {
+/**
+ * Tells the task's agents what they decided and learnt in it; undefined where that is nothing, so that a workflow awaits
+ * nothing. Where it fails for good, the task goes on, and says so.
+ */
+export function remember(task: TaskRecord): Promise<void> | undefined {
   const request = rememberRequest(task.state);
-  if (request === undefined) return;
+  return request === undefined ? undefined : tellAgents(task, request);
+}
+
+async function tellAgents(task: TaskRecord, request: RememberRequest): Promise<void> {
   const { [REMEMBER_ACTIVITY]: tell } = proxyLocalActivities<RememberActivities>({
     startToCloseTimeout: '30 seconds',
     retry: { maximumAttempts: 10, initialInterval: 100, maximumInterval: '1 second' },

@@ -56,7 +56,6 @@ import {
 } from '../core/task-state';
 import { parseTaskInput } from '../core/task-input';
 import { startEvents, taskRoot } from '../core/task-projection';
-import { rememberRequest } from '../core/task-remember';
 import { readResume } from '../core/task-resume';
 import { ballotStep } from '../core/vote';
 import { callAgent } from './agent-call';
@@ -123,7 +122,7 @@ export class TaskRun {
     } catch (error) {
       const reason = this.overdue && isCancellation(error) ? timeLimitReached() : error;
       await unwind(this.task, this.attendance, failureInfo(reason));
-      await giveLockBack(this.task);
+      if (this.state.locked) await giveLockBack(this.task);
       await remember(this.task);
       throw endOf(this.task, reason);
     } finally {
@@ -133,7 +132,8 @@ export class TaskRun {
     // Where there is nothing to do, nothing is awaited: each promise costs a workflow about 0.1 ms.
     if (this.state.stack !== undefined) await undoGivenUp(this.task, this.attendance);
     if (this.state.locked) await giveLockBack(this.task);
-    if (rememberRequest(this.state) !== undefined) await remember(this.task);
+    const remembering = remember(this.task);
+    if (remembering !== undefined) await remembering;
     this.task.record({ type: 'taskCompleted' });
     return resultOf(this.state);
   }

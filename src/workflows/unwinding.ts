@@ -82,7 +82,11 @@ async function carryOut(task: TaskRecord, attendance: Attendance, unwinding: Unw
       const failed = compensations.filter(({ kind }) => kind === 'failed');
       if (next.length > 0) {
         const batch = await prepared(task, next.slice(0, AT_ONCE), unwinding);
-        await Promise.all(batch.map((one) => undo(task, one)));
+        const [only] = batch;
+        // One after the other is how most sagas are undone: each promise less is 0.1 ms of the worker's CPU.
+        await (only !== undefined && batch.length === 1
+          ? undo(task, only)
+          : Promise.all(batch.map((one) => undo(task, one))));
       } else if (failed.length > 0) {
         await Promise.race(failed.map(({ step }) => attendance.resolution(step)));
       } else return;
@@ -107,19 +111,23 @@ async function prepared(
   const batch: Prepared[] = [];
   let bytes = 0;
   for (const entry of entries) {
-    const one = await prepare(task, entry, unwinding);
-    bytes += jsonBytes(one.input);
+    const { planned, undoes } = prepare(task, entry, unwinding);
+    const { compensate } = planned;
+    // A mistake in it is the code's: nothing of the undoing stands in history yet.
+    const made = compensate && unwinding.inputOf ? await unwinding.inputOf(planned, undoes) : undefined;
+    const input = made ?? (compensate ? compensate.input : undefined);
+    bytes += jsonBytes(input);
     if (batch.length > 0 && bytes > INPUTS_MAXIMUM_BYTES) break;
-    batch.push(one);
+    batch.push({ planned, undoes, input });
   }
   return batch;
 }
 
-async function prepare(
+function prepare(
   task: TaskRecord,
   { step, agent }: StackEntry,
-  { reasonOf, inputOf }: Unwinding,
-): Promise<Prepared> {
+  { reasonOf }: Unwinding,
+): Omit<Prepared, 'input'> {
   const planned = planStep(task.state, step) ?? { id: step, agent, instruction: '' };
   const undoes: Undoes = {
     agent,
@@ -127,11 +135,7 @@ async function prepare(
     ...outcomeOf(task.state, planned, agent),
     reason: reasonOf(step),
   };
-  const { compensate } = planned;
-  // A mistake in it is the code's: nothing of the undoing stands in history yet.
-  const given = compensate ? compensate.input : undefined;
-  const input = compensate && inputOf !== undefined ? ((await inputOf(planned, undoes)) ?? given) : given;
-  return { planned, undoes, input };
+  return { planned, undoes };
 }
 
 /** Never rejects. */
@@ -140,8 +144,9 @@ async function undo(task: TaskRecord, { planned, undoes, input }: Prepared): Pro
   const { id: step, compensate } = planned;
   task.record({ type: 'compensationScheduled', step, agent, outcome });
   try {
-    if (compensate) await byAnother(task, planned, compensate.agent, undoes, input);
-    else await byItself(task, planned, undoes);
+    await (compensate
+      ? byAnother(task, planned, compensate.agent, undoes, input)
+      : byItself(task, planned, undoes));
     task.record({ type: 'compensated', step, agent });
   } catch (error) {
     const failure = failureInfo(error);
@@ -150,9 +155,9 @@ async function undo(task: TaskRecord, { planned, undoes, input }: Prepared): Pro
 }
 
 /** The agent that did the step undoes it. */
-async function byItself(task: TaskRecord, step: Step, { agent, ...undoes }: Undoes): Promise<void> {
+function byItself(task: TaskRecord, step: Step, { agent, ...undoes }: Undoes): Promise<void> | undefined {
   const policy = policyOf(task.state, agent);
-  if (policy?.compensation === undefined) return;
+  if (policy?.compensation === undefined) return undefined;
   const { startToClose, heartbeatTimeout, retry } = policy.compensation;
   const name = compensateActivityName(agent);
   const activities = proxyActivities<CompensateActivities>({
@@ -169,19 +174,19 @@ async function byItself(task: TaskRecord, step: Step, { agent, ...undoes }: Undo
     ...undoes,
     ...triedAgain(task.state, step),
   };
-  await (activities[name] as CompensateActivities[string])(task.envelope(step.id, 'undo'), request);
+  return (activities[name] as CompensateActivities[string])(task.envelope(step.id, 'undo'), request);
 }
 
 /** Another agent acts so that the step is undone. */
-async function byAnother(
+function byAnother(
   task: TaskRecord,
   step: Step,
   agent: string,
   undoes: Undoes,
   input: unknown,
-): Promise<void> {
+): Promise<unknown> {
   const { goal, outputs } = stepInputs(task.state, step);
-  await callAgent(task.state, step, {
+  return callAgent(task.state, step, {
     agent,
     envelope: task.envelope(step.id, 'undo'),
     activityId: undoStep(step.id),
