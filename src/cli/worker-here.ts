@@ -32,6 +32,7 @@ async function startWorker(
   const { cadre, agents, workflowsPath, file } = config;
   const worker = await CadreWorker.create({
     connection,
+    client: client.temporal,
     namespace: at.namespace,
     cadre,
     agents,

@@ -32,6 +32,12 @@ export interface CadreWorkerOptions {
   readonly connection: NativeConnection;
   /** Default `default`. */
   readonly namespace?: string;
+  /**
+   * By which the worker asks the server about leaders, breakers and agents' replicas. Default: one over `connection`, whose
+   * calls, where the server refuses them for a moment, wait a second before they are repeated; those of a client that
+   * `connect` made wait 5 ms.
+   */
+  readonly client?: Client;
   /** Name of the cadre. Default `cadre`. */
   readonly cadre?: string;
   /** All agents of the cadre; every worker registers the same. */
@@ -90,7 +96,7 @@ export class CadreWorker {
     const identity = options.identity ?? workerIdentity();
     const roles = ROLES.filter((role) => (options.roles ?? ROLES).includes(role));
     const { connection, namespace = 'default' } = options;
-    const client = new Client({ connection, namespace });
+    const { client = new Client({ connection, namespace }) } = options;
     const breakers = new Breakers(options.agents, new TemporalBreakers(client, cadre), (message) =>
       Runtime.instance().logger.warn(message, { cadre }),
     );

@@ -73,6 +73,7 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
     const { cadre, agents, workflowsPath } = config;
     const worker = await CadreWorker.create({
       connection,
+      client: temporal,
       namespace: at.namespace,
       cadre,
       agents,
