@@ -18,6 +18,7 @@ const BENCHMARKS = {
   log: ['two minutes', 'half a minute'],
   'start-up': ['two minutes', 'half a minute'],
   documents: ['three minutes', 'half a minute'],
+  model: ['ten minutes', 'one minute'],
   growth: ['40 minutes', 'four minutes'],
   peers: ['two hours', 'fifteen minutes'],
 };

@@ -42,6 +42,23 @@ async function main() {
     });
     return { compensate, resolvedPolicy };
   };
+  const usage = {
+    tokens: 12,
+    microUsd: 3,
+    calls: 1,
+    inputTokens: 10,
+    cachedTokens: 0,
+    outputTokens: 2,
+    unseen: 0,
+  };
+  const called = ({ calls, step }) =>
+    calls.run({
+      kind: 'model',
+      name: 'test/model',
+      request: { step },
+      run: async () => 'answered',
+      usageOf: () => ({ model: 'test/model', ...usage }),
+    });
   const agents = [
     ...embeddedAgents.filter(({ name }) => name !== 'planner'),
     {
@@ -103,7 +120,19 @@ async function main() {
       retry: { initialInterval: 10 },
     }),
     agent('local', (input) => input, { local: true }),
+    {
+      ...agent('caller', (_input, context) => called(context)),
+      ...undoing((_undo, context) => called(context)),
+    },
+    agent('broken-caller', async (_input, context) => {
+      await called(context);
+      throw ApplicationFailure.nonRetryable('for good', 'Broken');
+    }),
     agent('releaser', () => null),
+    agent('asker', (_input, { ask }) => ask({ name: 'go', question: 'Shall I?', options: ['yes', 'no'] })),
+    agent('hasty', (_input, { ask }) =>
+      ask({ name: 'go', question: 'Now?', answerWithin: 1000 }).catch(({ type }) => type),
+    ),
     agent('big', () => 'x'.repeat(50_000)),
     agent(
       'slow',
@@ -140,6 +169,19 @@ async function main() {
       goal: 'local',
       plan: { steps: [step('a', 'local', { input: 7 }), step('b', 'echo', { needs: ['a'] })] },
     },
+    // One is answered in the second run, the other not in time.
+    asked: {
+      goal: 'ask',
+      plan: {
+        steps: [
+          step('a', 'asker'),
+          step('b', 'hasty'),
+          ...Array.from({ length: 12 }, (_, index) =>
+            step(`s${index}`, 'echo', { input: index, needs: index === 0 ? [] : [`s${index - 1}`] }),
+          ),
+        ],
+      },
+    },
     'large-output': {
       goal: 'store',
       plan: { steps: [step('a', 'big'), step('b', 'echo', { input: { $output: 'a' } })] },
@@ -150,6 +192,16 @@ async function main() {
     'vote-quorum': { goal: 'vote', plan: { steps: [vote('a', ['yes', 'slow', 'yes'])] } },
     'vote-tie': { goal: 'tie', plan: { steps: [vote('a', ['yes', 'no'])] } },
     'vote-time-limit': { goal: 'wait', plan: { steps: [vote('a', ['yes', 'slow'], { timeLimit: 200 })] } },
+    calls: {
+      goal: 'count what calls cost',
+      plan: {
+        steps: [
+          step('a', 'caller'),
+          vote('b', ['caller', 'caller']),
+          step('c', 'broken-caller', { needs: ['a', 'b'] }),
+        ],
+      },
+    },
     compensated: {
       goal: 'undo',
       plan: {
@@ -235,6 +287,7 @@ async function main() {
       await recordForked(client, temporal);
       await recordElection(client, temporal);
       await recordBreaker(client, temporal);
+      await recordBudget(client, temporal);
       await recordAgents(client, temporal);
     });
     const own = await CadreWorker.create({
@@ -266,6 +319,14 @@ async function record(client, temporal, shape, input) {
     while ((await task.describe()).pending.every(({ kind }) => kind !== 'started'))
       await new Promise((resolve) => setTimeout(resolve, 50));
     await task.cancel();
+  }
+  if (shape === 'asked') {
+    const runs = new Set();
+    while (runs.size < 2) {
+      for await (const { runId } of task.events()) runs.add(runId);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await task.answer('a', 'yes', { hash: (await task.question('a')).hash, by: 'somebody', note: 'a note' });
   }
   if (shape === 'compensated') {
     while ((await task.describe()).state.phase.kind !== 'needsAttention')
@@ -381,6 +442,41 @@ async function recordBreaker(client, temporal) {
   });
   await client.operateBreaker('resumed', 'trip', 'a note');
   write('breaker-resumed', await resumed.fetchHistory());
+}
+
+/** A task that reaches its budget and goes on with more, its account, and one that goes on in a new run. */
+async function recordBudget(client, temporal) {
+  if (isRecorded('budget')) return;
+  const { budgetId, taskQueue } = require('../dist/core/names');
+  const plan = {
+    steps: [
+      { id: 'a', agent: 'echo', instruction: 'say it', input: 1 },
+      { id: 'b', agent: 'echo', instruction: 'say it', input: 2, needs: ['a'] },
+    ],
+  };
+  const budget = { steps: 1, calls: 3, wallTime: '1h' };
+  const task = await client.start({ goal: 'to reach its budget', plan, budget }, { id: 'budget-reached' });
+  await writeRuns(task, temporal, 'budget-reached');
+  await writeRuns(await task.resume({ budget: { steps: 2 } }), temporal, 'budget-raised');
+  const [{ account }] = (await task.describe()).state.budget.lines;
+  write('budget', await temporal.workflow.getHandle(budgetId(client.cadre, account)).fetchHistory());
+  const { state } = await client.budget(account);
+  const id = budgetId(client.cadre, 'agent.resumed');
+  const origin = { kind: 'continuedAsNew', workflowId: id, runId: 'the first' };
+  const resumed = await temporal.workflow.start('budget', {
+    workflowId: id,
+    taskQueue: taskQueue(client.cadre),
+    args: [{ snapshot: { ...state, account: 'agent.resumed' }, origin, overrides: {} }],
+  });
+  const amount = { tokens: 5, microUsd: 1, calls: 1, steps: 0 };
+  const operations = [
+    { do: 'reserve', id: 'a', amount },
+    { do: 'settle', id: 'a', amount },
+    { do: 'reserve', id: 'b', amount: { ...amount, calls: 9 } },
+  ];
+  const message = { worker: 'a worker', turn: 1, limits: { calls: 3 }, revision: 2, operations };
+  await resumed.executeUpdate('exchange', { args: [message] });
+  write('budget-resumed', await resumed.fetchHistory());
 }
 
 /** An agent that hears of a task, of others, of one that is no more, and what it refuses; and one that leaves. */
