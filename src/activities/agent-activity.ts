@@ -1,15 +1,25 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
+import { isAsking } from '../core/asking';
 import { isRefusal } from '../core/breaker/refusal';
 import { failureInfo } from '../core/failure-info';
 import { type Envelope, idempotencyKey } from '../core/envelope';
 import type { Operation } from '../core/crdt/replica';
 import { actInput } from '../core/step-inputs';
-import type { ActOutcome, ActRequest, CompensateRequest, StepInputs, Undoes } from '../core/task-activities';
+import type {
+  ActOutcome,
+  ActRequest,
+  CompensateRequest,
+  StepInputs,
+  UndoOutcome,
+  Undoes,
+} from '../core/task-activities';
+import { usageField } from '../core/usage';
 import { ballotOf } from '../core/vote';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { type Attempt, type AttemptStart, startAttempt } from './attempt';
 import type { Breakers } from './breaker/breakers';
+import type { Budgets } from './budget/budgets';
 import { guarded } from './breaker/guard';
 import type { AnyAgent, Undo } from './define-agent';
 import type { Learning } from './knowledge/learning';
@@ -34,6 +44,8 @@ export interface AgentStores {
 export interface AgentSurroundings extends AgentStores {
   /** Absent where no server is at hand: then nothing guards the agents. */
   readonly breakers?: Breakers | undefined;
+  /** Absent where no server is at hand: then nothing is limited. */
+  readonly budgets?: Budgets | undefined;
   /** Absent where no server is at hand: then nothing is known, and nothing kept. */
   readonly memory?: Memory | undefined;
 }
@@ -43,14 +55,18 @@ export function agentActivity(agent: AnyAgent, around: AgentSurroundings): Agent
   const { artifacts, memory } = around;
   return (envelope, request) => {
     const learning = learningOf(agent, envelope, request, memory);
-    return attempting(agent, envelope, { ...request, learning }, around, async (attempt) => {
+    const answers = isStep(envelope, request) ? (request.answers ?? []) : undefined;
+    return attempting(agent, envelope, { ...request, learning, answers }, around, async (attempt) => {
       const { ballot, undoes } = request;
       const input =
         undoes === undefined
           ? await inputOf(request, artifacts)
           : await inputToUndo(envelope, request, undoes, artifacts);
       const output = await runAgent(agent, input, attempt);
-      if (ballot !== undefined) return { output: { value: ballotOf(output, ballot.choices) } };
+      if (ballot !== undefined) {
+        const { usage } = await attempt.report();
+        return { output: { value: ballotOf(output, ballot.choices) }, ...usageField({ usage }) };
+      }
       const { operations } = learning;
       await memory?.checkRoom(agent, envelope.root, operations);
       return outcomeOf(attempt, output, request, operations);
@@ -61,13 +77,17 @@ export function agentActivity(agent: AnyAgent, around: AgentSurroundings): Agent
 /** What an attempt of a step learns counts; what is undone, or voted, does not. */
 function learningOf(
   agent: AnyAgent,
-  { root, kind }: Envelope,
-  { ballot, undoes }: Pick<ActRequest, 'ballot' | 'undoes'>,
+  envelope: Envelope,
+  request: Pick<ActRequest, 'ballot' | 'undoes'>,
   memory: Memory | undefined,
 ): Learning {
-  const writes = kind === 'act' && ballot === undefined && undoes === undefined;
-  const refusal = writes ? undefined : READ_ONLY;
-  return memory?.learning(agent, root, refusal) ?? startLearning({ refusal });
+  const refusal = isStep(envelope, request) ? undefined : READ_ONLY;
+  return memory?.learning(agent, envelope.root, refusal) ?? startLearning({ refusal });
+}
+
+/** True where a step is done, and not voted on or undone. */
+function isStep({ kind }: Envelope, { ballot, undoes }: Pick<ActRequest, 'ballot' | 'undoes'>): boolean {
+  return kind === 'act' && ballot === undefined && undoes === undefined;
 }
 
 export const READ_ONLY =
@@ -80,15 +100,17 @@ export async function runAgent(agent: AnyAgent, input: unknown, attempt: Attempt
   try {
     output = await agent.act(checked, attempt.context);
   } catch (error) {
-    throw ofAgent(error);
+    throw attempt.asked() ?? ofAgent(error);
   }
+  const asked = attempt.asked();
+  if (asked !== undefined) throw asked;
   return validate(agent.output, output, 'AgentOutputInvalid', `The output of agent "${agent.name}"`);
 }
 
-/** By a refusal the workflow knows that the attempt does not count: that is for breakers alone to say. */
+/** By a refusal or a question the workflow knows that the attempt does not count: that is not for the agent to say. */
 function ofAgent(error: unknown): unknown {
   const failure = failureInfo(error);
-  if (!isRefusal(failure)) return error;
+  if (!isRefusal(failure) && !isAsking(failure)) return error;
   const { type, message, final } = failure;
   const cause = error instanceof Error ? { cause: error } : {};
   return ApplicationFailure.create({
@@ -100,19 +122,27 @@ function ofAgent(error: unknown): unknown {
 }
 
 /** The activity that undoes what an agent did. */
-export type CompensateActivity = (envelope: Envelope, request: CompensateRequest) => Promise<void>;
+export type CompensateActivity = (envelope: Envelope, request: CompensateRequest) => Promise<UndoOutcome>;
 
 /** Makes the activity that undoes what `agent` did. */
 export function compensateActivity(
   agent: AnyAgent,
-  { artifacts, ledger, memory }: Omit<AgentSurroundings, 'breakers'>,
+  { artifacts, ledger, budgets, memory }: Omit<AgentSurroundings, 'breakers'>,
 ): CompensateActivity {
   return (envelope, request) => {
     const learning = learningOf(agent, envelope, {}, memory);
-    return attempting(agent, envelope, { ...request, learning }, { artifacts, ledger }, async (attempt) => {
-      const input = await checkedInput(agent, await inputOf(request, artifacts));
-      await agent.compensate?.(await undoOf(envelope, input, request, artifacts), attempt.context);
-    });
+    return attempting(
+      agent,
+      envelope,
+      { ...request, learning },
+      { artifacts, ledger, budgets },
+      async (attempt) => {
+        const input = await checkedInput(agent, await inputOf(request, artifacts));
+        await agent.compensate?.(await undoOf(envelope, input, request, artifacts), attempt.context);
+        const { usage } = await attempt.report();
+        return usage.length === 0 ? undefined : { usage };
+      },
+    );
   };
 }
 
@@ -120,21 +150,24 @@ export function compensateActivity(
 async function attempting<Result>(
   agent: AnyAgent,
   envelope: Envelope,
-  start: AttemptStart & Pick<ActRequest, 'undoable' | 'undoes'>,
-  { artifacts, ledger, breakers }: AgentSurroundings,
+  start: AttemptStart & Pick<ActRequest, 'undoable'>,
+  { artifacts, ledger, breakers, budgets }: AgentSurroundings,
   work: (attempt: Attempt) => Promise<Result>,
 ): Promise<Result> {
   // Whoever undoes a step for two agents that tried it does so twice.
   const actor = start.undoes === undefined ? agent.name : `${agent.name}/${start.undoes.agent}`;
-  const attempt = startAttempt(Context.current(), envelope, start, artifacts, { agent: actor, ledger });
+  const activity = Context.current();
+  const charge = budgets?.chargeOf(agent, envelope, activity.cancellationSignal);
+  const attempt = startAttempt(activity, envelope, { ...start, charge }, artifacts, { agent: actor, ledger });
   try {
     await guardUndoing(envelope, agent.compensate !== undefined || start.undoable === true, ledger);
+    await charge?.begin();
     const guard = envelope.kind === 'act' ? breakers?.guardOf(agent) : undefined;
     if (guard === undefined) return await work(attempt);
     const waited = start.handedBack?.waited === true;
-    return await guarded(guard, Context.current(), attempt, waited, () => work(attempt));
+    return await guarded(guard, activity, attempt, waited, () => work(attempt));
   } catch (error) {
-    throw attempt.failure(error);
+    throw await attempt.failure(error);
   } finally {
     attempt.stop();
   }
@@ -202,11 +235,13 @@ async function outcomeOf(
   const { artifacts } = attempt.context;
   const stored = await store(artifacts, output ?? null, inlineMaximum);
   const returns = isArtifactReference(stored) && stored.bytes <= returnMaximum;
-  const { decisions } = attempt;
+  const { usage, decisions: repeated } = await attempt.report();
+  const decisions = [...repeated, ...attempt.decisions];
   return {
     output: stored,
     ...(returns ? { returned: output } : {}),
     ...(decisions.length === 0 ? {} : { decisions: await store(artifacts, decisions, inlineMaximum) }),
     ...(operations.length === 0 ? {} : { knowledge: await store(artifacts, operations, inlineMaximum) }),
+    ...usageField({ usage }),
   };
 }

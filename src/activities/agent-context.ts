@@ -1,6 +1,9 @@
+import type { ParentTask } from '../core/budget/budget';
 import type { Decision } from '../core/decision';
 import type { AgentKnowledge } from './knowledge/learning';
 import type { ArtifactStore } from '../storage/artifact-store';
+import type { Ask } from './ask';
+import type { RecordedCalls } from './calls/recorded-calls';
 import type { Once } from './once';
 
 /** What an agent may use while it acts. */
@@ -9,10 +12,20 @@ export interface AgentContext {
   readonly goal: string;
   /** What the plan asks of this step, in words. */
   readonly instruction: string;
+  /**
+   * The steps whose outputs are in the input: what other agents put out is text of others. `workflow code` for an input that was
+   * made there, where nobody knows whose outputs it holds. Empty where all of the input stands in the plan.
+   */
+  readonly inputFrom: readonly string[];
   /** The step's id in the plan. */
   readonly step: string;
   /** The task's workflow id. */
   readonly task: string;
+  /**
+   * The task, for a task that the agent starts: `client.start({ goal, parent: context.parent }, { id })` uses its budget too.
+   * With an id that each attempt makes alike, or a retry starts another one and pays it anew; TaskExists says that it is there.
+   */
+  readonly parent: ParentTask;
   /** Aborts when the task is cancelled, the attempt timed out, or the worker stops. Pass it to `fetch`. */
   readonly signal: AbortSignal;
   /** The same in every attempt of this step; see the core's `idempotencyKey`. */
@@ -21,6 +34,8 @@ export interface AgentContext {
   readonly term: number;
   /** 1 for the first attempt. */
   readonly attempt: number;
+  /** How often a person said `retry` of this step, or of undoing it. */
+  readonly resolutions: number;
   /** What the last attempt gave to {@link checkpoint}; undefined in the first. */
   readonly lastCheckpoint: unknown;
   /** Keeps `value` (JSON, up to 4 KiB) for the next attempt. Throws CheckpointTooLarge. */
@@ -38,6 +53,13 @@ export interface AgentContext {
    * LedgerUnavailable.
    */
   readonly once: Once;
+  /** Calls of models and tools that are recorded, so that none is paid twice. */
+  readonly calls: RecordedCalls;
+  /**
+   * Asks a person, and resolves to the answer. Where there is none yet this attempt ends, the step waits without a worker, and
+   * runs again from its start once there is one. See {@link Ask} for what it takes and throws. Only for the agents of steps.
+   */
+  readonly ask: Ask;
   /** Records a decision; it counts once, if this attempt succeeds. */
   readonly decide: (decision: Decision) => void;
   /**

@@ -1,20 +1,28 @@
 /**
  * One attempt of an agent's activity. Owns the context that the agent sees, and the heartbeats.
  *
- * 1. Every heartbeat carries the latest checkpoint, so that the one sent last is never an empty one.
+ * 1. Every heartbeat carries the latest checkpoint and recorded call, so that the one sent last is never an empty one.
+ *    What it says of calls is all that an attempt knows of those before it, and decides whether it reads their records.
  * 2. What an attempt decided leaves it only with its success.
- * 3. An attempt that a stopping worker cuts short does not count, and its checkpoint is not lost.
+ * 3. An attempt that a stopping worker cuts short, or that asks a person, does not count, and its checkpoint is not lost.
  */
 import { type Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
+import type { GivenAnswer } from '../core/asking';
+import { spendingOf } from '../core/budget/budget';
 import type { Decision } from '../core/decision';
 import { type Envelope, idempotencyKey } from '../core/envelope';
 import { crossingFailure } from '../core/failure-info';
 import { CadreError, EARLIER_ATTEMPT, isCadreError } from '../core/failures';
 import { isRecord, jsonBytes } from '../core/json';
 import { BEFORE_THE_AGENT } from '../core/saga';
-import type { HandedBack } from '../core/task-activities';
+import { inputSteps } from '../core/step-inputs';
+import type { ActRequest, HandedBack, StepInputs } from '../core/task-activities';
+import type { ModelUsage } from '../core/usage';
 import type { AgentContext } from './agent-context';
+import { makeAsk, refuseQuestion } from './ask';
+import type { Charge } from './calls/charge';
+import { AttemptCalls, type CallReport } from './calls/recorded-calls';
 import { type Learning, startLearning } from './knowledge/learning';
 import { makeOnce, type Once } from './once';
 import type { ArtifactStore } from '../storage/artifact-store';
@@ -27,10 +35,14 @@ export interface Attempt {
   readonly context: AgentContext;
   /** What the agent decided so far. */
   readonly decisions: readonly Decision[];
+  /** What its calls and those of the attempts before it came to. Throws ArtifactsUnavailable where it made any. */
+  report(): Promise<CallReport>;
   /** What the next attempt gets, where this one does not count. */
   kept(): HandedBack;
+  /** What it ends with where its agent asked what nobody has answered yet. */
+  asked(): CadreError | undefined;
   /** What to end the activity with for what was thrown. */
-  failure(error: unknown): unknown;
+  failure(error: unknown): Promise<unknown>;
   /** Aborts the agent's signal. */
   abort(reason: Error): void;
   /** Ends the heartbeats. */
@@ -41,12 +53,22 @@ export interface Attempt {
 export interface AttemptStart {
   readonly goal: string;
   readonly instruction: string;
+  /** What the agent's input is made of. Default: no output of another step. */
+  readonly input?: unknown;
+  readonly outputs?: StepInputs['outputs'];
+  readonly madeByCode?: ActRequest['madeByCode'];
+  /** Present where another agent undoes the step. */
+  readonly undoes?: ActRequest['undoes'];
   readonly handedBack?: HandedBack | undefined;
   readonly resolutions?: number;
   /** Aborts the agent's signal, beside what aborts the activity's. */
   readonly signal?: AbortSignal;
+  /** What persons answered to the step so far. Default: it may not ask. */
+  readonly answers?: readonly GivenAnswer[] | undefined;
   /** What it does to the agent's knowledge. Default: nothing is known, and nothing is kept. */
   readonly learning?: Learning | undefined;
+  /** Where its calls are charged. Default: no account is asked. */
+  readonly charge?: Charge | undefined;
 }
 
 /** Whose effects are recorded, and where. */
@@ -62,10 +84,16 @@ export function startAttempt(
   {
     goal,
     instruction,
+    input,
+    outputs = {},
+    madeByCode,
+    undoes,
     handedBack,
     resolutions = 0,
     signal: stop,
+    answers,
     learning = startLearning({ refusal: NOTHING_KEPT }),
+    charge,
   }: AttemptStart,
   artifacts: ArtifactStore,
   effects?: AttemptEffects,
@@ -75,30 +103,63 @@ export function startAttempt(
   const signal = AbortSignal.any([cancellationSignal, own.signal, ...(stop === undefined ? [] : [stop])]);
   const action = idempotencyKey(envelope);
   const last: unknown = info.heartbeatDetails ?? handedBack;
-  const lastCheckpoint = isRecord(last) ? last['checkpoint'] : undefined;
   const attempt = (handedBack?.attemptsUsed ?? 0) + info.attempt;
-  let details: { checkpoint?: unknown } | undefined =
-    lastCheckpoint === undefined ? undefined : { checkpoint: lastCheckpoint };
+  let details = detailsOf(last);
+  const lastCheckpoint = details.checkpoint;
   const beat = (): void => {
-    if (!info.isLocal) heartbeat(details);
+    if (!info.isLocal) heartbeat(Object.keys(details).length === 0 ? undefined : details);
   };
   const timer =
     info.isLocal || info.heartbeatTimeoutMs === undefined
       ? undefined
       : setInterval(beat, info.heartbeatTimeoutMs / HEARTBEATS_PER_TIMEOUT);
   const decisions: Decision[] = [];
+  const calls = new AttemptCalls({
+    artifacts,
+    action,
+    agent: effects?.agent ?? 'leader',
+    charge,
+    signal,
+    log,
+    onOpen: () => {
+      if (details.called === true) return;
+      details = { ...details, called: true };
+      beat();
+    },
+    onRecord: (call, usage) => {
+      details = { ...details, lastCall: { call, usage } };
+      beat();
+    },
+  });
+  // A retry of a local activity gets no details of the attempt before it.
+  const report = (): Promise<CallReport> =>
+    calls.report(details.called === true || (info.isLocal && info.attempt > 1));
+  let asked: CadreError | undefined;
+  const tellsOfUndone = envelope.kind === 'undo' && (undoes === undefined || input === undefined);
   const context: AgentContext = {
     goal,
     instruction,
+    inputFrom: inputSteps({
+      input,
+      outputs,
+      ...(madeByCode === undefined ? {} : { madeByCode }),
+      undone: tellsOfUndone ? envelope.step : undefined,
+    }),
     step: envelope.step,
     task: info.workflowExecution?.workflowId ?? '',
+    parent: {
+      task: info.workflowExecution?.workflowId ?? '',
+      ...spendingOf(envelope.budget ?? { lines: [] }),
+    },
     signal,
     idempotencyKey: action,
     term: envelope.term,
     attempt,
+    resolutions,
     lastCheckpoint,
     checkpoint(value) {
-      details = value === undefined ? undefined : { checkpoint: checkpointOf(value) };
+      const { checkpoint: _before, ...rest } = details;
+      details = value === undefined ? rest : { ...rest, checkpoint: checkpointOf(value) };
       beat();
     },
     heartbeat: beat,
@@ -114,17 +175,40 @@ export function startAttempt(
             signal,
             log,
           }),
+    calls,
+    ask:
+      answers === undefined
+        ? refuseQuestion
+        : makeAsk({
+            answers,
+            artifacts,
+            kept: () => kept(),
+            end: (error) => {
+              asked ??= error;
+              // Whatever the agent makes of it, nothing more is to come of this attempt.
+              own.abort(error);
+            },
+          }),
     decide: (decision) => void decisions.push(decisionOf(decision)),
     knowledge: learning.knowledge,
     artifacts,
     log,
   };
-  const kept = (): HandedBack => ({ ...details, attemptsUsed: attempt - 1 });
+  const kept = (): HandedBack => {
+    const { checkpoint, called } = details;
+    return {
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+      attemptsUsed: attempt - 1,
+      ...(called === undefined ? {} : { called }),
+    };
+  };
   return {
     context,
     decisions,
     kept,
-    failure: (error) => endOf(afterEarlier(error, attempt), activity, kept()),
+    asked: () => asked,
+    report,
+    failure: (error) => endOf(afterEarlier(error, attempt), activity, { kept, report }),
     abort: (reason) => own.abort(reason),
     stop: () => clearInterval(timer),
   };
@@ -140,6 +224,25 @@ const refuseEffect: Once = (name) =>
       `Only the agents of steps have effects: "${name}" was asked of the leader's`,
     ),
   );
+
+/** What every heartbeat carries. */
+interface HeartbeatDetails {
+  readonly checkpoint?: unknown;
+  /** Present once this attempt, or one before it, made a call that is recorded. */
+  readonly called?: true;
+  /** The last call that is recorded, and what those known so far came to. */
+  readonly lastCall?: { readonly call: string; readonly usage: readonly ModelUsage[] };
+}
+
+/** Of the attempt before this one. */
+function detailsOf(last: unknown): HeartbeatDetails {
+  const { checkpoint, called, lastCall } = isRecord(last) ? (last as HeartbeatDetails) : {};
+  return {
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(called === true ? { called } : {}),
+    ...(lastCall === undefined ? {} : { lastCall }),
+  };
+}
 
 /** A copy: what the agent does to its own object later must not reach the heartbeats. */
 function checkpointOf(value: unknown): unknown {
@@ -177,12 +280,25 @@ export function afterEarlier(error: unknown, attempt: number): unknown {
   return new CadreError(type, message, { details, cause });
 }
 
+/** What an attempt leaves that gave nothing. */
+type Left = Pick<Attempt, 'kept' | 'report'>;
+
+/** What an attempt failed with matters more than what its calls came to. */
+async function usageOf(report: Attempt['report'], log: Context['log']): Promise<readonly ModelUsage[]> {
+  try {
+    return (await report()).usage;
+  } catch (error) {
+    log.warn('What the calls of the attempt came to could not be read', { error });
+    return [];
+  }
+}
+
 /** After a cancellation whatever an agent throws is its consequence. */
-function endOf(error: unknown, activity: Context, handedBack: HandedBack): unknown {
-  const { cancellationSignal, cancellationDetails } = activity;
-  if (!cancellationSignal.aborted) return crossingFailure(error);
+async function endOf(error: unknown, activity: Context, { kept, report }: Left): Promise<unknown> {
+  const { cancellationSignal, cancellationDetails, log } = activity;
+  if (!cancellationSignal.aborted) {
+    return crossingFailure(error, await usageOf(report, log));
+  }
   if (cancellationDetails?.workerShutdown !== true) return cancellationSignal.reason;
-  return crossingFailure(
-    new CadreError('HandedBack', 'The worker was told to stop', { details: handedBack }),
-  );
+  return crossingFailure(new CadreError('HandedBack', 'The worker was told to stop', { details: kept() }));
 }

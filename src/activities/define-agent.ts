@@ -4,6 +4,8 @@ import { REPLICAS_MAXIMUM } from '../core/agent/members';
 import { MAX_ENTRIES, MAX_ENTRIES_EXPECTED, isMaxEntries } from '../core/crdt/replica';
 import { CadreError, type FailureInfo } from '../core/failures';
 import type { BreakerSettings } from '../core/breaker/settings';
+import { type DailyBudget, budgetProblems } from '../core/budget/budget';
+import { fieldMessage } from '../core/json';
 import { MAIN, RESERVED_ACTIVITIES, validName } from '../core/names';
 import { POLICY_RANGES, type ResolvedCompensation, type ResolvedPolicy } from '../core/policy';
 import type { StepOutcome } from '../core/saga';
@@ -73,6 +75,8 @@ export interface AgentDefinition<Input, Output> {
   /** Likewise, checked before the output is recorded. The output must be JSON. */
   output: StandardSchemaV1<unknown, Output>;
   policy?: AgentPolicy;
+  /** What the agent may use a day (UTC), in all tasks of the cadre together. Default: no limit of its own. */
+  budget?: DailyBudget;
   /** What the agent keeps of its tasks. */
   memory?: AgentMemory;
   /**
@@ -170,6 +174,7 @@ export function defineAgent<Input, Output, const Name extends string = string>(
   if (typeof definition.act !== 'function') {
     throw new CadreError('ConfigInvalid', `Expected \`act\` of agent "${definition.name}" to be a function`);
   }
+  checkBudget(`agent "${definition.name}"`, definition.budget);
   const compensation = resolveCompensation(definition);
   const guarded = resolveBreaker(definition.name, definition.policy);
   return {
@@ -183,6 +188,16 @@ export function defineAgent<Input, Output, const Name extends string = string>(
     },
     ...(guarded === undefined ? {} : { breakerSettings: guarded.settings }),
   };
+}
+
+/** Throws PolicyInvalid where `budget` is none of a day; `whose` says in the message whose it is. */
+export function checkBudget(whose: string, budget: unknown): void {
+  const [problem] = budget === undefined ? [] : budgetProblems(budget, true);
+  if (problem === undefined) return;
+  throw new CadreError(
+    'PolicyInvalid',
+    `${fieldMessage({ budget }, [['budget', ...problem[0]], problem[1]])}, of ${whose}`,
+  );
 }
 
 function resolveMemory({

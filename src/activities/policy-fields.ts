@@ -4,7 +4,7 @@ import { CadreError } from '../core/failures';
 
 /** A duration of an agent's policy in ms. Throws PolicyInvalid, naming the field. */
 export function milliseconds(agent: string, field: string, value: Duration): number {
-  const result = typeof value === 'number' ? value : safeMilliseconds(value);
+  const result = durationMs(value);
   if (Number.isFinite(result)) return result;
   throw new CadreError(
     'PolicyInvalid',
@@ -12,9 +12,10 @@ export function milliseconds(agent: string, field: string, value: Duration): num
   );
 }
 
-function safeMilliseconds(value: Duration): number {
+/** A duration in ms; NaN for what is none. */
+export function durationMs(value: Duration): number {
   try {
-    return msToNumber(value);
+    return typeof value === 'number' ? value : msToNumber(value);
   } catch {
     return Number.NaN;
   }

@@ -1,5 +1,5 @@
 import { REFUSAL_WORDS } from '../core/breaker/refusal';
-import { type Decision, TIME_EXPECTED } from '../core/decision';
+import { type Decision, FELL_BACK, TIME_EXPECTED } from '../core/decision';
 import { assertNever } from '../core/json';
 import type { Stored } from '../core/stored';
 import type { PendingStep } from '../client/task-handle';
@@ -9,7 +9,9 @@ import { answerCommand, resolveCommand, shortHash } from '../core/task-details';
 import type { ReturnReason } from '../core/task-events';
 import type { Undecided } from '../core/vote';
 import type { LoggedTaskEvent } from '../core/task-projection';
+import { usageIn } from '../core/task-usage';
 import { type Output, duration } from './output';
+import { usageWords } from './usage-words';
 
 const LINE_MAXIMUM_LENGTH = 160;
 /** A failover takes about so long, in ms. */
@@ -83,7 +85,9 @@ export class EventLines {
   words(event: LoggedTaskEvent): string | undefined {
     if (event.type === 'voteDecided') this.votes.add(event.step);
     if (event.type === 'decisionsRecorded') this.decisions.set(event.step, event.decisions);
-    return this.every ? this.full(event) : this.brief(event);
+    const text = this.every ? this.full(event) : this.brief(event);
+    const usage = usageIn(event);
+    return text === undefined || usage === undefined ? text : `${text} (${usageWords(usage)})`;
   }
 
   private line(time: number, who: string, text: string): void {
@@ -100,7 +104,7 @@ export class EventLines {
         const parts = [...agents].map(([agent, count]) => `${count} ${agent}`);
         const { length } = event.plan.steps;
         const term = event.term === 0 ? '' : ` (term ${event.term})`;
-        return `${length} ${length === 1 ? 'step' : 'steps'}: ${parts.join(', ')}${term}${timeExpected(event.decisions)}`;
+        return `${length} ${length === 1 ? 'step' : 'steps'}: ${parts.join(', ')}${term}${toldOf(event.decisions)}`;
       }
       case 'stepCompleted':
         return this.votes.has(event.step) ? undefined : (this.rationale(event.step) ?? 'done');
@@ -162,10 +166,18 @@ export class EventLines {
       case 'approvalRequested':
         return this.output.paint('yellow', `asks for approval of its input ${shortHash(event.hash)}`);
       case 'approvalAnswered':
-        return `${event.answer === 'yes' ? 'approved' : 'refused'}${noteText(event.note)}`;
+        return `${event.answer === 'yes' ? 'approved' : 'refused'}${byText(event.by)}${noteText(event.note)}`;
+      case 'questionAsked':
+        return this.output.paint('yellow', `asks: ${oneLine(event.question, LINE_MAXIMUM_LENGTH)}`);
+      case 'questionAnswered': {
+        const answer = oneLine(event.answer, LINE_MAXIMUM_LENGTH);
+        return `answered${byText(event.by)}: ${answer}${event.note === '' ? '' : ` (${oneLine(event.note, LINE_MAXIMUM_LENGTH)})`}`;
+      }
       case 'approvalTimedOut':
+      case 'questionExpired':
         return this.output.paint('yellow', 'nobody answered in time');
       case 'approvalWithdrawn':
+      case 'questionWithdrawn':
         return 'asks no more';
       case 'stepParked':
         return this.output.paint('red', `failed: ${event.failure.message}; needs attention`);
@@ -238,18 +250,27 @@ function noteText(note: string): string {
   return note === '' ? '' : `: ${oneLine(note, LINE_MAXIMUM_LENGTH)}`;
 }
 
+function byText(by = ''): string {
+  return by === '' ? '' : ` by ${oneLine(by, LINE_MAXIMUM_LENGTH)}`;
+}
+
 /** What a person is to type about `event`, where it asks for one. */
 function commandFor(id: string, event: LoggedTaskEvent): string | undefined {
-  if (event.type === 'approvalRequested') return answerCommand(id, event.step, shortHash(event.hash));
+  if (event.type === 'approvalRequested') return answerCommand(id, event);
+  if (event.type === 'questionAsked') {
+    return answerCommand(id, { ...event, options: event.options ?? [] });
+  }
   const parked = event.type === 'stepParked' || event.type === 'compensationFailed';
   return parked ? resolveCommand(id, event.step) : undefined;
 }
 
-/** What the planner says of how long it will take, if anything. */
-function timeExpected(decisions: Stored<readonly Decision[]> | undefined): string {
+/** What is told beside a plan of how it came about: how long it will take, and who made it for whom, if anything. */
+function toldOf(decisions: Stored<readonly Decision[]> | undefined): string {
   const made = decisions !== undefined && 'value' in decisions ? decisions.value : [];
-  const expected = made.find(({ type }) => type === TIME_EXPECTED);
-  return expected === undefined ? '' : `; ${expected.rationale}`;
+  return made
+    .filter(({ type }) => type === TIME_EXPECTED || type === FELL_BACK)
+    .map(({ rationale }) => `; ${oneLine(rationale, LINE_MAXIMUM_LENGTH)}`)
+    .join('');
 }
 
 /** What an event is about, in a word: its step, who planned, or `task`. */

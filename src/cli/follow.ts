@@ -8,7 +8,8 @@ import { EXIT } from './exit';
 import { onInterrupt } from './interrupt';
 import type { Output } from './output';
 import { withWorker } from './own-worker';
-import { type Session, openSessionWithServer } from './session';
+import { type Session, configOf, openSessionWithServer } from './session';
+import { writeTeam } from './team-line';
 
 /** How often, in ms, it looks whether attempts fail. */
 const LOOK_INTERVAL = 2000;
@@ -34,6 +35,7 @@ export async function withTeam(
     () => server?.kill(),
   );
   try {
+    if (flags.worker && needs.leader) writeTeam(configOf(flags), output);
     const session = await openSessionWithServer(flags, output, interrupt.signal);
     server = session.server;
     output.line(serverLine(server, output));

@@ -1,7 +1,7 @@
 /** A log in lines: of `log`, `show --events`, `state`, `diff` and `why`. */
 import { stripVTControlCharacters } from 'node:util';
-import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
-import { artifactsFolder } from '../storage/folders';
+import type { ArtifactStore } from '../storage/artifact-store';
+import { openArtifacts } from '../storage/open-artifacts';
 import { load } from '../storage/stored-values';
 import { inputInvalid, isCadreError } from '../core/failures';
 import { TASK_EVENT_TYPES } from '../core/log/diff';
@@ -114,7 +114,7 @@ function line(
 
 /** The store that the outputs of a log are in: the session's, or the one that this process would use. */
 export function artifactsOf({ session }: OpenLog): ArtifactStore {
-  return session?.client.artifacts ?? new FileArtifactStore(artifactsFolder());
+  return session?.client.artifacts ?? openArtifacts();
 }
 
 /** A stored value, or why it cannot be had. */

@@ -20,7 +20,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   why: async () => (await import('./commands/why.js')).whyCommand,
   cancel: async () => (await import('./commands/cancel.js')).cancelCommand,
   fork: async () => (await import('./commands/fork.js')).forkCommand,
+  inbox: async () => (await import('./commands/inbox.js')).inboxCommand,
   answer: async () => (await import('./commands/answer.js')).answerCommand,
+  resume: async () => (await import('./commands/resume.js')).resumeCommand,
   saga: async () => (await import('./commands/saga/index.js')).sagaCommand,
   export: async () => (await import('./commands/export.js')).exportCommand,
   verify: async () => (await import('./commands/verify.js')).verifyCommand,
@@ -31,6 +33,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   knowledge: async () => (await import('./commands/knowledge.js')).knowledgeCommand,
   breakers: async () => (await import('./commands/breakers.js')).breakersCommand,
   breaker: async () => (await import('./commands/breakers.js')).breakerCommand,
+  cost: async () => (await import('./commands/cost.js')).costCommand,
+  budget: async () => (await import('./commands/budget.js')).budgetCommand,
   server: async () => (await import('./commands/server.js')).serverCommand,
   doctor: async () => (await import('./commands/doctor.js')).doctorCommand,
 };

@@ -3,13 +3,21 @@ import { styleText } from 'node:util';
 
 type Style = Parameters<typeof styleText>[0];
 
+/** Styles, which stay, and all control characters but tabs and ends of lines. */
+// oxlint-disable-next-line no-control-regex -- styles begin with a control character.
+const CONTROL = /(\u001b\[[\d;]*m)|[^\P{Cc}\n\t]/gu;
+
 /** Writes results to standard output, and nothing but JSON there where `--json` was given. */
 export class Output {
   constructor(readonly json: boolean) {}
 
-  /** A line for a person; goes to standard error where standard output holds JSON. */
+  /**
+   * A line for a person; goes to standard error where standard output holds JSON. Much of it is text of others: what would
+   * say anything to a terminal but text and styles is left out.
+   */
   line(text = ''): void {
-    (this.json ? process.stderr : process.stdout).write(`${text}\n`);
+    const shown = text.replace(CONTROL, (_found, style: string | undefined) => style ?? '');
+    (this.json ? process.stderr : process.stdout).write(`${shown}\n`);
   }
 
   /** Rows in aligned columns, indented, after an empty line. */

@@ -22,14 +22,16 @@ export interface Session {
 export function configOf(flags: CommonFlags): LoadedConfig {
   const config = loadConfig(flags.config);
   if (flags.cadre === undefined) return config;
-  const { workflowsPath, file } = config;
+  const { workflowsPath, file, embedded, budget } = config;
   return {
     cadre: validName('cadre', flags.cadre),
+    embedded,
     // Loaded when they are asked for, if at all.
     get agents() {
       return config.agents;
     },
     ...(workflowsPath === undefined ? {} : { workflowsPath }),
+    ...(budget === undefined ? {} : { budget }),
     ...(file === undefined ? {} : { file }),
   };
 }

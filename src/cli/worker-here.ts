@@ -29,7 +29,7 @@ async function startWorker(
   connection: NativeConnection,
   output: Output,
 ): Promise<CadreWorker> {
-  const { cadre, agents, workflowsPath, file } = config;
+  const { cadre, agents, workflowsPath, file, budget } = config;
   const worker = await CadreWorker.create({
     connection,
     client: client.temporal,
@@ -37,12 +37,11 @@ async function startWorker(
     cadre,
     agents,
     artifacts: client.artifacts,
+    ...(budget === undefined ? {} : { budget }),
     ...(workflowsPath === undefined ? {} : { workflowsPath }),
   });
-  const team = file === undefined ? 'the embedded agents, no model' : file;
+  const from = file === undefined ? '' : ` (${file})`;
   const names = agents.map(({ name }) => name).join(', ');
-  output.line(
-    `${output.paint('green', '✓')} worker ready on ${worker.queues.join(', ')}: ${names} (${team})`,
-  );
+  output.line(`${output.paint('green', '✓')} worker ready on ${worker.queues.join(', ')}: ${names}${from}`);
   return worker;
 }

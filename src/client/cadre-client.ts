@@ -10,6 +10,7 @@ import type { BreakerCommandKind } from '../core/breaker/report';
 import type { BreakerSettings } from '../core/breaker/settings';
 import { CadreError } from '../core/failures';
 import {
+  BUDGET_WORKFLOW,
   DEFAULT_CADRE,
   NEEDS_ATTENTION,
   NEEDS_ATTENTION_ATTRIBUTE,
@@ -26,10 +27,11 @@ import { oneLine } from '../core/one-line';
 import { type SagaInput, parseSagaInput } from '../core/saga-input';
 import { type TaskInput, parseTaskInput } from '../core/task-input';
 import type { Replica } from '../knowledge/replica';
-import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
-import { artifactsFolder } from '../storage/folders';
+import type { ArtifactStore } from '../storage/artifact-store';
+import { openArtifacts } from '../storage/open-artifacts';
 import { hasAttentionAttribute, startFindable } from './attention-attribute';
 import { type ConnectionFlags, connect, resolveConnection } from './connection';
+import { type CadreCost, type CostOptions, readCost } from './costs';
 import { type LeaderReport, readLeader, resignLeader, watchLeader } from './leader';
 import {
   type AgentStanding,
@@ -39,9 +41,11 @@ import {
   type KnowledgeStanding,
 } from './agent-standing';
 import { type BreakerStanding, TemporalBreakers, watchBreakers } from './breakers';
+import { type AccountStanding, TemporalBudgets } from './budgets';
 import { TemporalLocks } from './locks';
 import { type SweepReport, resumeExecution, sweepExecutions } from './resume';
 import { type ExecutionStatus, executionStatus } from './execution-status';
+import { type InboxItem, readInbox } from './inbox';
 import { type Relative, familyOf } from './family';
 import { type ForkOptions, type Forked, forkTask } from './fork';
 import { type Exported, exportLines, serverSource } from './history-export';
@@ -55,7 +59,7 @@ export interface CadreClientOptions extends ConnectionFlags {
   readonly cadre?: string;
   /** `opaque`: ids of new tasks do not hold words of the goal. Default `slug`. */
   readonly ids?: 'slug' | 'opaque';
-  /** Must be the workers' store. Default: files in `CADRE_ARTIFACTS`, else in the data folder. */
+  /** Must be the workers' store. Default: that of `CADRE_ARTIFACTS`, else files in the data folder. */
   readonly artifacts?: ArtifactStore;
 }
 
@@ -88,7 +92,7 @@ export class CadreClient {
   ) {
     this.cadre = validName('cadre', options.cadre ?? DEFAULT_CADRE);
     this.ids = options.ids ?? 'slug';
-    this.artifacts = options.artifacts ?? new FileArtifactStore(artifactsFolder());
+    this.artifacts = options.artifacts ?? openArtifacts();
   }
 
   /** Connects by the options, `TEMPORAL_*` or `temporal.toml`. Close it when done. Throws ServerUnreachable, ConfigInvalid. */
@@ -203,6 +207,14 @@ export class CadreClient {
     return readFleetAt(this.temporal, this.cadre, time);
   }
 
+  /**
+   * What the calls of models of all tasks came to, by agent, model or day (see `by`): of those that have ended since `since`,
+   * that run, or that were cut off. Of one task: `client.task(id).cost()`. Needs no worker. About a second behind.
+   */
+  cost(options: CostOptions = {}): Promise<CadreCost> {
+    return readCost(this.temporal, this.cadre, options);
+  }
+
   /** Who leads, who stands, and how earlier terms ended. Needs no worker. */
   leader(): Promise<LeaderReport> {
     return readLeader(this.temporal, this.cadre);
@@ -263,6 +275,19 @@ export class CadreClient {
 
   private sharedBreakers(): TemporalBreakers {
     return new TemporalBreakers(this.temporal, this.cadre);
+  }
+
+  /** What may be used of the budgets that are in use, and what was. About a second behind. Throws NoWorker, ServerUnreachable. */
+  budgets(): Promise<AccountStanding[]> {
+    return new TemporalBudgets(this.temporal, this.cadre).list();
+  }
+
+  /**
+   * A budget by its account: `cadre`, `agent.NAME`, or `task.HASH` as {@link budgets} and BudgetReached name it. Of one that
+   * nobody has used nothing is. Throws InputInvalid, NoWorker, ServerUnreachable.
+   */
+  budget(account: string): Promise<AccountStanding> {
+    return new TemporalBudgets(this.temporal, this.cadre).read(account);
   }
 
   /** The agents that have been told of a task, by name. About a second behind. Throws ServerUnreachable. */
@@ -354,6 +379,14 @@ export class CadreClient {
   }
 
   /**
+   * All that waits for a person: what agents ask, approvals, and steps and undoings that failed for good, the longest first.
+   * About a second behind. Needs no worker.
+   */
+  inbox(): Promise<InboxItem[]> {
+    return readInbox(this.temporal, this.list({ limit: Infinity, needsAttention: true }));
+  }
+
+  /**
    * The cadre's tasks and sagas that the server still has: those that run, then the latest ended, at most `limit`
    * (default 20). About a second behind. `needsAttention`: only those that wait for a person, and workflows of your own
    * that do.
@@ -361,7 +394,7 @@ export class CadreClient {
   async *list(options: { limit?: number; needsAttention?: boolean } = {}): AsyncGenerator<TaskSummary> {
     let left = options.limit ?? 20;
     const which = options.needsAttention
-      ? `ExecutionStatus = "Running"${(await hasAttentionAttribute(this.temporal)) ? NOT_UNNEEDED : ''}`
+      ? `ExecutionStatus = "Running" AND WorkflowType != "${BUDGET_WORKFLOW}"${(await hasAttentionAttribute(this.temporal)) ? NOT_UNNEEDED : ''}`
       : `WorkflowType IN ("${TASK_WORKFLOW}", "${SAGA_WORKFLOW}") AND ExecutionStatus != "ContinuedAsNew"`;
     const query = `TaskQueue = "${taskQueue(this.cadre)}" AND ${which}`;
     for await (const execution of this.temporal.workflow.list({

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { CadreError, inputInvalid } from '../core/failures';
 import { isRecord } from '../core/json';
-import { type Fork, type ForkOverrides, forkOf } from '../core/log/fork';
+import { type Fork, type ForkOverrides, forkOf, rooted } from '../core/log/fork';
 import { type Point, type TaskMoment, isAfter } from '../core/log/point';
 import { SAGA_WORKFLOW, TASK_WORKFLOW, forkId, taskQueue } from '../core/names';
 import { oneLine } from '../core/one-line';
@@ -66,12 +66,13 @@ export async function forkTask(
       `${id} has no plan there that could be changed: start a task instead`,
     );
   }
-  const fork = planless ? NOTHING_SHARED : forkOf(state, overrides, Date.now());
+  const now = Date.now();
+  const fork = planless ? NOTHING_SHARED : forkOf(state, overrides, now);
   const origin = { kind: 'forked', workflowId: id, runId, number } as const;
   const startOf = (root: string): unknown =>
     planless
       ? past.input
-      : ({ snapshot: { ...fork.snapshot, root }, origin, overrides } satisfies Resume<TaskState>);
+      : ({ snapshot: rooted(fork, root, now), origin, overrides } satisfies Resume<TaskState>);
   // One that the workflow would refuse must not be started.
   if (!planless && readResume(JSON.parse(JSON.stringify(startOf(id)))) === undefined) {
     throw new CadreError('ForkRefused', `The state of ${id} there is none of a task or saga`);

@@ -6,6 +6,7 @@ import {
 } from '@temporalio/common/lib/internal-non-workflow';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
 import { temporal } from '@temporalio/proto';
+import { isAsking } from '../core/asking';
 import { isRefusal } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import type { FailureInfo } from '../core/failures';
@@ -299,14 +300,17 @@ class Decoder {
     return (await this.refusal(failure)).failure;
   }
 
-  /** A failure, and the details of one that is a refusal. */
+  /** A failure, and the details of one that is a refusal or a question. */
   async refusal(
     failure: ProtoFailure | null | undefined,
   ): Promise<{ failure: FailureInfo; details?: unknown }> {
     try {
       const error = await decodeOptionalFailureToOptionalError(this.converter, failure);
       const read = failureInfo(error);
-      return { failure: read, ...(isRefusal(read) ? { details: failureDetails(error) } : {}) };
+      return {
+        failure: read,
+        ...(isRefusal(read) || isAsking(read) ? { details: failureDetails(error) } : {}),
+      };
     } catch {
       this.undecoded = true;
       return { failure: { type: 'Error', message: failure?.message ?? 'A failure that cannot be read' } };

@@ -16,6 +16,12 @@ export type { BreakerStanding } from './breakers';
 export type { BreakerPhase, BreakerReason, BreakerState } from '../core/breaker/breaker';
 export type { BreakerCommandKind } from '../core/breaker/report';
 export type { BreakerSettings } from '../core/breaker/settings';
+export type { AccountStanding } from './budgets';
+export type { AccountRow } from '../core/budget/words';
+export type { Budget, ParentTask } from '../core/budget/budget';
+export type { CadreCost, CostOptions, StepCost, TaskCost } from './costs';
+export type { Cost, CostKey } from '../core/cost';
+export type { ModelUsage } from '../core/usage';
 export type { Candidacy, LeaderReport } from './leader';
 export type { AgentAt, BreakerAt, FleetCut, FleetReach, TaskAt, UnreadAt } from './fleet';
 export type { CutSignals, SignalCount } from '../core/log/fleet';
@@ -38,8 +44,24 @@ export type { SagaInput, SagaStep } from '../core/saga-input';
 export type { SweepReport, SweptExecution } from './resume';
 export type { Announcement, PastTerm, TermEnd } from '../core/election';
 export type { Ballot, CastBallot, Quorum, Tally, Vote, VoteOutcome } from '../core/vote';
-export { type PendingStep, type TaskDescription, TaskFailedError, TaskHandle } from './task-handle';
+export {
+  type AgentQuestion,
+  type AnswerOptions,
+  type ApprovalQuestion,
+  type PendingStep,
+  type StepQuestion,
+  type TaskDescription,
+  TaskFailedError,
+  TaskHandle,
+} from './task-handle';
+export type { InboxItem } from './inbox';
 export { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
+export { openArtifacts } from '../storage/open-artifacts';
+export {
+  S3ArtifactStore,
+  type S3ArtifactStoreOptions,
+  type S3Credentials,
+} from '../storage/s3-artifact-store';
 export {
   CadreError,
   FAILURES,

@@ -17,6 +17,7 @@ import { failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo } from '../core/failures';
 import type { LockState } from '../core/lock';
 import {
+  BUDGET_WORKFLOW,
   ELECTION_WORKFLOW,
   LOCK_WORKFLOW,
   SAGA_WORKFLOW,
@@ -69,7 +70,7 @@ export interface Resumed {
 const SWEPT_MAXIMUM = 1000;
 const GOAL_MAXIMUM_LENGTH = 200;
 /** The memo of what goes on with an execution: the run that was cut off. */
-const RESUMES = 'resumes';
+export const RESUMES = 'resumes';
 
 /**
  * Starts what goes on with the execution `id`, any workflow whose steps are Cadre's. Where one that went on with it was
@@ -159,7 +160,7 @@ async function* cutOffExecutions(client: Client, cadre: string): AsyncGenerator<
 }
 
 /** Workflows of ours that undo nothing. */
-const NEVER_RESUMED: readonly string[] = [ELECTION_WORKFLOW, LOCK_WORKFLOW];
+const NEVER_RESUMED: readonly string[] = [BUDGET_WORKFLOW, ELECTION_WORKFLOW, LOCK_WORKFLOW];
 
 /** What is known of an execution that was cut off, from a list or a description. */
 type Cut = Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'type' | 'taskQueue'>;

@@ -7,6 +7,7 @@ import { BreakerProjection } from '../core/breaker/breaker-projection';
 import type { BreakerState } from '../core/breaker/breaker';
 import { CadreError, isCadreError } from '../core/failures';
 import {
+  BUDGET_WORKFLOW,
   NEEDS_ATTENTION,
   NEEDS_ATTENTION_ATTRIBUTE,
   SAGA_WORKFLOW,
@@ -300,7 +301,8 @@ async function readOpen(client: Client, cadre: string, states: TaskStates): Prom
 }
 
 async function readAttention(client: Client, cadre: string, states: TaskStates): Promise<Attention[]> {
-  const running = `TaskQueue = "${taskQueue(cadre)}" AND ExecutionStatus = "Running"`;
+  // Of accounts there may be many, and they wait for nobody.
+  const running = `TaskQueue = "${taskQueue(cadre)}" AND ExecutionStatus = "Running" AND WorkflowType != "${BUDGET_WORKFLOW}"`;
   const query = (await hasAttentionAttribute(client)) ? `${running}${NOT_UNNEEDED}` : running;
   const found: Attention[] = [];
   for await (const execution of client.workflow.list({ query, pageSize: 200 })) {

@@ -8,20 +8,34 @@ import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure
 import { tsToMs } from '@temporalio/common/lib/time';
 import type { temporal } from '@temporalio/proto';
 import { type Answering, inputHash } from '../core/approval';
+import { questionHash } from '../core/asking';
+import type { Budget } from '../core/budget/budget';
 import { failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo, isFailureType } from '../core/failures';
 import { ANSWER_UPDATE, RESOLVE_UPDATE, resumeId } from '../core/names';
 import type { HistoryFact } from '../core/history-facts';
+import type { Step } from '../core/plan';
 import type { Resolution } from '../core/saga';
 import type { Stored } from '../core/stored';
 import { actInput, approvalSubject } from '../core/step-inputs';
-import { type TaskResult, type TaskState, isOpen, planStep, resultOf, stepState } from '../core/task-state';
+import {
+  type StepState,
+  type TaskResult,
+  type TaskState,
+  actorOf,
+  isOpen,
+  planStep,
+  resultOf,
+  stepState,
+} from '../core/task-state';
 import { type LoggedTaskEvent, TaskProjection } from '../core/task-projection';
 import type { Resolving } from '../core/task-resolving';
 import type { ArtifactStore } from '../storage/artifact-store';
-import { loadAll } from '../storage/stored-values';
+import { load, loadAll } from '../storage/stored-values';
+import { type TaskCost, costOfTask } from './costs';
 import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
+import { raiseBudget } from './raise';
 import { type FollowOptions, TaskLog } from './task-log';
 
 /** How a task ended other than with a result. `type` and `message` are those of the failure. */
@@ -70,12 +84,37 @@ export interface TaskDescription {
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt?: number;
-  /** Id of the task that goes on with it, where it was terminated or timed out and somebody resumed it. */
+  /** Id of the task that goes on with it, where it was terminated, timed out or reached its budget, and somebody resumed it. */
   readonly resumedAs?: string;
+}
+
+/** What a step asks a person: whether it may run, or what its agent wants to know. */
+export type StepQuestion = ApprovalQuestion | AgentQuestion;
+
+/** What the agent of a step asks. */
+export interface AgentQuestion {
+  readonly kind: 'question';
+  readonly step: string;
+  readonly agent: string;
+  readonly instruction: string;
+  /** The question's name among the step's. */
+  readonly name: string;
+  readonly question: string;
+  /** What may be answered; any text where there are none. */
+  readonly options?: readonly string[];
+  /** Who may answer; anybody where nobody is named. */
+  readonly from?: readonly string[];
+  /** What it is about. */
+  readonly about?: unknown;
+  /** SHA-256 of all that, in hex. */
+  readonly hash: string;
+  /** When the time to answer is over, in ms since 1970; absent where it stands for ever. */
+  readonly until?: number;
 }
 
 /** A step that asks a person whether it may run. */
 export interface ApprovalQuestion {
+  readonly kind: 'approval';
   readonly step: string;
   /** Who would do it. */
   readonly agent: string;
@@ -85,6 +124,9 @@ export interface ApprovalQuestion {
   /** SHA-256 of it, in hex; see `inputHash`. */
   readonly hash: string;
 }
+
+/** What {@link TaskHandle.answer} says beside the answer. */
+export type AnswerOptions = Pick<Answering, 'hash' | 'by'> & Partial<Pick<Answering, 'note'>>;
 
 /** One task or saga, running or ended. Makes no call until it is asked something. */
 export class TaskHandle {
@@ -144,12 +186,18 @@ export class TaskHandle {
         }
       }
       const described = toDescription(description, projection.state, events, until);
-      return described.state.phase.kind === 'terminated' && (await this.isResumed())
+      return mayBeResumed(described.state) && (await this.isResumed())
         ? { ...described, resumedAs: resumeId(this.id) }
         : described;
     } catch (error) {
       throw this.translate(error);
     }
+  }
+
+  /** What its calls of models came to, by step, agent and model. Needs no worker. Throws TaskNotFound. */
+  async cost(): Promise<TaskCost> {
+    const { state } = await this.describe();
+    return costOfTask(this.id, state);
   }
 
   /** The activities that wait for a worker, or that one has. Throws TaskNotFound. */
@@ -195,38 +243,73 @@ export class TaskHandle {
   }
 
   /**
-   * What a step that asks for approval would run on. Needs no worker. Throws NotAsked where it does not ask,
-   * ArtifactMissing, TaskNotFound.
+   * What `step` asks: whether it may run on an input, or what its agent wants to know. Needs no worker. Throws NotAsked where
+   * it asks nothing, ArtifactMissing, TaskNotFound.
    */
-  async question(step: string): Promise<ApprovalQuestion> {
+  async question(step: string): Promise<StepQuestion> {
     const { state } = await this.describe();
     const asked = stepState(state, step);
     const planned = planStep(state, step);
-    if (asked.kind !== 'awaitingApproval' || planned === undefined || !isOpen(state.phase)) {
-      const how = planned === undefined ? 'there is no such step' : asked.kind;
-      throw new CadreError('NotAsked', `The step "${step}" of ${this.id} does not ask for approval: ${how}`);
+    if (planned !== undefined && isOpen(state.phase)) {
+      if (asked.kind === 'awaitingApproval') return this.approvalQuestion(state, planned, asked.hash);
+      if (asked.kind === 'asking') return this.agentQuestion(state, planned, asked);
     }
-    const { agent, outputs, ...given } = approvalSubject(state, planned);
+    const how = planned === undefined ? 'there is no such step' : asked.kind;
+    throw new CadreError('NotAsked', `The step "${step}" of ${this.id} asks nothing: ${how}`);
+  }
+
+  private async approvalQuestion(state: TaskState, step: Step, asked: string): Promise<ApprovalQuestion> {
+    const { agent, outputs, ...given } = approvalSubject(state, step);
     const hash = inputHash({ agent, outputs, ...given });
-    if (hash !== asked.hash) {
-      const message = `Of the step "${step}" of ${this.id} another input is known here (${hash}) than the one that is asked about (${asked.hash})`;
-      throw new CadreError('NotAsked', message);
-    }
+    if (hash !== asked) throw this.otherwiseKnown(step.id, hash, asked);
     const input = actInput(given, await loadAll(this.artifacts, outputs));
-    return { step, agent, instruction: given.instruction, input, hash };
+    return { kind: 'approval', step: step.id, agent, instruction: given.instruction, input, hash };
+  }
+
+  private async agentQuestion(
+    state: TaskState,
+    step: Step,
+    asked: StepState & { kind: 'asking' },
+  ): Promise<AgentQuestion> {
+    const { kind: _asking, attemptsUsed: _used, checkpoint: _kept, about: stored, hash, ...question } = asked;
+    const about = stored === undefined ? {} : { about: await load(this.artifacts, stored) };
+    const known = questionHash({ ...question, ...about });
+    if (known !== hash) throw this.otherwiseKnown(step.id, known, hash);
+    const { id, instruction } = step;
+    return {
+      kind: 'question',
+      step: id,
+      agent: actorOf(state, step),
+      instruction,
+      ...question,
+      ...about,
+      hash,
+    };
+  }
+
+  private otherwiseKnown(step: string, known: string, asked: string): CadreError {
+    const message = `Of the step "${step}" of ${this.id} something else is known here (${known}) than what is asked about (${asked})`;
+    return new CadreError('NotAsked', message);
   }
 
   /**
-   * Says yes or no to a step that asks for approval. `hash` is that of the input that was looked at, as {@link question}
-   * has it; an answer to any other input is refused. `note` (up to 500 characters) stands in the log. Throws NotAsked,
-   * InputInvalid, TaskNotFound.
+   * Answers what `step` asks: yes or no to an approval, else one of the question's options or any text. `hash` is that of what
+   * was looked at, as {@link question} has it; an answer to anything else is refused. `note` (up to 500 characters) stands in
+   * the log, and `by` (up to 200) says who answers. Throws NotAsked, InputInvalid, TaskNotFound.
    */
-  async answer(
-    step: string,
-    answer: Answering['answer'],
-    { hash, note = '' }: { hash: string; note?: string },
-  ): Promise<void> {
-    await this.update(ANSWER_UPDATE, { step, answer, hash, note });
+  async answer(step: string, answer: string, { hash, note = '', by }: AnswerOptions): Promise<void> {
+    await this.update(ANSWER_UPDATE, { step, answer, hash, note, ...(by === undefined ? {} : { by }) });
+  }
+
+  /**
+   * Goes on with the task where it, or what resumed it last, ended as BudgetReached, with `budget` in all (what it does not
+   * say stays as it was given; times begin anew): in `<id>.resume`, whose handle this is. Its steps that are not done are
+   * tried again; no recorded call is paid again. Of one that has not ended its account may use more from now on. Throws
+   * NothingToResume where it ended otherwise or what it had done is undone, InputInvalid, TaskNotFound.
+   */
+  async resume({ budget = {} }: { readonly budget?: Budget } = {}): Promise<TaskHandle> {
+    const { id } = await raiseBudget(this.client, this.id, budget);
+    return new TaskHandle(this.client, this.artifacts, id);
   }
 
   /** Throws what the workflow refused it as. */
@@ -278,6 +361,10 @@ export class TaskHandle {
     }
     return error instanceof WorkflowFailedError ? taskFailed(error.cause, error) : error;
   }
+}
+
+function mayBeResumed({ phase }: TaskState): boolean {
+  return phase.kind === 'terminated' || (phase.kind === 'failed' && phase.failure.short !== undefined);
 }
 
 function taskFailed(cause: Error | undefined, error: Error): TaskFailedError {

@@ -45,27 +45,40 @@ export function inputHash(input: unknown): string {
 
 export const ANSWERS = ['yes', 'no'] as const;
 
-/** What a person says to a step that asks for approval. */
+/** What a person says to a step that asks something. */
 export interface Answering {
   readonly step: string;
-  readonly answer: (typeof ANSWERS)[number];
-  /** The {@link inputHash} of what was looked at. */
+  /** Of an approval one of {@link ANSWERS}; of a question one of its options, where it has some. Up to 10,000 characters. */
+  readonly answer: string;
+  /** Of what was looked at: see {@link inputHash} for an approval, `questionHash` for a question. */
   readonly hash: string;
   /** Why; stands in the log. Up to 500 characters, empty for none. */
   readonly note: string;
+  /** Who says so, by their own word: up to 200 characters. Default: nobody said. */
+  readonly by?: string;
 }
 
+export const ANSWER_MAXIMUM_LENGTH = 10_000;
 export const NOTE_MAXIMUM_LENGTH = 500;
+export const NAME_MAXIMUM_LENGTH = 200;
 
 /** `candidate` as an answer. Throws InputInvalid, naming the field. */
 export function readAnswering(candidate: unknown): Answering {
-  const { step, answer, hash, note = '' } = isRecord(candidate) ? candidate : {};
-  const known = ANSWERS.find((one) => one === answer);
+  const { step, answer, hash, note = '', by } = isRecord(candidate) ? candidate : {};
   if (typeof step !== 'string') throw inputInvalid('`step`', 'the id of a step', step);
-  if (known === undefined) throw inputInvalid('`answer`', ANSWERS.join(' or '), answer);
+  if (!isText(answer, ANSWER_MAXIMUM_LENGTH) || answer === '') {
+    throw inputInvalid('`answer`', `a text of 1 to ${ANSWER_MAXIMUM_LENGTH} characters`, answer);
+  }
   if (typeof hash !== 'string') throw inputInvalid('`hash`', 'the SHA-256 of the input, in hex', hash);
-  if (typeof note !== 'string' || note.length > NOTE_MAXIMUM_LENGTH) {
+  if (!isText(note, NOTE_MAXIMUM_LENGTH)) {
     throw inputInvalid('`note`', `a text of at most ${NOTE_MAXIMUM_LENGTH} characters`, note);
   }
-  return { step, answer: known, hash, note };
+  if (by !== undefined && !isText(by, NAME_MAXIMUM_LENGTH)) {
+    throw inputInvalid('`by`', `a text of at most ${NAME_MAXIMUM_LENGTH} characters`, by);
+  }
+  return { step, answer, hash, note, ...(by === undefined ? {} : { by }) };
+}
+
+function isText(value: unknown, maximum: number): value is string {
+  return typeof value === 'string' && value.length <= maximum;
 }

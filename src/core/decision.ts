@@ -10,3 +10,6 @@ export interface Decision {
 
 /** Type of a planner's decision that says how long the task will take; `cadre run` shows it where the plan is told. */
 export const TIME_EXPECTED = 'timeExpected';
+
+/** Type of a decision of the leader's that says for whom a fallback did the work, and why; shown like that one. */
+export const FELL_BACK = 'fellBack';

@@ -1,3 +1,4 @@
+import type { Spending } from './budget/budget';
 import { LEADER_WORK, type LeaderWork } from './names';
 
 /** What an activity is for: an agent's action, undoing one, the leader's work, leading itself, or claiming a lock. */
@@ -18,6 +19,8 @@ export interface Envelope {
   /** Fencing token of the leader that decided this; 0 before the task has seen one. */
   readonly term: number;
   readonly version: 1;
+  /** What the task may use; left out where nothing is limited. */
+  readonly budget?: Spending;
 }
 
 /** True for an activity's first argument that is an envelope of a version this build reads. */

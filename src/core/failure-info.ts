@@ -7,10 +7,13 @@ import {
   TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/common';
+import { isAsking } from './asking';
 import { isRefusal } from './breaker/refusal';
+import { readShortfall } from './budget/account';
 import { EARLIER_ATTEMPT, type FailureInfo, isCadreError, isHandedBack } from './failures';
-import { jsonBytes } from './json';
+import { isRecord, jsonBytes } from './json';
 import { cut } from './one-line';
+import { type ModelUsage, usageField } from './usage';
 
 /**
  * What an error says, as it stands in events. Gives the same for an error caught in a workflow and for the
@@ -26,20 +29,30 @@ export function failureInfo(error: unknown): FailureInfo {
       message,
       ...(nonRetryable ? { final: true } : {}),
       ...(began ? { began } : {}),
+      ...shortField(type, cause.details?.[0]),
+      ...usageField(cause.details?.at(-1)),
     };
   }
   if (cause instanceof TimeoutFailure) {
     // Its cause is what the attempt before it failed with.
     const began = cause.cause === undefined ? {} : { began: true as const };
-    return { type: 'TimedOut', message: `Timed out: ${cause.timeoutType}`, ...began };
+    const heard = cause.lastHeartbeatDetails;
+    const usage = usageField(isRecord(heard) ? heard['lastCall'] : undefined);
+    return { type: 'TimedOut', message: `Timed out: ${cause.timeoutType}`, ...began, ...usage };
   }
   if (cause instanceof CancelledFailure) return { type: 'Cancelled', message: 'Cancelled' };
   if (isCadreError(cause)) {
-    const { type, message, retryable } = cause;
-    return { type, message, ...(retryable ? {} : { final: true }) };
+    const { type, message, retryable, details } = cause;
+    return { type, message, ...(retryable ? {} : { final: true }), ...shortField(type, details) };
   }
   if (cause instanceof Error) return { type: cause.name, message: messageOf(cause) };
   return { type: 'Error', message: textOf(cause) };
+}
+
+/** What did not fit, where a budget was reached. */
+function shortField(type: string | null | undefined, details: unknown): Pick<FailureInfo, 'short'> {
+  const short = type === 'BudgetReached' ? readShortfall(details) : undefined;
+  return short === undefined ? {} : { short };
 }
 
 /** With the cause where it says more: `fetch failed` alone helps nobody. */
@@ -72,14 +85,19 @@ const CAUSES_MAXIMUM = 3;
 /**
  * What ends an activity or a workflow for `error`: the same failure, small enough to cross. Whoever threw it chose
  * its size, and Temporal terminates a workflow over a failure of a megabyte. Cancellations and the like stay as they are.
+ * `usage`: what the calls of an activity came to, which stands behind its details.
  */
-export function crossingFailure(error: unknown, causes = CAUSES_MAXIMUM): unknown {
+export function crossingFailure(
+  error: unknown,
+  usage: readonly ModelUsage[] = [],
+  causes = CAUSES_MAXIMUM,
+): unknown {
   if (error instanceof TemporalFailure && !(error instanceof ApplicationFailure)) return error;
   const { type, message } = failureInfo(error);
   const failure = ApplicationFailure.create({
     type: cut(type, MESSAGE_MAXIMUM_LENGTH),
     message: cut(message, MESSAGE_MAXIMUM_LENGTH),
-    ...optionsOf(error),
+    ...withUsage(optionsOf(error), usage),
     ...causeOf(error, causes),
   });
   if (error instanceof Error && error.stack !== undefined) {
@@ -114,14 +132,24 @@ function optionsOf(error: unknown): ApplicationFailureOptions {
   return {
     nonRetryable: !retryable,
     // Nothing is wrong with what comes back later: the SDK would log it as a warning.
-    ...(isRefusal(error) || isHandedBack(error) ? { category: ApplicationFailureCategory.BENIGN } : {}),
+    ...(isRefusal(error) || isHandedBack(error) || isAsking(error)
+      ? { category: ApplicationFailureCategory.BENIGN }
+      : {}),
     ...(details === undefined ? {} : { details: bounded([details]) }),
   };
 }
 
+function withUsage(
+  options: ApplicationFailureOptions,
+  usage: readonly ModelUsage[],
+): ApplicationFailureOptions {
+  if (usage.length === 0) return options;
+  return { ...options, details: [...(options.details ?? [null]), { usage }] };
+}
+
 function causeOf(error: unknown, causes: number): ApplicationFailureOptions {
   if (!(error instanceof Error) || error.cause === undefined || causes === 0) return {};
-  const cause = crossingFailure(error.cause, causes - 1);
+  const cause = crossingFailure(error.cause, [], causes - 1);
   return cause instanceof Error ? { cause } : {};
 }
 

@@ -1,4 +1,6 @@
+import type { Shortfall } from './budget/account';
 import { shownJson } from './json';
+import type { ModelUsage } from './usage';
 
 /**
  * Every failure that Cadre itself raises, one row a type. A failure crosses processes as Temporal's
@@ -27,6 +29,10 @@ export const FAILURES = {
     retryable: false,
     fix: 'Make the agent return what its output schema says, or correct the schema.',
   },
+  CommandFailed: {
+    retryable: true,
+    fix: 'Read what the program wrote to stderr in the log of the worker, and run it there by hand with the same input.',
+  },
   CheckpointTooLarge: {
     retryable: false,
     fix: 'Keep the value in the artifact store and its reference in the checkpoint.',
@@ -34,6 +40,10 @@ export const FAILURES = {
   ArtifactMissing: {
     retryable: true,
     fix: 'Let every worker and client of the cadre use the same artifact store (CADRE_ARTIFACTS).',
+  },
+  ArtifactsUnavailable: {
+    retryable: true,
+    fix: 'Let the machine reach and write to the artifact store (CADRE_ARTIFACTS); `cadre doctor` says what is missing.',
   },
   EffectInvalid: {
     retryable: false,
@@ -66,6 +76,54 @@ export const FAILURES = {
   Paced: {
     retryable: false,
     fix: 'Nothing: the provider asked to slow down, and the step waits for as long as it said.',
+  },
+  BudgetReached: {
+    retryable: false,
+    fix: 'Go on with more: `cadre resume ID --budget tokens=N`; see what was used with `cadre budget`.',
+  },
+  ModelRefused: {
+    retryable: false,
+    fix: 'Correct what the provider says is wrong: the key, the name of the model, or the request.',
+  },
+  ModelUnavailable: {
+    retryable: true,
+    fix: 'Wait until the provider is back: `cadre breakers` says how it does; or choose another model.',
+  },
+  ModelOutputInvalid: {
+    retryable: false,
+    fix: "Say in the agent's instructions what its output schema asks for, raise `maxOutputTokens`, or choose another model.",
+  },
+  ModelUnknown: {
+    retryable: false,
+    fix: 'Set CADRE_MODEL to provider/model, such as openai/gpt-5-mini or ollama/llama3.2; see docs/models.md.',
+  },
+  ModelKeyMissing: {
+    retryable: false,
+    fix: "Set the provider's key in the environment of the workers, and restart them.",
+  },
+  ToolsUnavailable: {
+    retryable: true,
+    fix: "Let the workers start or reach the MCP server; its name is that in the agent's `mcp`.",
+  },
+  ToolsChanged: {
+    retryable: false,
+    fix: 'Read what the server says of its tools now; if it is right, set `pinned` to what the failure says.',
+  },
+  PriceUnknown: {
+    retryable: false,
+    fix: 'Give the price of the model in the file of CADRE_PRICES, or leave `money` out of the budget.',
+  },
+  QuestionAsked: {
+    retryable: false,
+    fix: 'Answer it with `cadre answer ID STEP ANSWER`; the step waits for that.',
+  },
+  QuestionInvalid: {
+    retryable: false,
+    fix: 'Ask with a name of its own, a question, and options that differ.',
+  },
+  QuestionExpired: {
+    retryable: false,
+    fix: 'Start again, and answer in time with `cadre answer ID STEP ANSWER`.',
   },
   StepFailed: {
     retryable: false,
@@ -164,6 +222,10 @@ export interface FailureInfo {
   readonly final?: true;
   /** Present where an attempt before the one that failed had begun, and may have had its effect. */
   readonly began?: true;
+  /** Present for BudgetReached: what did not fit. */
+  readonly short?: Shortfall;
+  /** What the calls of all attempts came to. Present where there were any. */
+  readonly usage?: readonly ModelUsage[];
 }
 
 /** The type of the cause of a failure that stopped an attempt from beginning, where one before it had begun. */

@@ -1,5 +1,7 @@
 import { type Plan, stepNeeds } from './plan';
-import { type TaskState, stepState } from './task-state';
+import { type StepState, type TaskState, stepState } from './task-state';
+
+const TO_RUN: readonly StepState['kind'][] = ['waiting', 'asking', 'parked', 'refused'];
 
 /** Which steps of a plan may start, kept up as steps complete. The plan must be a DAG. */
 export class Frontier {
@@ -7,13 +9,13 @@ export class Frontier {
   private readonly dependants = new Map<string, string[]>();
   private readonly startable: string[] = [];
 
-  /** Steps that the state has as completed are done; those it has as waiting, parked or refused are still to run. */
+  /** Steps that the state has as completed are done; those that wait for anything are still to run. */
   constructor(plan: Plan, state: TaskState) {
     for (const step of plan.steps) {
       const open = stepNeeds(step).filter((need) => stepState(state, need).kind !== 'completed');
       for (const need of open) this.dependants.set(need, [...(this.dependants.get(need) ?? []), step.id]);
       const { kind } = stepState(state, step.id);
-      if (kind !== 'waiting' && kind !== 'parked' && kind !== 'refused') continue;
+      if (!TO_RUN.includes(kind)) continue;
       this.openNeeds.set(step.id, open.length);
       if (open.length === 0) this.startable.push(step.id);
     }

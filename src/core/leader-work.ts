@@ -13,12 +13,15 @@ import type { Stored } from './stored';
 import type { ActOutcome } from './task-activities';
 import type { ReturnReason, TaskEvent } from './task-events';
 import { type TaskState, planStep, stepState } from './task-state';
+import { type ModelUsage, usageField } from './usage';
 import { type Ballot, type CastBallot, type Undecided, tallyOf, verdictOf } from './vote';
 
 /** What every request of the leader's work may say. */
-interface LeaderRequest {
+export interface LeaderRequest {
   /** Present where a breaker refused it before, and it has waited for that. */
   readonly waited?: true;
+  /** Present where it is not asked for again if it fails. */
+  readonly last?: true;
 }
 
 /** Second argument of the activity `plan`. */
@@ -30,10 +33,12 @@ export interface PlanRequest extends LeaderRequest {
 }
 
 /** What every activity of the leader returns. */
-interface LeaderOutcome {
+export interface LeaderOutcome {
   /** The term of the leader that did it. */
   readonly term: number;
   readonly decisions?: Stored<readonly Decision[]>;
+  /** What its agent's calls came to, over all attempts. Left out where there were none. */
+  readonly usage?: readonly ModelUsage[];
 }
 
 /** What the activity `plan` returns. */
@@ -121,17 +126,26 @@ function unlessStale(
 /** The events that a plan's making leaves, in order. */
 export function planEvents(outcome: PlanOutcome, state: TaskState): TaskEvent[] {
   const { plan, policies, by, term, decisions } = outcome;
-  const planned: TaskEvent = { type: 'planned', plan, policies, by, term, ...ifAny({ decisions }) };
+  const planned: TaskEvent = {
+    type: 'planned',
+    plan,
+    policies,
+    by,
+    term,
+    ...ifAny({ decisions }),
+    ...usageField(outcome),
+  };
   return unlessStale('plan', outcome, state, [planned]);
 }
 
 /** The events that the leader's choice of another agent leaves, in order. */
 export function assignEvents(step: string, outcome: AssignOutcome, state: TaskState): TaskEvent[] {
   const { agent, policy, by, reason, term } = outcome;
+  const usage = usageField(outcome);
   const event: TaskEvent =
     agent === undefined || policy === undefined
-      ? { type: 'notAssigned', step, reason, term }
-      : { type: 'assigned', step, agent, policy, by, reason, term };
+      ? { type: 'notAssigned', step, reason, term, ...usage }
+      : { type: 'assigned', step, agent, policy, by, reason, term, ...usage };
   return unlessStale('assign', outcome, state, [event]);
 }
 
@@ -144,7 +158,7 @@ export function arbitrateEvents(step: string, outcome: ArbitrateOutcome, state: 
     'arbitrate',
     outcome,
     state,
-    decided(step, { choice, by: 'leader', term, reason }, ballots, state),
+    decided(step, { choice, by: 'leader', term, reason }, ballots, state, usageField(outcome)),
   );
 }
 
@@ -152,7 +166,7 @@ export function arbitrateEvents(step: string, outcome: ArbitrateOutcome, state: 
 export function aggregateEvents(outcome: AggregateOutcome, state: TaskState): TaskEvent[] {
   const { by, term, outputs, decisions } = outcome;
   return unlessStale('aggregate', outcome, state, [
-    { type: 'aggregated', by, term, ...ifAny({ outputs }), ...ifAny({ decisions }) },
+    { type: 'aggregated', by, term, ...ifAny({ outputs }), ...ifAny({ decisions }), ...usageField(outcome) },
   ]);
 }
 
@@ -172,11 +186,12 @@ function decided(
   how: { choice: unknown; by: 'quorum' | 'leader'; term: number; reason?: string },
   ballots: readonly CastBallot[],
   state: TaskState,
+  usage: { readonly usage?: readonly ModelUsage[] } = {},
 ): TaskEvent[] {
   const voters = planStep(state, step)?.vote?.agents.length ?? ballots.length;
   const outcome = { ...how, tally: tallyOf(ballots), voters };
   return [
-    { type: 'voteDecided', step, outcome },
+    { type: 'voteDecided', step, outcome, ...usage },
     { type: 'stepCompleted', step, output: { value: outcome } },
   ];
 }
@@ -190,7 +205,16 @@ export function ballotEvent(
 ): TaskEvent {
   const { choice, reason } = readBallot(outcome);
   const late = stepState(state, step).kind === 'voting' ? {} : { late: true as const };
-  return { type: 'ballotCast', step, voter, agent, choice, ...ifAny({ reason }), ...late };
+  return {
+    type: 'ballotCast',
+    step,
+    voter,
+    agent,
+    choice,
+    ...ifAny({ reason }),
+    ...late,
+    ...usageField(outcome),
+  };
 }
 
 function readBallot({ output }: ActOutcome): Ballot {

@@ -28,6 +28,15 @@ export const LOCK_ACTIVITY = 'lock';
 /** The workflow type of a circuit breaker that the whole cadre shares. */
 export const BREAKER_WORKFLOW = 'breaker';
 
+/** The workflow type of an account: what may be used of a budget, and what was. */
+export const BUDGET_WORKFLOW = 'budget';
+
+/** By which workers set aside and settle at an account. */
+export const EXCHANGE_UPDATE = 'exchange';
+
+/** The memo of an account: its name. */
+export const ACCOUNT_MEMO = 'account';
+
 /** By which workers tell a breaker how their calls went, and persons what it is to do. */
 export const REPORT_UPDATE = 'report';
 export const OPERATE_UPDATE = 'operate';
@@ -67,7 +76,7 @@ export const LEAD_ACTIVITY = 'lead';
 export const ANNOUNCE_SIGNAL = 'announce';
 export const RESIGN_UPDATE = 'resign';
 
-/** By which a person says yes or no to a step that asks for approval. */
+/** By which a person answers what a step asks. */
 export const ANSWER_UPDATE = 'answer';
 
 /** By which a saga gives back a key. */
@@ -79,10 +88,13 @@ export const HOLDER = 'holder';
 /** By which a person says what is to become of a compensation or step that failed for good. */
 export const RESOLVE_UPDATE = 'resolve';
 
+/** The memo of a task that has ended, and whose agents called models: what that came to, by agent. */
+export const USAGE_MEMO = 'usage';
+
 /** The memo of a task that waits for a person: the step that it is about. */
 export const NEEDS_ATTENTION = 'needsAttention';
 
-/** The search attribute of tasks: `no`, `needsAttention` or `awaitingApproval`. Used where a server has it. */
+/** The search attribute of tasks: `no`, `needsAttention`, `awaitingApproval` or `awaitingAnswer`. Used where a server has it. */
 export const NEEDS_ATTENTION_ATTRIBUTE = defineSearchAttributeKey('CadreNeedsAttention', 'KEYWORD');
 
 /**
@@ -178,6 +190,11 @@ export function lockId(cadre: string, key: string): string {
 /** The workflow id of the breaker of `key`. Keys that differ have ids that differ. */
 export function breakerId(cadre: string, key: string): string {
   return `${cadre}.breaker.${encodedKey(key)}`;
+}
+
+/** The workflow id of the account `account`. */
+export function budgetId(cadre: string, account: string): string {
+  return `${cadre}.budget.${account}`;
 }
 
 /** The workflow id of an agent's replica: see `memberOf`. */

@@ -70,12 +70,23 @@ const OWN: readonly string[] = [
   'AgentInputInvalid',
   'AgentUnknown',
   'ArtifactMissing',
+  'ArtifactsUnavailable',
   'CheckpointTooLarge',
   'EffectInvalid',
   'OutcomeUnknown',
   'ActionUndone',
   'LedgerUnavailable',
+  'BudgetReached',
+  'PriceUnknown',
+  'NoWorker',
+  'ModelUnknown',
+  'ModelKeyMissing',
+  'ToolsUnavailable',
+  'ToolsChanged',
   'HandedBack',
+  'QuestionAsked',
+  'QuestionInvalid',
+  'QuestionExpired',
   'Cancelled',
   'CancelledFailure',
 ].map((type) => type.toLowerCase());
@@ -110,6 +121,45 @@ export function outcomeOf(error: unknown, now: number): Outcome {
   if (row === undefined) return 'failure';
   return typeof row.outcome === 'function' ? row.outcome(signs) : row.outcome;
 }
+
+/**
+ * True where the provider surely did nothing for it: it refused it, or was not reached. Not where a gateway answered (408,
+ * 499, 502, 504, 520 and the like), behind which it may have gone on. Of what gave up after some tries: where that holds
+ * of all of them.
+ */
+export function isUnpaid(error: unknown): boolean {
+  return isUnpaidWithin(error, CAUSES_MAXIMUM);
+}
+
+function isUnpaidWithin(error: unknown, levels: number): boolean {
+  const chain = causesOf(error);
+  const telling = chain.find((one) => statusOf(one) !== undefined || triesOf(one).length > 0);
+  if (telling === undefined) return chain.flatMap(codesOf).some((code) => UNREACHED.includes(code));
+  const status = statusOf(telling);
+  if (status !== undefined) return isRefusal(status);
+  return levels > 0 && triesOf(telling).every((one) => isUnpaidWithin(one, levels - 1));
+}
+
+/** True for a status by which a provider says that it does nothing. */
+function isRefusal(status: number): boolean {
+  if (status >= 500) return REFUSING_5XX.includes(status);
+  return status >= 400 && status !== 408 && status !== 499;
+}
+
+const REFUSING_5XX: readonly number[] = [500, 501, 503, 529];
+
+/** What gave up after some tries has the errors of all of them as its `errors`. */
+function triesOf({ errors }: Record<string, unknown>): readonly unknown[] {
+  return Array.isArray(errors) ? errors : [];
+}
+
+const UNREACHED: readonly string[] = [
+  'econnrefused',
+  'enotfound',
+  'eai_again',
+  'ehostunreach',
+  'enetunreach',
+];
 
 function signsOf(error: unknown, now: number): Signs {
   const chain = causesOf(error);

@@ -402,6 +402,13 @@ function collectOutputReferences(value: unknown, into: Set<string>): void {
   }
 }
 
+/** The steps whose outputs `value` refers to; each once. */
+export function outputReferences(value: unknown): string[] {
+  const references = new Set<string>();
+  collectOutputReferences(value, references);
+  return [...references];
+}
+
 /** The step id of `{ "$output": "<step id>" }`; undefined for any other value. */
 export function outputReference(value: unknown): string | undefined {
   if (!isRecord(value)) return undefined;

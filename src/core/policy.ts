@@ -113,6 +113,8 @@ export interface RosterEntry {
   readonly description: string;
   readonly skills: readonly string[];
   readonly pool?: string;
+  /** What it takes, as a JSON schema; absent where its schema cannot say it. */
+  readonly input?: Readonly<Record<string, unknown>>;
   readonly queue: {
     readonly name: string;
     /** Workers that polled the queue lately; absent where the server does not say. */

@@ -17,6 +17,8 @@ export type ResumeOrigin = {
   | { readonly kind: 'continuedAsNew' }
   /** Ended from outside at `at` (ms since 1970), without a chance to run code. */
   | { readonly kind: 'terminated'; readonly at: number }
+  /** Had reached its budget at `at` (ms since 1970), and goes on with more. */
+  | { readonly kind: 'raised'; readonly at: number }
   /** Shares what is in another's log up to the event of that number; the other goes on, or has ended, as if this were not. */
   | { readonly kind: 'forked'; readonly number: number }
 );

@@ -19,6 +19,7 @@ export interface Rung {
   readonly state:
     | 'waiting'
     | 'awaitingApproval'
+    | 'asking'
     | 'running'
     | 'completed'
     | 'failed'
@@ -83,8 +84,15 @@ class LadderBuilder {
       case 'approvalRequested':
         this.end('up', event.step, this.actor(event.step), { state: 'awaitingApproval' });
         return;
+      case 'questionAsked':
+        this.handedBack('up', event.step, event.agent);
+        this.end('up', event.step, event.agent, { state: 'asking' });
+        return;
       case 'approvalAnswered':
       case 'approvalWithdrawn':
+      case 'questionAnswered':
+      case 'questionExpired':
+      case 'questionWithdrawn':
         this.end('up', event.step, this.actor(event.step), { state: 'waiting' });
         return;
       case 'stepScheduled':
@@ -236,6 +244,7 @@ class LadderBuilder {
 const STATES = {
   waiting: 'waiting',
   awaitingApproval: 'awaitingApproval',
+  asking: 'asking',
   refused: 'waiting',
   scheduled: 'running',
   voting: 'running',

@@ -127,9 +127,10 @@ export function withCompensation(
 }
 
 /** True for a failure by which the agent surely never began, in none of the attempts that the server made. */
-export function neverBegan({ type, message, began }: FailureInfo): boolean {
+export function neverBegan({ type, message, began, short }: FailureInfo): boolean {
   const before =
     BEFORE_THE_AGENT.some((one) => one === type) ||
+    short?.limit === 'steps' ||
     (type === 'TimedOut' && /SCHEDULE_TO_START/.test(message));
   return before && began !== true;
 }

@@ -1,6 +1,6 @@
-import { fillInput, type Step, stepNeeds } from './plan';
+import { fillInput, outputReferences, type Step, stepNeeds } from './plan';
 import type { Stored } from './stored';
-import type { StepInputs } from './task-activities';
+import type { ActRequest, StepInputs } from './task-activities';
 import { type TaskState, actorOf, stepState } from './task-state';
 
 /** What a step's agent is sent, to do it or to undo it. */
@@ -27,4 +27,23 @@ export function actInput(
   return input === undefined
     ? { goal, instruction, needs: outputs }
     : fillInput(input, new Map(Object.entries(outputs)));
+}
+
+/** Among {@link inputSteps}, for an input that workflow code made: nobody knows whose outputs it put there. No step has this id. */
+export const WORKFLOW_CODE = 'workflow code';
+
+/**
+ * The steps whose outputs are in the input that `act` gets. `undone`: the step that is undone with an input that tells what
+ * became of it, or why it is undone.
+ */
+export function inputSteps({
+  input,
+  outputs = {},
+  madeByCode,
+  undone,
+}: Partial<StepInputs> &
+  Pick<ActRequest, 'madeByCode'> & { readonly undone?: string | undefined }): readonly string[] {
+  const steps = input === undefined ? Object.keys(outputs) : outputReferences(input);
+  const more = [...(undone === undefined ? [] : [undone]), ...(madeByCode === true ? [WORKFLOW_CODE] : [])];
+  return more.length === 0 ? steps : [...new Set([...steps, ...more])];
 }

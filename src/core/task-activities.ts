@@ -1,4 +1,5 @@
 /** What the workflow `task` sends to its agents' activities and gets back: the payloads that stand in history. */
+import type { GivenAnswer } from './asking';
 import type { Operation } from './crdt/replica';
 import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
@@ -6,9 +7,10 @@ import { isRecord } from './json';
 import { oneLine } from './one-line';
 import type { AgentStep } from './plan';
 import type { ResolvedPolicy } from './policy';
-import type { SagaOptions, StepOutcome } from './saga';
+import type { SagaOptions, StackEntry, StepOutcome } from './saga';
 import type { Stored } from './stored';
 import type { TaskEvent } from './task-events';
+import { type ModelUsage, usageField } from './usage';
 
 /** What a step's agent is sent, to do it or to undo it. */
 export interface StepInputs {
@@ -37,10 +39,14 @@ export interface ActRequest extends StepInputs {
   readonly undoable?: true;
   /** Present for a step that no plan has: what its saga says of its undoing. */
   readonly added?: Pick<AgentStep, 'kind' | 'compensate' | 'approval' | 'policy'>;
+  /** Present where workflow code made the input: it may hold outputs of other steps. */
+  readonly madeByCode?: true;
   /** What earlier attempts left, where a worker that stopped handed the step back. */
   readonly handedBack?: HandedBack;
   /** How often a person said `retry` of this step. Default 0. */
   readonly resolutions?: number;
+  /** What persons answered to what earlier attempts asked. Default: nothing. */
+  readonly answers?: readonly GivenAnswer[];
 }
 
 /** What an agent that undoes another's step is told of it. */
@@ -75,6 +81,8 @@ export interface HandedBack {
   /** Attempts that failed before the one that was cut short. */
   readonly attemptsUsed: number;
   readonly checkpoint?: unknown;
+  /** Present where an attempt made calls that are recorded. */
+  readonly called?: true;
   /** Present where it was refused by a breaker, and has waited for that. */
   readonly waited?: true;
 }
@@ -82,8 +90,16 @@ export interface HandedBack {
 /** What stands in `details` of a failure of type `HandedBack`. */
 export function readHandedBack(details: unknown): HandedBack {
   if (!isRecord(details) || typeof details['attemptsUsed'] !== 'number') return { attemptsUsed: 0 };
-  const { attemptsUsed, checkpoint } = details;
-  return { attemptsUsed, ...(checkpoint === undefined ? {} : { checkpoint }) };
+  return handedBackOf(details as unknown as HandedBack);
+}
+
+/** Of what stands in a failure, an event or a state: what the next attempt gets. */
+export function handedBackOf({ attemptsUsed, checkpoint, called }: HandedBack): HandedBack {
+  return {
+    attemptsUsed,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(called === true ? { called } : {}),
+  };
 }
 
 /** What an agent's activity returns. */
@@ -95,7 +111,12 @@ export interface ActOutcome {
   readonly decisions?: Stored<readonly Decision[]>;
   /** What it did to its knowledge, in order. Left out where that is nothing. */
   readonly knowledge?: Stored<readonly Operation[]>;
+  /** What its calls came to, over all attempts. Left out where there were none. */
+  readonly usage?: readonly ModelUsage[];
 }
+
+/** What the activity that undoes a step returns; nothing where it made no calls. */
+export type UndoOutcome = Pick<ActOutcome, 'usage'> | undefined;
 
 /** Argument of the local activity `pin`; without `agents` all of the roster. */
 export interface PinRequest extends Pinned {
@@ -118,8 +139,13 @@ export interface PinOutcome extends Pinned {
 export function actEvents(step: string, outcome: ActOutcome): TaskEvent[] {
   const { output, decisions, knowledge } = outcome;
   const learnt = knowledge === undefined ? {} : { knowledge };
-  const completed: TaskEvent = { type: 'stepCompleted', step, output, ...learnt };
+  const completed: TaskEvent = { type: 'stepCompleted', step, output, ...learnt, ...usageField(outcome) };
   return decisions === undefined ? [completed] : [{ type: 'decisionsRecorded', step, decisions }, completed];
+}
+
+/** The event of a step's undoing; `outcome`: what its activity returned. */
+export function compensatedEvent({ step, agent }: StackEntry, outcome: unknown): TaskEvent {
+  return { type: 'compensated', step, agent, ...usageField(outcome) };
 }
 
 /** The Web UI cuts summaries at 200 bytes. */

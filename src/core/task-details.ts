@@ -1,3 +1,5 @@
+import { ANSWERS } from './approval';
+import type { AskedQuestion } from './asking';
 import { WEB_UI_END, escaped } from './details-text';
 import type { FailureInfo } from './failures';
 import { assertNever } from './json';
@@ -16,6 +18,8 @@ import {
 } from './task-state';
 
 const ROWS_MAXIMUM = 20;
+/** So much of a question is shown on one line. */
+const QUESTION_SHOWN = 200;
 /** So many digits of a hash tell inputs apart. */
 const HASH_SHOWN = 12;
 
@@ -52,6 +56,8 @@ function compensationLines({ compensations = [] }: TaskState): string[] {
 export type Question =
   /** Whether it may run on the input of that hash. */
   | { readonly kind: 'approval'; readonly step: string; readonly hash: string }
+  /** What its agent asks. */
+  | ({ readonly kind: 'question'; readonly step: string; readonly until?: number } & AskedQuestion)
   /** What is to become of it, or of undoing it, since it failed for good. */
   | {
       readonly kind: 'parked';
@@ -73,6 +79,10 @@ export function openQuestions(state: TaskState): Question[] {
   const answers = pivotPassed(state) ? ONWARD : RESOLUTIONS;
   return Object.entries(state.steps).flatMap(([step, now]): Question[] => {
     if (now.kind === 'awaitingApproval') return [{ kind: 'approval', step, hash: now.hash }];
+    if (now.kind === 'asking') {
+      const { attemptsUsed: _used, checkpoint: _kept, ...asked } = now;
+      return [{ ...asked, kind: 'question', step }];
+    }
     return now.kind === 'parked'
       ? [{ kind: 'parked', step, failure: now.failure, undoing: false, answers }]
       : [];
@@ -83,11 +93,14 @@ export function openQuestions(state: TaskState): Question[] {
 export function questionWords(id: string, question: Question): { text: string; command: string } {
   const { step } = question;
   if (question.kind === 'approval') {
-    const hash = shortHash(question.hash);
     return {
-      text: `${step} asks for approval of its input ${hash}`,
-      command: answerCommand(id, step, hash),
+      text: `${step} asks for approval of its input ${shortHash(question.hash)}`,
+      command: answerCommand(id, question),
     };
+  }
+  if (question.kind === 'question') {
+    const command = answerCommand(id, { ...question, options: question.options ?? [] });
+    return { text: `${step} asks: ${oneLine(question.question, QUESTION_SHOWN)}`, command };
   }
   const what = question.undoing ? 'cannot be undone' : 'failed for good';
   return {
@@ -112,9 +125,16 @@ export function shortHash(hash: string): string {
   return hash.slice(0, HASH_SHOWN);
 }
 
-/** What to type to answer a step that asks for approval of the input with `hash`. */
-export function answerCommand(id: string, step: string, hash: string): string {
-  return `cadre answer ${id} ${step} yes|no --hash ${hash}`;
+/** What a step asks, as far as it says how to answer; `options`: what may be said, by default to an approval. */
+interface Answerable extends Pick<AskedQuestion, 'hash' | 'options' | 'from'> {
+  readonly step: string;
+}
+
+/** What to type to answer what a step asks. */
+export function answerCommand(id: string, { step, hash, options = ANSWERS, from }: Answerable): string {
+  const words = options.length > 0 && options.every((option) => /^[\w.-]+$/.test(option));
+  const who = from === undefined ? '' : ' --as NAME';
+  return `cadre answer ${id} ${step} ${words ? options.join('|') : 'ANSWER'} --hash ${shortHash(hash)}${who}`;
 }
 
 /** What to type about a step, or the undoing of one, that failed for good. */
@@ -154,6 +174,8 @@ export function phaseWords(phase: TaskPhase): string {
       return `needs attention: ${phase.step}`;
     case 'awaitingApproval':
       return `awaits approval of ${phase.step}`;
+    case 'awaitingAnswer':
+      return `awaits an answer to ${phase.step}`;
     case 'terminated':
       return phase.how === 'timedOut' ? 'timed out' : 'terminated';
     case 'planning':
@@ -180,6 +202,8 @@ function stepWords(step: StepState): string {
       return `${step.kind}: ${step.failure.type}`;
     case 'awaitingApproval':
       return 'waits for approval';
+    case 'asking':
+      return `asks: ${cell(step.question)}`;
     case 'refused':
       return `waits ${Math.ceil(step.retryAfter / 1000)} s for the breaker ${cell(step.breaker)}`;
     case 'scheduled':

@@ -6,7 +6,9 @@
  * they never change the state.
  */
 import type { Answering } from './approval';
+import type { AskedQuestion, GivenAnswer } from './asking';
 import type { Refusal } from './breaker/refusal';
+import type { TaskBudget } from './budget/budget';
 import type { Operation } from './crdt/replica';
 import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
@@ -16,9 +18,13 @@ import type { ResolvedPolicy } from './policy';
 import type { ResumeOrigin } from './resume';
 import type { Resolution, SagaOptions, StackEntry, StepOutcome } from './saga';
 import type { Stored } from './stored';
-import type { PinOutcome } from './task-activities';
+import type { HandedBack, PinOutcome } from './task-activities';
 import type { TaskState } from './task-state';
+import type { ModelUsage } from './usage';
 import type { CastBallot, Undecided, VoteOutcome } from './vote';
+
+/** What the calls of all attempts came to; of what failed, see its failure. Left out where there were none. */
+type Usage = readonly ModelUsage[];
 
 export type TaskEvent =
   /** `root`: see the envelope. `deadline`: of its time limit, in milliseconds since 1970. */
@@ -29,6 +35,7 @@ export type TaskEvent =
       readonly docs?: string;
       readonly options?: SagaOptions;
       readonly deadline?: number;
+      readonly budget?: TaskBudget;
     }
   /** First event of a run that goes on from an earlier one. */
   | { readonly type: 'taskResumed'; readonly origin: ResumeOrigin; readonly snapshot: TaskState }
@@ -42,6 +49,7 @@ export type TaskEvent =
       readonly by: string;
       readonly term: number;
       readonly decisions?: Stored<readonly Decision[]>;
+      readonly usage?: Usage;
     }
   | { readonly type: 'planFailed'; readonly failure: FailureInfo }
   /** Of a saga, which has no leader: the policies that its steps run by, by agent name; and what its code says of it. */
@@ -57,6 +65,24 @@ export type TaskEvent =
   | { readonly type: 'approvalTimedOut'; readonly step: string }
   /** Nobody has to answer any more. */
   | { readonly type: 'approvalWithdrawn'; readonly step: string }
+  /** The step's agent asks a person; it waits without a worker, and spends no attempt. `until`: in ms since 1970. */
+  | ({
+      readonly type: 'questionAsked';
+      readonly step: string;
+      readonly agent: string;
+      readonly until?: number;
+      readonly usage?: Usage;
+    } & AskedQuestion &
+      HandedBack)
+  /** The step is tried again, with the answer. */
+  | ({ readonly type: 'questionAnswered'; readonly step: string } & Omit<
+      GivenAnswer & { kind: 'answered' },
+      'kind'
+    >)
+  /** The step is tried again, and its agent hears that nobody answered in time. */
+  | { readonly type: 'questionExpired'; readonly step: string }
+  /** Nobody has to answer any more. */
+  | { readonly type: 'questionWithdrawn'; readonly step: string }
   /**
    * What the leader was to do comes back undone, and is asked for again without counting: the leader was told to stop,
    * was killed, paused or cut off, or led in a lower term than the task has seen; or the breaker of the agent by which it
@@ -78,9 +104,16 @@ export type TaskEvent =
       readonly by: string;
       readonly reason: string;
       readonly term: number;
+      readonly usage?: Usage;
     }
   /** There is no other agent for the step: it stays failed. */
-  | { readonly type: 'notAssigned'; readonly step: string; readonly reason: string; readonly term: number }
+  | {
+      readonly type: 'notAssigned';
+      readonly step: string;
+      readonly reason: string;
+      readonly term: number;
+      readonly usage?: Usage;
+    }
   | { readonly type: 'assignFailed'; readonly step: string; readonly failure: FailureInfo }
   | { readonly type: 'stepScheduled'; readonly step: string; readonly agent: string; readonly term: number }
   | { readonly type: 'stepStarted'; readonly step: string; readonly attempt: number; readonly worker: string }
@@ -102,6 +135,7 @@ export type TaskEvent =
       readonly output: Stored;
       /** What its agent did to its knowledge; it counts once the task has ended, unless the step is undone. */
       readonly knowledge?: Stored<readonly Operation[]>;
+      readonly usage?: Usage;
     }
   | { readonly type: 'stepFailed'; readonly step: string; readonly failure: FailureInfo }
   /** It failed for good and must neither fail the task nor be undone: a person is to say what now. */
@@ -135,7 +169,12 @@ export type TaskEvent =
       readonly term: number;
     }
   /** `late`: the vote was over. */
-  | ({ readonly type: 'ballotCast'; readonly step: string; readonly late?: true } & CastBallot)
+  | ({
+      readonly type: 'ballotCast';
+      readonly step: string;
+      readonly late?: true;
+      readonly usage?: Usage;
+    } & CastBallot)
   /** The voter failed, or gave no answer that counts. */
   | {
       readonly type: 'ballotSpoiled';
@@ -159,7 +198,12 @@ export type TaskEvent =
       readonly term: number;
     }
   | { readonly type: 'arbitrationFailed'; readonly step: string; readonly failure: FailureInfo }
-  | { readonly type: 'voteDecided'; readonly step: string; readonly outcome: VoteOutcome }
+  | {
+      readonly type: 'voteDecided';
+      readonly step: string;
+      readonly outcome: VoteOutcome;
+      readonly usage?: Usage;
+    }
   | { readonly type: 'aggregateRequested'; readonly term: number }
   | {
       readonly type: 'aggregated';
@@ -168,6 +212,7 @@ export type TaskEvent =
       /** Left out where the outputs of the final steps are the result as they are. */
       readonly outputs?: Readonly<Record<string, Stored>>;
       readonly decisions?: Stored<readonly Decision[]>;
+      readonly usage?: Usage;
     }
   | { readonly type: 'aggregateFailed'; readonly failure: FailureInfo }
   /** The undoing of a step; `outcome` is what is known of the step. */
@@ -178,7 +223,7 @@ export type TaskEvent =
       readonly attempt: number;
       readonly worker: string;
     } & StackEntry)
-  | ({ readonly type: 'compensated' } & StackEntry)
+  | ({ readonly type: 'compensated'; readonly usage?: Usage } & StackEntry)
   /** All its attempts failed: the task waits for a person to say what now. */
   | ({ readonly type: 'compensationFailed'; readonly failure: FailureInfo } & StackEntry)
   | {

@@ -4,7 +4,8 @@
  * 1. `evolve` is pure, and a state survives JSON unchanged.
  * 2. What a workflow records and what its history projects to fold to the same state at every workflow-task boundary.
  */
-import { type Refusal, readRefusal } from './breaker/refusal';
+import type { GivenAnswer } from './asking';
+import { type Refusal, isBrief, readRefusal } from './breaker/refusal';
 import type { Decision } from './decision';
 import { type FailureInfo, type FailureType, isFailureType } from './failures';
 import { assertNever } from './json';
@@ -22,7 +23,7 @@ import {
   withCompensation,
 } from './saga';
 import type { Stored } from './stored';
-import type { PinOutcome } from './task-activities';
+import { type PinOutcome, handedBackOf } from './task-activities';
 import type { TaskEvent } from './task-events';
 import {
   type StepState,
@@ -30,6 +31,7 @@ import {
   type TaskState,
   INITIAL_TASK_STATE,
   agentOf,
+  answersTo,
   assignmentOf,
   goesForward,
   isUndoable,
@@ -43,15 +45,22 @@ import {
   stepState,
   undoStep,
 } from './task-state';
+import { usageReport } from './task-usage';
 import type { CastBallot, Undecided } from './vote';
 
 /** The state after `event`. */
 export function evolve(state: TaskState, event: TaskEvent): TaskState {
+  const next = follow(state, event);
+  const report = usageReport(state, event);
+  return report === undefined ? next : { ...next, usage: put(next.usage, report.key, report.usage) };
+}
+
+function follow(state: TaskState, event: TaskEvent): TaskState {
   switch (event.type) {
     case 'taskStarted':
       return started(event);
     case 'taskResumed':
-      return event.origin.kind === 'terminated' ? afterTerminate(event.snapshot) : event.snapshot;
+      return resumed(event);
     case 'pinned':
       // What was pinned first stays so.
       return pinned(state, event);
@@ -65,6 +74,20 @@ export function evolve(state: TaskState, event: TaskEvent): TaskState {
     }
     case 'approvalAnswered':
     case 'approvalWithdrawn':
+      return attended(withStep(state, event.step, { kind: 'waiting' }));
+    case 'questionAsked':
+      return questionAsked(state, event);
+    case 'questionAnswered': {
+      const { step, name, hash, answer, by, note, at } = event;
+      return answered(state, step, { kind: 'answered', name, hash, answer, by, note, at });
+    }
+    case 'questionExpired': {
+      const asked = stepState(state, event.step);
+      if (asked.kind !== 'asking') return state;
+      const { name, hash } = asked;
+      return answered(state, event.step, { kind: 'expired', name, hash });
+    }
+    case 'questionWithdrawn':
       return attended(withStep(state, event.step, { kind: 'waiting' }));
     case 'stepParked': {
       const { step, failure } = event;
@@ -268,7 +291,8 @@ function put<Value>(
   return changed;
 }
 
-function started({ root, goal, docs, options, deadline }: TaskEvent & { type: 'taskStarted' }): TaskState {
+function started(event: TaskEvent & { type: 'taskStarted' }): TaskState {
+  const { root, goal, docs, options, deadline, budget } = event;
   return {
     ...INITIAL_TASK_STATE,
     root,
@@ -276,7 +300,16 @@ function started({ root, goal, docs, options, deadline }: TaskEvent & { type: 't
     ...(docs === undefined ? {} : { docs }),
     ...(options === undefined ? {} : { options }),
     ...(deadline === undefined ? {} : { deadline }),
+    ...(budget === undefined ? {} : { budget }),
   };
+}
+
+function resumed({ origin, snapshot }: TaskEvent & { type: 'taskResumed' }): TaskState {
+  if (origin.kind === 'terminated') return afterTerminate(snapshot);
+  if (origin.kind !== 'forked') return snapshot;
+  // What the original's calls came to is the original's.
+  const { usage: _original, ...forked } = snapshot;
+  return forked;
 }
 
 function pinned(state: TaskState, { policies, options, deadline }: PinOutcome): TaskState {
@@ -310,17 +343,52 @@ function stepFailed(state: TaskState, step: string, failure: FailureInfo): TaskS
 
 function stepRefused(state: TaskState, event: TaskEvent & { type: 'stepRefused' }): TaskState {
   // An event of the log has more fields than it says here.
-  const { step, breaker, why, retryAfter, attemptsUsed, checkpoint, waited, began } = event;
+  const { step, breaker, why, retryAfter, waited, began } = event;
   return withStep(notDone(state, event), step, {
     kind: 'refused',
     breaker,
     why,
     retryAfter,
-    attemptsUsed,
-    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...handedBackOf(event),
     ...(waited === undefined ? {} : { waited }),
     ...(began === undefined ? {} : { began }),
   });
+}
+
+function questionAsked(state: TaskState, event: TaskEvent & { type: 'questionAsked' }): TaskState {
+  // An event of the log has more fields than it says here.
+  const { step, name, question, options, about, from, hash, until } = event;
+  return attended(
+    withStep(withAttempt(state, step), step, {
+      kind: 'asking',
+      name,
+      question,
+      ...(options === undefined ? {} : { options }),
+      ...(about === undefined ? {} : { about }),
+      ...(from === undefined ? {} : { from }),
+      hash,
+      ...(until === undefined ? {} : { until }),
+      ...handedBackOf(event),
+    }),
+  );
+}
+
+/** The step waits to be tried again, with that answer to its question and what its last attempt left. */
+function answered(state: TaskState, step: string, given: GivenAnswer): TaskState {
+  const answers = put(state.answers, step, [...answersTo(state, step), given]);
+  const asked = stepState(state, step);
+  const left = asked.kind === 'asking' ? { handedBack: handedBackOf(asked) } : {};
+  return attended(withStep({ ...state, answers }, step, { kind: 'waiting', ...left }));
+}
+
+/** The state without those answers to `step` that `isLeft` does not keep. */
+function withAnswers(state: TaskState, step: string, isLeft: (given: GivenAnswer) => boolean): TaskState {
+  if (answersTo(state, step).length === 0) return state;
+  const { [step]: given = [], ...others } = state.answers ?? {};
+  const left = given.filter(isLeft);
+  const answers = left.length === 0 ? others : { ...others, [step]: left };
+  const { answers: _before, ...rest } = state;
+  return Object.keys(answers).length === 0 ? rest : { ...rest, answers };
 }
 
 /** A step that was refused is off the stack, unless an attempt of it has begun. */
@@ -376,7 +444,7 @@ export function ballotRefusal(
 
 /** What becomes of a call of `agent` that was refused so. */
 export function onOpenOf(state: TaskState, agent: string, { why }: Pick<Refusal, 'why'>): OnOpen {
-  return why === 'paced' || why === 'failing' ? 'wait' : (policyOf(state, agent)?.breaker?.onOpen ?? 'wait');
+  return isBrief(why) ? 'wait' : (policyOf(state, agent)?.breaker?.onOpen ?? 'wait');
 }
 
 /** Remembers that an attempt of `step` has begun, unless `failure` says that it never did. */
@@ -401,11 +469,9 @@ function attended(state: TaskState): TaskState {
     }
   }
   if (state.phase.kind === 'cancelling') return state;
-  const asks = steps.find(([, { kind }]) => kind === 'awaitingApproval');
-  return {
-    ...state,
-    phase: asks === undefined ? { kind: 'running' } : { kind: 'awaitingApproval', step: asks[0] },
-  };
+  const [step, asks] = steps.find(([, { kind }]) => kind === 'awaitingApproval' || kind === 'asking') ?? [];
+  if (step === undefined || asks === undefined) return { ...state, phase: { kind: 'running' } };
+  return { ...state, phase: { kind: asks.kind === 'asking' ? 'awaitingAnswer' : 'awaitingApproval', step } };
 }
 
 /**
@@ -413,7 +479,7 @@ function attended(state: TaskState): TaskState {
  * nothing.
  */
 function completed(state: TaskState, step: string, end: StepState & { kind: 'completed' }): TaskState {
-  const next = withStep(state, step, end);
+  const next = withAnswers(withStep(state, step, end), step, () => false);
   if (planStep(state, step)?.kind !== 'pivot') return next;
   const phase: TaskPhase = next.phase.kind === 'cancelling' ? { kind: 'running' } : next.phase;
   const givenUp = (next.stack ?? []).filter((entry) => stepState(next, entry.step).kind !== 'completed');
@@ -430,7 +496,9 @@ function stepResolved(state: TaskState, event: TaskEvent & { type: 'stepResolved
   if (how === 'skip') {
     return attended(completed(state, step, { kind: 'completed', output: { value: null }, skipped: note }));
   }
-  return attended(withStep(resolvedOnceMore(state, step), step, { kind: 'waiting' }));
+  // What nobody answered in time may be asked anew.
+  const again = withAnswers(resolvedOnceMore(state, step), step, ({ kind }) => kind === 'answered');
+  return attended(withStep(again, step, { kind: 'waiting' }));
 }
 
 function resolvedOnceMore(state: TaskState, step: string): TaskState {
@@ -473,8 +541,8 @@ function afterTerminate(state: TaskState): TaskState {
       return [id, step.kind === 'parked' ? step : { kind: 'parked', failure: CUT_OFF }];
     }
     // What its attempts have left is for the next one.
-    if (!IN_FLIGHT.includes(step.kind) || (forward && step.kind === 'refused')) return [id, step];
-    const again = forward || step.kind === 'awaitingApproval' || step.kind === 'refused';
+    if (!IN_FLIGHT.includes(step.kind) || (forward && HELD.includes(step.kind))) return [id, step];
+    const again = forward || step.kind === 'awaitingApproval' || HELD.includes(step.kind);
     return [id, again ? { kind: 'waiting' } : { kind: 'cancelled' }];
   });
   const compensations = state.compensations?.map((one): Compensation => {
@@ -497,9 +565,12 @@ const IN_FLIGHT: readonly StepState['kind'][] = [
   'voting',
   'arbitrating',
   'awaitingApproval',
+  'asking',
   'refused',
   'parked',
 ];
+/** Of an attempt that ended, and left something for the next one. */
+const HELD: readonly StepState['kind'][] = ['asking', 'refused'];
 const CUT_OFF: FailureInfo = { type: 'Terminated', message: 'It was running when the task was terminated' };
 
 function onStack(state: TaskState, { step, agent }: StackEntry): TaskState {

@@ -1,3 +1,4 @@
+import { type Budget, type ParentTask, readBudget, readParent } from './budget/budget';
 import { CadreError, inputInvalid } from './failures';
 import { fieldMessage, isRecord, jsonBytes, utf8Bytes } from './json';
 import { type Plan, validatePlan } from './plan';
@@ -11,16 +12,30 @@ export interface TaskInput extends SagaOptions {
   readonly docs?: string;
   /** A plan to carry out as it is; without one the `planner` agent makes it. */
   readonly plan?: Plan;
+  /** What it may use, with its children. Default: no limit of its own. */
+  readonly budget?: Budget;
+  /** The task that starts it, whose budget it uses too: an agent's `context.parent`. */
+  readonly parent?: ParentTask;
 }
 
 /** No task input is larger: Temporal refuses 2 MB, and every replay reads it again. */
 export const INPUT_MAXIMUM_BYTES = 1024 * 1024;
 const GOAL_MAXIMUM_BYTES = 8 * 1024;
-const FIELDS = ['goal', 'docs', 'plan', 'unwinding', 'timeLimit', 'lock'] satisfies (keyof TaskInput)[];
+const FIELDS = [
+  'goal',
+  'docs',
+  'plan',
+  'budget',
+  'parent',
+  'unwinding',
+  'timeLimit',
+  'lock',
+] satisfies (keyof TaskInput)[];
 
 /**
  * Returns `candidate` as a task's input.
- * Throws CadreError: InputTooLarge, InputInvalid (names the field), GoalEmpty or PlanInvalid.
+ * Throws CadreError: InputTooLarge, InputInvalid (names the field), GoalEmpty, PlanInvalid, or BudgetReached where its
+ * parent may have no children.
  */
 export function parseTaskInput(candidate: unknown): TaskInput {
   const bytes = inputBytes(candidate);
@@ -35,7 +50,7 @@ export function parseTaskInput(candidate: unknown): TaskInput {
     if (!(FIELDS as string[]).includes(field))
       throw inputInvalid(`\`${field}\``, `left out (the fields are ${FIELDS.join(', ')})`, candidate[field]);
   }
-  const { goal, docs, plan } = candidate;
+  const { goal, docs, plan, budget, parent } = candidate;
   if (typeof goal !== 'string') throw inputInvalid('`goal`', 'a text', goal);
   if (goal.trim() === '') throw new CadreError('GoalEmpty', 'The goal is empty');
   const goalBytes = utf8Bytes(goal);
@@ -57,6 +72,8 @@ export function parseTaskInput(candidate: unknown): TaskInput {
     ...(lock === undefined ? {} : { lock }),
     ...(docs === undefined ? {} : { docs }),
     ...(plan === undefined ? {} : { plan: validatePlan(plan, undefined) }),
+    ...(budget === undefined ? {} : { budget: readBudget(budget) }),
+    ...(parent === undefined ? {} : { parent: readParent(parent) }),
   };
 }
 

@@ -6,7 +6,9 @@
  * 2. Runs of a continue-as-new chain are fed one after the other and give one log, numbered through.
  * 3. A fact that is not ours, or cannot be read, gives no event and never throws.
  */
+import { isAsking, readAsking } from './asking';
 import { isRefusal } from './breaker/refusal';
+import { type TaskBudget, readBudget, readParent, taskBudget } from './budget/budget';
 import { type Envelope, isEnvelope } from './envelope';
 import { type FailureInfo, isHandedBack } from './failures';
 import type { HistoryFact } from './history-facts';
@@ -18,6 +20,8 @@ import {
   PIN_ACTIVITY,
   REMEMBER_ACTIVITY,
   RESOLVE_UPDATE,
+  SAGA_WORKFLOW,
+  TASK_WORKFLOW,
   compensatingAgent,
 } from './names';
 import { type AgentStep, stepNeeds } from './plan';
@@ -44,6 +48,7 @@ import {
   type CompensateRequest,
   type PinOutcome,
   actEvents,
+  compensatedEvent,
   stepOfSummary,
 } from './task-activities';
 import type { TaskEvent } from './task-events';
@@ -52,6 +57,7 @@ import { rememberedEvent } from './task-remember';
 import { type TaskState, planStep } from './task-state';
 import {
   ASKED,
+  type EndedAsking,
   answerEvents,
   answeringOf,
   askedEvents,
@@ -60,6 +66,7 @@ import {
   timerEvents,
 } from './task-resolving';
 import { findResume } from './task-resume';
+import { usageField } from './usage';
 import { readBallotStep } from './vote';
 
 /** An event as it stands in the log. */
@@ -111,6 +118,10 @@ export class TaskProjection {
   private readonly open = new Map<number, ScheduledActivity>();
   private readonly completedBy = new Map<string, number>();
   private readonly assignedBy = new Map<string, number>();
+  /** By step: the attempt that ended with a question last. */
+  private readonly asked = new Map<string, EndedAsking & { readonly number: number }>();
+  /** When the last workflow task began, in ms since 1970: the workflow's clock. */
+  private now = 0;
   /** By id of the event that started it: what the timer is for. */
   private readonly timers = new Map<number, string>();
 
@@ -184,9 +195,11 @@ export class TaskProjection {
       case 'signalSent':
       case 'signalDelivered':
       case 'signalFailed':
-      case 'workflowTaskStarted':
       case 'workflowTaskCompleted':
       case 'workflowTaskFailed':
+        return;
+      case 'workflowTaskStarted':
+        this.now = fact.time;
         return;
       case 'cancelRequested':
         yield { event: { type: 'cancelRequested' }, actor: 'caller', cause: this.begun };
@@ -199,7 +212,9 @@ export class TaskProjection {
   private *readStart(fact: HistoryFact & { kind: 'workflowStarted' }): Generator<Reading> {
     this.open.clear();
     this.timers.clear();
-    for (const event of startEvents(fact.input, rootOf(fact), fact.time + (fact.delay ?? 0))) {
+    const { workflowType: type = TASK_WORKFLOW } = fact;
+    const isOwn = type !== TASK_WORKFLOW && type !== SAGA_WORKFLOW;
+    for (const event of startEvents(fact.input, rootOf(fact), fact.time + (fact.delay ?? 0), isOwn)) {
       if (event.type === 'taskResumed') yield { event, actor: 'task', cause: this.lastOutcome };
       else yield { event, actor: 'caller', cause: this.begun };
     }
@@ -247,7 +262,8 @@ export class TaskProjection {
       return;
     }
     if (envelope.kind === 'undo') {
-      yield { event: { type: 'compensated', step: envelope.step, agent }, actor: agent, cause: number };
+      const event = compensatedEvent({ step: envelope.step, agent }, fact.result);
+      yield { event, actor: agent, cause: number };
     }
     if (envelope.kind === 'lock') {
       const key = this.current.options?.lock ?? '';
@@ -324,7 +340,11 @@ export class TaskProjection {
     cause: number,
   ): Generator<Reading> {
     const ballot = readBallotStep(step);
-    if (isHandedBack(failure)) {
+    const asked = isAsking(failure) ? readAsking(details) : undefined;
+    if (asked !== undefined && ballot === undefined) {
+      // Until when it asks, the workflow says in its memo.
+      this.asked.set(step, { agent, number: cause, asked, ...usageField(failure) });
+    } else if (isHandedBack(failure)) {
       if (ballot === undefined) yield { event: { type: 'stepHandedBack', step }, actor: agent, cause };
     } else if (isRefusal(failure) && ballot === undefined) {
       for (const event of refusalEvents(this.current, step, agent, failure, details)) {
@@ -357,7 +377,7 @@ export class TaskProjection {
       if (resolving !== undefined) yield { event: resolvedEvent(this.current, resolving), ...by };
     } else if (name === ANSWER_UPDATE) {
       const answering = answeringOf(input[0]);
-      for (const event of answering === undefined ? [] : answerEvents(this.current, answering)) {
+      for (const event of answering === undefined ? [] : answerEvents(this.current, answering, this.now)) {
         yield { event, ...by };
       }
     }
@@ -367,7 +387,11 @@ export class TaskProjection {
   private *readMemo({ memo }: HistoryFact & { kind: 'memoUpserted' }): Generator<Reading> {
     if (!(ASKED in memo)) return;
     const cause = this.lastOutcome ?? this.begun;
-    for (const event of askedEvents(this.current, memo[ASKED])) yield { event, actor: 'task', cause };
+    for (const event of askedEvents(this.current, memo[ASKED], (step) => this.asked.get(step))) {
+      const ended = event.type === 'questionAsked' ? this.asked.get(event.step) : undefined;
+      if (ended === undefined) yield { event, actor: 'task', cause };
+      else yield { event, actor: ended.agent, cause: ended.number };
+    }
   }
 
   private *readTimer(fact: HistoryFact & { kind: 'timerStarted' | 'timerFired' }): Generator<Reading> {
@@ -481,6 +505,8 @@ export class TaskProjection {
       case 'compensationResolved':
       case 'lockAcquired':
       case 'approvalAnswered':
+      case 'questionAnswered':
+      case 'questionExpired':
       case 'stepParked':
       case 'stepResolved':
       case 'timeLimitReached':
@@ -491,9 +517,10 @@ export class TaskProjection {
 
 /**
  * A run's first events, the same for the workflow and the log; of an input that is about to be refused, what can be
- * read. `at`: when the run started, in ms since 1970.
+ * read. `at`: when the run started, in ms since 1970. `isOwn`: of workflow code, whose input's `budget` and `parent` are its
+ * own affair.
  */
-export function startEvents(input: unknown, root: string, at: number): TaskEvent[] {
+export function startEvents(input: unknown, root: string, at: number, isOwn = false): TaskEvent[] {
   const resume = findResume(input);
   if (resume !== undefined)
     return [{ type: 'taskResumed', origin: resume.origin, snapshot: resume.snapshot }];
@@ -501,17 +528,43 @@ export function startEvents(input: unknown, root: string, at: number): TaskEvent
   const { goal, name, docs } = given;
   const options = optionsOf(given);
   const title = goal ?? name;
+  const budget = isOwn ? undefined : budgetOf(given, root, at);
+  const deadline = earliest(
+    options?.timeLimit === undefined ? undefined : at + options.timeLimit,
+    budget?.until,
+  );
   const begun: TaskEvent = {
     type: 'taskStarted',
     root,
     goal: typeof title === 'string' ? title : '',
     ...(typeof docs === 'string' ? { docs } : {}),
     ...(options === undefined ? {} : { options }),
-    ...(options?.timeLimit === undefined ? {} : { deadline: at + options.timeLimit }),
+    ...(deadline === undefined ? {} : { deadline }),
+    ...(budget === undefined ? {} : { budget }),
   };
   if (!Array.isArray(given['steps']) || sagaProblems(given).length > 0) return [begun];
   const plan = sagaPlan(given as unknown as SagaInput);
   return [begun, { type: 'planned', plan, policies: {}, by: 'caller', term: 0 }];
+}
+
+function budgetOf(
+  { budget, parent }: Record<string, unknown>,
+  root: string,
+  at: number,
+): TaskBudget | undefined {
+  if (budget === undefined && parent === undefined) return undefined;
+  try {
+    return taskBudget(root, at, {
+      budget: budget === undefined ? undefined : readBudget(budget),
+      parent: parent === undefined ? undefined : readParent(parent),
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined ? b : Math.min(a, b ?? a);
 }
 
 function optionsOf(input: Record<string, unknown>): SagaOptions | undefined {

@@ -52,7 +52,12 @@ export function rememberRequest(state: TaskState): RememberRequest | undefined {
   for (const step of state.plan?.steps ?? []) addStep(state, step, add, task);
   add(aggregated?.by, { step: AGGREGATE_STEP, ...ifGiven('decisions', aggregated?.decisions) });
   const agents = [...byAgent].map(([agent, steps]) => ({ agent, steps }));
-  return agents.length === 0 ? undefined : { root: state.root, task, agents };
+  return agents.length === 0 ? undefined : { root: toldRoot(state), task, agents };
+}
+
+/** Under which its agents are told of the task: of what comes under the same twice they take the first. */
+function toldRoot({ root, budget }: TaskState): string {
+  return budget === undefined || budget.revision === 0 ? root : `${root}~${budget.revision}`;
 }
 
 /** The event of a local activity `remember` that ended; undefined where its result is none. */

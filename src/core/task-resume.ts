@@ -8,6 +8,7 @@ const PHASES: readonly TaskPhase['kind'][] = [
   'running',
   'aggregating',
   'awaitingApproval',
+  'awaitingAnswer',
   'cancelling',
   'compensating',
   'needsAttention',
@@ -20,6 +21,7 @@ const PHASES: readonly TaskPhase['kind'][] = [
 const STEP_KINDS: readonly StepState['kind'][] = [
   'waiting',
   'awaitingApproval',
+  'asking',
   'refused',
   'scheduled',
   'voting',

@@ -1,7 +1,9 @@
 /**
  * A task at one point of its history, and what follows from it: for the workflow, for the log, and for whoever shows it.
  */
+import type { AskedQuestion, GivenAnswer } from './asking';
 import type { Refusal } from './breaker/refusal';
+import type { TaskBudget } from './budget/budget';
 import type { Operation } from './crdt/replica';
 import type { Decision } from './decision';
 import type { FailureInfo } from './failures';
@@ -9,6 +11,8 @@ import { type Plan, type Step, finalSteps, stepActor } from './plan';
 import type { ResolvedPolicy } from './policy';
 import type { Compensation, SagaOptions, StackEntry, StackedEntry } from './saga';
 import type { Stored } from './stored';
+import type { HandedBack } from './task-activities';
+import type { ModelUsage } from './usage';
 import type { CastBallot, Undecided } from './vote';
 
 /** Where a task stands. */
@@ -21,6 +25,8 @@ export type TaskPhase =
   | { readonly kind: 'compensating' }
   /** A person is to say whether a step may run. */
   | { readonly kind: 'awaitingApproval'; readonly step: string }
+  /** A person is to answer what a step's agent asks. */
+  | { readonly kind: 'awaitingAnswer'; readonly step: string }
   /** A compensation, or a step that is not undone, failed for good, and a person is to say what now. */
   | { readonly kind: 'needsAttention'; readonly step: string; readonly failure: FailureInfo }
   | { readonly kind: 'completed' }
@@ -32,9 +38,12 @@ export type TaskPhase =
 
 /** Where a step stands. */
 export type StepState =
-  | { readonly kind: 'waiting' }
+  /** `handedBack`: what the attempt left that asked what was answered since. */
+  | { readonly kind: 'waiting'; readonly handedBack?: HandedBack }
   /** A person is asked; `hash`: of the input that would run. */
   | { readonly kind: 'awaitingApproval'; readonly hash: string }
+  /** A person is asked by its agent; `until`: when the time to answer is over, in ms since 1970. */
+  | ({ readonly kind: 'asking'; readonly until?: number } & AskedQuestion & HandedBack)
   /** Waits for the breaker of its agent. */
   | ({ readonly kind: 'refused' } & Refusal)
   | { readonly kind: 'scheduled'; readonly decisions?: Stored<readonly Decision[]> }
@@ -76,6 +85,8 @@ export interface TaskState {
   readonly options?: SagaOptions;
   /** When it is to be undone by its time limit, in ms since 1970; absent where it has none. */
   readonly deadline?: number;
+  /** What it may use; absent where nothing is limited. */
+  readonly budget?: TaskBudget;
   /** Present once it holds the lock of its options. */
   readonly locked?: true;
   readonly phase: TaskPhase;
@@ -95,6 +106,8 @@ export interface TaskState {
   readonly attempted?: Readonly<Record<string, true>>;
   /** By step id, or {@link undoStep}: how often a person said to try it again. */
   readonly resolutions?: Readonly<Record<string, number>>;
+  /** By step id: what persons answered to it, for its next attempts; of a step that is completed nothing. */
+  readonly answers?: Readonly<Record<string, readonly GivenAnswer[]>>;
   /** Steps to undo should the task fail, in the order of their starts. Empty once a pivot is done. */
   readonly stack?: readonly StackedEntry[];
   /** What became of the undoing, in the order in which it was begun. */
@@ -108,6 +121,8 @@ export interface TaskState {
   };
   /** Present once its agents have been told what they decided and learnt in it. */
   readonly remembered?: true;
+  /** What calls came to, by whose they were: see `usageOf` and `usageRows`. Absent while there were none. */
+  readonly usage?: Readonly<Record<string, readonly ModelUsage[]>>;
 }
 
 /** Who has a step that was assigned anew, and who had it before. */
@@ -146,6 +161,7 @@ export function isOpen(phase: TaskPhase): boolean {
     phase.kind === 'running' ||
     phase.kind === 'aggregating' ||
     phase.kind === 'awaitingApproval' ||
+    phase.kind === 'awaitingAnswer' ||
     phase.kind === 'cancelling' ||
     phase.kind === 'compensating' ||
     phase.kind === 'needsAttention'
@@ -178,6 +194,11 @@ export function policyOf(
 /** How often a person said to try `step` again; see {@link undoStep} for undoing it. */
 export function resolutionsOf({ resolutions = {} }: TaskState, step: string): number {
   return Object.hasOwn(resolutions, step) ? (resolutions[step] ?? 0) : 0;
+}
+
+/** What persons answered to `step`. */
+export function answersTo({ answers = {} }: TaskState, step: string): readonly GivenAnswer[] {
+  return Object.hasOwn(answers, step) ? (answers[step] ?? []) : [];
 }
 
 /** What a finished task returns. */
@@ -256,7 +277,7 @@ export function isUnsettled(state: TaskState, step: string): boolean {
   return WAITS.includes(kind) && state.attempted?.[step] === true;
 }
 
-const WAITS: readonly StepState['kind'][] = ['waiting', 'awaitingApproval', 'refused'];
+const WAITS: readonly StepState['kind'][] = ['waiting', 'awaitingApproval', 'asking', 'refused'];
 
 /** Whether a step that `agent` starts could be undone. */
 export function isUndoable(state: TaskState, { step, agent }: StackEntry): boolean {

@@ -1,18 +1,27 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CadreError } from '../core/failures';
 import type { ArtifactReference } from '../core/stored';
+import { artifactPath, recordPath, referenceOf } from './artifact-path';
 
 /**
- * Keeps values that are too large for history, by the hash of their content. Every worker and client of
- * a cadre must reach the same store. Writing the same content twice is harmless.
+ * Keeps values that are too large for history, by the hash of their content, and records, by their names. Every worker
+ * and client of a cadre must reach the same store. Writing the same content twice is harmless.
  */
 export interface ArtifactStore {
   /** Stores `content` durably before it resolves. */
   put(content: Uint8Array): Promise<ArtifactReference>;
   /** Returns what was put. Throws ArtifactMissing where it is not there or is not what was put. */
   get(reference: ArtifactReference): Promise<Uint8Array>;
+  /**
+   * Keeps `content` under `name`, unless something stands there already, and resolves to what stands, durably: the first
+   * write wins, whoever else writes. A name is one or more parts of `a-z`, `0-9`, `.`, `_` and `-`, divided by `/`; of 500
+   * characters at most. Throws InputInvalid for another, and ArtifactsUnavailable.
+   */
+  record(name: string, content: Uint8Array): Promise<Uint8Array>;
+  /** What stands under `name`; undefined where nothing does. Throws InputInvalid and ArtifactsUnavailable. */
+  recall(name: string): Promise<Uint8Array | undefined>;
 }
 
 /** An {@link ArtifactStore} in a folder that all of a machine's processes can share. */
@@ -20,10 +29,10 @@ export class FileArtifactStore implements ArtifactStore {
   constructor(private readonly folder: string) {}
 
   async put(content: Uint8Array): Promise<ArtifactReference> {
-    const artifact = `sha256:${createHash('sha256').update(content).digest('hex')}`;
-    const path = this.pathOf(artifact);
-    if (!(await hasSize(path, content.byteLength))) await writeDurably(path, content);
-    return { artifact, bytes: content.byteLength };
+    const reference = referenceOf(content);
+    const path = this.pathOf(reference.artifact);
+    if (!(await hasSize(path, content.byteLength))) await writeDurably(path, content, rename);
+    return reference;
   }
 
   async get(reference: ArtifactReference): Promise<Uint8Array> {
@@ -36,8 +45,7 @@ export class FileArtifactStore implements ArtifactStore {
         cause,
       });
     }
-    const digest = `sha256:${createHash('sha256').update(content).digest('hex')}`;
-    if (digest !== reference.artifact) {
+    if (referenceOf(content).artifact !== reference.artifact) {
       // So that the next attempt that makes this content writes it anew.
       await rm(path, { force: true });
       throw new CadreError('ArtifactMissing', `Artifact ${reference.artifact} in ${this.folder} was changed`);
@@ -45,16 +53,47 @@ export class FileArtifactStore implements ArtifactStore {
     return content;
   }
 
-  private pathOf(artifact: string): string {
-    const digest = /^sha256:([0-9a-f]{64})$/.exec(artifact)?.[1];
-    if (digest === undefined) {
-      throw new CadreError(
-        'InputInvalid',
-        `Expected an artifact reference "sha256:<hex>", got ${JSON.stringify(artifact)}`,
-      );
+  async record(name: string, content: Uint8Array): Promise<Uint8Array> {
+    const path = join(this.folder, recordPath(name));
+    try {
+      const made = await mkdir(dirname(path), { recursive: true });
+      // Unlike a rename, a link never replaces what is there.
+      await writeDurably(path, content, (from, to) => link(from, to).catch(unlessThere));
+      await syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made));
+      return await readFile(path);
+    } catch (cause) {
+      throw this.unavailable(cause);
     }
-    return join(this.folder, digest.slice(0, 2), digest.slice(2));
   }
+
+  async recall(name: string): Promise<Uint8Array | undefined> {
+    return this.read(join(this.folder, recordPath(name)));
+  }
+
+  private async read(path: string): Promise<Uint8Array | undefined> {
+    try {
+      return await readFile(path);
+    } catch (cause) {
+      if (codeOf(cause) === 'ENOENT') return undefined;
+      throw this.unavailable(cause);
+    }
+  }
+
+  private unavailable(cause: unknown): CadreError {
+    return new CadreError('ArtifactsUnavailable', `The folder ${this.folder} cannot be used`, { cause });
+  }
+
+  private pathOf(artifact: string): string {
+    return join(this.folder, artifactPath(artifact));
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | undefined)?.code;
+}
+
+function unlessThere(error: unknown): void {
+  if (codeOf(error) !== 'EEXIST') throw error;
 }
 
 async function hasSize(path: string, bytes: number): Promise<boolean> {
@@ -65,8 +104,12 @@ async function hasSize(path: string, bytes: number): Promise<boolean> {
   }
 }
 
-/** A reader sees the whole file or none: it is written and synced beside its place, then moved there. */
-async function writeDurably(path: string, content: Uint8Array): Promise<void> {
+/** A reader sees the whole file or none: it is written and synced beside its place, then put there by `place`. */
+async function writeDurably(
+  path: string,
+  content: Uint8Array,
+  place: (from: string, to: string) => Promise<void>,
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${randomUUID()}.part`;
   try {
@@ -77,8 +120,19 @@ async function writeDurably(path: string, content: Uint8Array): Promise<void> {
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await place(temporary, path);
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** A name outlasts a power failure once its folder is synced: here from `lowest` up to `highest`. */
+async function syncFolders(lowest: string, highest: string): Promise<void> {
+  const folder = await open(lowest, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+  if (lowest !== highest) await syncFolders(dirname(lowest), highest);
 }

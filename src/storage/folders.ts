@@ -1,7 +1,8 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { CadreError } from '../core/failures';
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Where this machine's cadres keep what must last: the embedded server's database, logs and artifacts.
@@ -19,9 +20,16 @@ export function cacheFolder(environment: Environment = process.env): string {
   return folder(environment, 'CADRE_CACHE', 'XDG_CACHE_HOME', '.cache');
 }
 
-/** Where the artifact store keeps its files: `CADRE_ARTIFACTS`, else `artifacts` in the data folder. */
+/**
+ * Where a store of files keeps its artifacts: `CADRE_ARTIFACTS`, else `artifacts` in the data folder. Throws InputInvalid
+ * where that is no folder: `openArtifacts` knows which store it is.
+ */
 export function artifactsFolder(environment: Environment = process.env): string {
   const own = environment['CADRE_ARTIFACTS'];
+  const scheme = /^[a-z][a-z0-9+.-]+:\/\//i.exec(own ?? '')?.[0];
+  if (scheme !== undefined) {
+    throw new CadreError('InputInvalid', `Expected CADRE_ARTIFACTS to be a folder, got ${scheme}…`);
+  }
   return own ? resolve(own) : join(dataFolder(environment), 'artifacts');
 }
 

@@ -4,15 +4,17 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { type AgentStores, agentActivity, compensateActivity } from '../activities/agent-activity';
 import type { AgentContext } from '../activities/agent-context';
+import { type Answer, readQuestion } from '../activities/ask';
 import type { Agent, AnyAgent, Undo } from '../activities/define-agent';
 import { Memory } from '../activities/knowledge/memory';
 import type { Decision } from '../core/decision';
 import type { Envelope } from '../core/envelope';
-import { CadreError, type FailureInfo } from '../core/failures';
+import { CadreError, type FailureInfo, inputInvalid } from '../core/failures';
 import type { ActOutcome, ActRequest, CompensateRequest, StepInputs } from '../core/task-activities';
 import { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 import type { EffectLedger } from '../storage/effect-ledger';
 import type { Stored } from '../core/stored';
+import type { ModelUsage } from '../core/usage';
 import { Replica } from '../knowledge/replica';
 import { MemoryLedger } from '../storage/memory-ledger';
 
@@ -20,6 +22,8 @@ import { MemoryLedger } from '../storage/memory-ledger';
 export interface CallOptions {
   readonly goal?: string;
   readonly instruction?: string;
+  /** The steps whose outputs are in the input. Default: none. */
+  readonly inputFrom?: readonly string[];
   /** Default 1. */
   readonly attempt?: number;
   readonly lastCheckpoint?: unknown;
@@ -27,7 +31,10 @@ export interface CallOptions {
   readonly term?: number;
   /** Aborting it cancels the attempt, as cancelling the task would. */
   readonly signal?: AbortSignal;
-  /** Default: files in a folder for temporary files. */
+  /**
+   * With the same store the calls of one test are attempts of the same step: what one has recorded of `context.calls`, the
+   * next one does not make again. Default: files in a folder for temporary files, and records of the call's own.
+   */
   readonly artifacts?: ArtifactStore;
   /**
    * What the calls of one test share: with the same ledger they are attempts of the same step, and its undoing. Default:
@@ -38,6 +45,11 @@ export interface CallOptions {
   readonly resolutions?: number;
   /** What the agent knows before. Default: nothing. */
   readonly knowledge?: Replica;
+  /**
+   * What persons answer, by the question's name: the text, or what they say beside it. A question without one ends the
+   * attempt as QuestionAsked.
+   */
+  readonly answers?: Readonly<Record<string, string | (Pick<Answer, 'answer'> & Partial<Answer>)>>;
 }
 
 export interface CallResult<Output> {
@@ -47,6 +59,8 @@ export interface CallResult<Output> {
   readonly knowledge: Replica['knowledge'];
   /** What the agent gave to `context.checkpoint`, in order. */
   readonly checkpoints: readonly unknown[];
+  /** What its calls came to, by model. */
+  readonly usage: readonly ModelUsage[];
 }
 
 /**
@@ -62,7 +76,12 @@ export async function callAgent<Input, Output>(
   const watched: AnyAgent = {
     ...agent,
     act: (checked: Input, context) =>
-      agent.act(checked, { ...context, checkpoint: keep(context, checkpoints) }),
+      agent.act(checked, {
+        ...context,
+        inputFrom: options.inputFrom ?? [],
+        checkpoint: keep(context, checkpoints),
+        ask: answering(context, options.answers),
+      }),
   };
   // The whole output stays inline: a test reads it from the outcome.
   const request: ActRequest = { ...inputsOf(input, options), inlineMaximum: Infinity };
@@ -80,6 +99,7 @@ export async function callAgent<Input, Output>(
     decisions: inlineOf(outcome.decisions) ?? [],
     knowledge: known.knowledge,
     checkpoints,
+    usage: outcome.usage ?? [],
   };
 }
 
@@ -128,9 +148,24 @@ function memoryOf(replica: Replica): Memory {
 
 function storesOf({ artifacts, ledger }: CallOptions): AgentStores {
   return {
-    artifacts: artifacts ?? new FileArtifactStore(join(tmpdir(), 'cadre-test-artifacts')),
+    artifacts: artifacts ?? new ScratchStore(join(tmpdir(), 'cadre-test-artifacts')),
     ledger: ledger ?? new MemoryLedger(),
   };
+}
+
+/** Artifacts that all tests of a machine share, and records of one call. */
+class ScratchStore extends FileArtifactStore {
+  private readonly records = new Map<string, Uint8Array>();
+
+  override record(name: string, content: Uint8Array): Promise<Uint8Array> {
+    const standing = this.records.get(name) ?? content;
+    this.records.set(name, standing);
+    return Promise.resolve(standing);
+  }
+
+  override recall(name: string): Promise<Uint8Array | undefined> {
+    return Promise.resolve(this.records.get(name));
+  }
 }
 
 function inputsOf(input: unknown, options: CallOptions): StepInputs & { readonly resolutions?: number } {
@@ -161,6 +196,20 @@ async function attempt<Request, Result>(
   signal?.addEventListener('abort', cancel, { once: true });
   const envelope: Envelope = { root: 'test/run', step: 'step', kind, term, version: 1 };
   return environment.run(activity, envelope, request);
+}
+
+/** Answers what there is an answer to, and asks the rest. */
+function answering(context: AgentContext, answers: CallOptions['answers'] = {}): AgentContext['ask'] {
+  return async (question) => {
+    const { name, options } = readQuestion(question);
+    const given = Object.hasOwn(answers, name) ? answers[name] : undefined;
+    if (given === undefined) return context.ask(question);
+    const said = { by: '', note: '', at: 0, ...(typeof given === 'string' ? { answer: given } : given) };
+    if (options?.includes(said.answer) === false) {
+      throw inputInvalid(`the answer to "${name}"`, options.join(' or '), said.answer);
+    }
+    return said;
+  };
 }
 
 function keep(context: AgentContext, checkpoints: unknown[]): AgentContext['checkpoint'] {

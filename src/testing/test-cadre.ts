@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { AnyAgent } from '../activities/define-agent';
 import { CadreClient } from '../client/cadre-client';
-import type { TaskHandle } from '../client/task-handle';
+import type { StepQuestion, TaskHandle } from '../client/task-handle';
+import type { DailyBudget } from '../core/budget/budget';
 import type { TaskInput } from '../core/task-input';
+import { isOpen, stepState } from '../core/task-state';
 import { FileArtifactStore } from '../storage/artifact-store';
 import { cacheFolder } from '../storage/folders';
 import { MemoryLedger } from '../storage/memory-ledger';
@@ -19,9 +22,14 @@ export interface TestCadreOptions {
   readonly agents: readonly AnyAgent[];
   /** An environment of your own, which you tear down; default: a new one whose clock skips waits. */
   readonly environment?: TestWorkflowEnvironment;
+  /** What all agents may use a day (UTC) together. Default: no limit. */
+  readonly budget?: DailyBudget;
   /** Module of your own workflows; see CadreWorkerOptions. */
   readonly workflowsPath?: string;
 }
+
+/** In ms. */
+const POLL_INTERVAL = 20;
 
 /**
  * A cadre in a test: a server whose clock skips waits, a worker with the agents, and a client.
@@ -40,7 +48,7 @@ export class TestCadre {
     const folder = await mkdtemp(join(tmpdir(), 'cadre-test-'));
     const artifacts = new FileArtifactStore(folder);
     const cadre = `test-${randomBytes(4).toString('hex')}`;
-    const { agents, workflowsPath } = options;
+    const { agents, budget, workflowsPath } = options;
     const worker = await CadreWorker.create({
       connection: environment.nativeConnection,
       namespace: environment.namespace ?? 'default',
@@ -51,6 +59,7 @@ export class TestCadre {
       shutdownGrace: 1000,
       // An election would hold the clock: it skips no wait while an activity runs, and leading is one.
       term: 1,
+      ...(budget === undefined ? {} : { budget }),
       ...(workflowsPath === undefined ? {} : { workflowsPath }),
     });
     const running = worker.run();
@@ -66,6 +75,20 @@ export class TestCadre {
   async run(input: TaskInput): Promise<{ task: TaskHandle; outputs: Record<string, unknown> }> {
     const task = await this.client.start(input);
     return { task, outputs: await task.result() };
+  }
+
+  /**
+   * What `step` of `task` asks a person, once it asks. Skips no waits, so that its time to answer is not over meanwhile.
+   * Rejects as NotAsked where the task ends before it does.
+   */
+  async asked(task: TaskHandle, step: string): Promise<StepQuestion> {
+    for (;;) {
+      const { state } = await task.describe();
+      const { kind } = stepState(state, step);
+      if (kind === 'asking' || kind === 'awaitingApproval' || !isOpen(state.phase))
+        return task.question(step);
+      await delay(POLL_INTERVAL);
+    }
   }
 
   async close(): Promise<void> {

@@ -9,11 +9,14 @@ import { type NativeConnection, Runtime, Worker, type WorkerOptions } from '@tem
 import { createActivities } from '../activities/create-activities';
 import type { AnyAgent } from '../activities/define-agent';
 import { Breakers } from '../activities/breaker/breakers';
+import { Budgets } from '../activities/budget/budgets';
 import { Memory } from '../activities/knowledge/memory';
 import { TemporalReplicas } from '../client/agents';
 import { TemporalBreakers } from '../client/breakers';
+import { TemporalBudgets } from '../client/budgets';
 import { membersOf } from '../core/agent/members';
 import { TemporalLocks } from '../client/locks';
+import type { DailyBudget } from '../core/budget/budget';
 import { CadreError } from '../core/failures';
 import { DEFAULT_CADRE, MAIN, breakersQueue, poolQueue, taskQueue, validName } from '../core/names';
 import type { ArtifactStore } from '../storage/artifact-store';
@@ -43,6 +46,8 @@ export interface CadreWorkerOptions {
   /** All agents of the cadre; every worker registers the same. */
   readonly agents: readonly AnyAgent[];
   readonly artifacts: ArtifactStore;
+  /** What all agents of the cadre may use a day (UTC) together. Default: no limit. */
+  readonly budget?: DailyBudget;
   /**
    * Where the agents' effects and what was undone are recorded; all workers of a cadre must reach the same. Default: a
    * file that the machine's workers share, `CADRE_LEDGER`, else in the data folder. Workers on several machines need one
@@ -88,6 +93,7 @@ export class CadreWorker {
     readonly roles: readonly Role[],
     readonly identity: string,
     private readonly breakers: Breakers,
+    private readonly budgets: Budgets,
   ) {}
 
   /** Throws NameInvalid, ConfigInvalid (two agents of one name, a pool that no agent is in), or what Temporal throws. */
@@ -100,8 +106,10 @@ export class CadreWorker {
     const breakers = new Breakers(options.agents, new TemporalBreakers(client, cadre), (message) =>
       Runtime.instance().logger.warn(message, { cadre }),
     );
+    const accounts = new TemporalBudgets(client, cadre);
+    const budgets = new Budgets((account, message) => accounts.exchange(account, message), options.budget);
     const replicas = new TemporalReplicas(client, cadre, membersOf(options.agents));
-    const settled = { ...options, cadre, roles, identity, client, breakers, replicas };
+    const settled = { ...options, cadre, roles, identity, client, breakers, budgets, replicas };
     const servers: Server[] = serverOptions(settled);
     const members: Member[] = [watching(breakers)];
     for (const server of servers) members.push(stoppable(await Worker.create(server)));
@@ -115,6 +123,7 @@ export class CadreWorker {
       roles,
       identity,
       breakers,
+      budgets,
     );
   }
 
@@ -127,7 +136,7 @@ export class CadreWorker {
       // Where one breaks down the others must not go on as if it were there.
       this.shutdown();
       await Promise.allSettled(running);
-      await this.breakers.settled();
+      await Promise.all([this.breakers.settled(), this.budgets.settled()]);
     }
   }
 
@@ -162,6 +171,7 @@ type Settled = CadreWorkerOptions & {
   readonly identity: string;
   readonly client: Client;
   readonly breakers: Breakers;
+  readonly budgets: Budgets;
   readonly replicas: TemporalReplicas;
 };
 type Server = WorkerOptions & { readonly taskQueue: string };
@@ -178,6 +188,7 @@ async function leadership(options: Settled): Promise<Member[]> {
     artifacts,
     queueStatus: queueStatus(client),
     breakers: options.breakers,
+    budgets: options.budgets,
     memory: new Memory(options.replicas),
     concurrency: options.concurrency ?? CONCURRENCY,
   });
@@ -221,13 +232,14 @@ function serverOptions(options: Settled & { readonly roles: readonly Role[] }): 
     cadre,
     roles,
     breakers,
+    budgets,
     replicas,
     ledger = new FileLedger(ledgerFile()),
   } = options;
   const servers: Server[] = [];
   const serve = roles.includes('agents') ? servedPools(agents, options.serve) : [];
   const locks = serve.includes(MAIN) ? new TemporalLocks(options.client, cadre) : undefined;
-  const activities = createActivities({ agents, artifacts, ledger, locks, breakers, replicas });
+  const activities = createActivities({ agents, artifacts, ledger, locks, breakers, budgets, replicas });
   const workflows = roles.includes('workflows');
   if (workflows || serve.includes(MAIN)) {
     servers.push({

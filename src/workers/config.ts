@@ -6,14 +6,22 @@ import type * as agents from '../activities/agents';
 import { checkBreakers } from '../activities/breaker/breakers';
 import type { AnyAgent } from '../activities/define-agent';
 import type { CadreConfig } from '../activities/define-config';
+import { type DailyBudget, budgetProblems } from '../core/budget/budget';
 import { CadreError } from '../core/failures';
 import { isRecord } from '../core/json';
 import { DEFAULT_CADRE, validName } from '../core/names';
+import { chosenModel } from '../models/providers';
+import type * as models from '../models/team';
 
 export interface LoadedConfig {
   readonly cadre: string;
+  /** Read where there is no file: throws ModelUnknown for a CADRE_MODEL that is none. */
   readonly agents: readonly AnyAgent[];
+  /** Whether the embedded agents are among them, by CADRE_MODEL with a model. */
+  readonly embedded: boolean;
   readonly workflowsPath?: string;
+  /** What all agents may use a day together. */
+  readonly budget?: DailyBudget;
   /** The file it came from; absent where there is none. */
   readonly file?: string;
 }
@@ -34,12 +42,20 @@ export function loadConfig(path?: string, folder: string = process.cwd()): Loade
 
 /** Loads the agents when they are asked for: most commands only read. */
 function embeddedTeam(): LoadedConfig {
+  let team: readonly AnyAgent[] | undefined;
   return {
     cadre: DEFAULT_CADRE,
+    embedded: true,
     get agents() {
-      return (require('../activities/agents') as typeof agents).embeddedAgents;
+      return (team ??= teamOf(chosenModel()));
     },
   };
+}
+
+function teamOf(model: string | undefined): readonly AnyAgent[] {
+  return model === undefined
+    ? (require('../activities/agents') as typeof agents).embeddedAgents
+    : (require('../models/team') as typeof models).modelTeam(model);
 }
 
 function resolveConfig(config: unknown, file: string): LoadedConfig {
@@ -47,12 +63,21 @@ function resolveConfig(config: unknown, file: string): LoadedConfig {
     new CadreError('ConfigInvalid', `Expected ${file} to export ${expected}`);
   if (!isRecord(config) || typeof config['then'] === 'function')
     throw invalid('a configuration as its default');
-  const { cadre = DEFAULT_CADRE, agents = [], embedded = true, workflows, ...rest } = config as CadreConfig;
+  const {
+    cadre = DEFAULT_CADRE,
+    agents = [],
+    embedded = true,
+    workflows,
+    budget,
+    ...rest
+  } = config as CadreConfig;
   const unknown = Object.keys(rest);
   if (unknown.length > 0)
-    throw invalid(`only cadre, agents, embedded and workflows, not ${unknown.join(', ')}`);
+    throw invalid(`only cadre, agents, embedded, budget and workflows, not ${unknown.join(', ')}`);
   if (!Array.isArray(agents)) throw invalid('`agents` as a list');
   if (typeof embedded !== 'boolean') throw invalid('`embedded` as true or false');
+  const [problem] = budget === undefined ? [] : budgetProblems(budget, true);
+  if (problem !== undefined) throw invalid(`\`${['budget', ...problem[0]].join('.')}\` as ${problem[1]}`);
   const workflowsPath = workflows === undefined ? undefined : findModule(workflows, file);
   if (workflows !== undefined && workflowsPath === undefined)
     throw invalid(`\`workflows\` as the path of a module, not ${JSON.stringify(workflows)}`);
@@ -68,7 +93,9 @@ function resolveConfig(config: unknown, file: string): LoadedConfig {
   return {
     cadre: validName('cadre', cadre),
     agents: all,
+    embedded,
     ...(workflowsPath === undefined ? {} : { workflowsPath }),
+    ...(budget === undefined ? {} : { budget }),
     file,
   };
 }

@@ -5,6 +5,12 @@ export { type LoadedConfig, loadConfig } from './config';
 export { embeddedAgents } from '../activities/agents';
 export { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 export { artifactsFolder, ledgerFile } from '../storage/folders';
+export { openArtifacts } from '../storage/open-artifacts';
+export {
+  S3ArtifactStore,
+  type S3ArtifactStoreOptions,
+  type S3Credentials,
+} from '../storage/s3-artifact-store';
 export type {
   Effect,
   EffectLedger,

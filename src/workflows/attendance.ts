@@ -16,17 +16,21 @@ import { CadreError, inputInvalid } from '../core/failures';
 import { canonicalJson } from '../core/json';
 import { HAS_ATTRIBUTE, NEEDS_ATTENTION, NEEDS_ATTENTION_ATTRIBUTE } from '../core/names';
 import { openQuestions } from '../core/task-details';
-import { isUnwinding, pivotPassed, stepState } from '../core/task-state';
+import { type TaskPhase, isUnwinding, pivotPassed, stepState } from '../core/task-state';
 import {
   ASKED,
+  type EndedAsking,
   type Resolving,
   answerEvents,
-  approvalTimer,
+  answerTimer,
   askedOf,
+  checkAnswer,
   isParked,
+  questionAskedEvent,
   readResolving,
   resolvedEvent,
   timerEvents,
+  withdrawnEvent,
 } from '../core/task-resolving';
 import type { TaskRecord } from './task-record';
 
@@ -54,21 +58,38 @@ export class Attendance {
    * Asks whether `step` may run on the input of `hash`; resolves to true for a yes. Withdraws the question where it is
    * cancelled.
    */
-  async approval(step: string, hash: string, answerWithin: number | undefined): Promise<boolean> {
+  approval(step: string, hash: string, answerWithin: number | undefined): Promise<boolean> {
     this.task.record({ type: 'approvalRequested', step, hash });
+    return this.answered(step, untilOf(answerWithin));
+  }
+
+  /** Records that the agent of `step` asks a person. */
+  ask(step: string, ended: EndedAsking): void {
+    this.task.record(questionAskedEvent(step, ended, untilOf(ended.asked.answerWithin)));
     this.show();
-    const asking = (): boolean => stepState(this.task.state, step).kind === 'awaitingApproval';
+  }
+
+  /**
+   * Resolves when what `step` asks is answered or its time is over, at `until` in ms since 1970: to true where it may run.
+   * Resolves to false once `later`, where it still asks. Withdraws the question where it is cancelled.
+   */
+  async answered(step: string, until: number | undefined, later = (): boolean => false): Promise<boolean> {
+    this.show();
+    const { kind: asks } = stepState(this.task.state, step);
+    const asking = (): boolean => stepState(this.task.state, step).kind === asks;
     const timer = new CancellationScope();
-    if (answerWithin !== undefined) {
-      this.deadlines.set(step, Date.now() + answerWithin);
-      void timer.run(() => this.limit(step, answerWithin)).catch(() => undefined);
+    if (until !== undefined) {
+      this.deadlines.set(step, until);
+      void timer.run(() => this.limit(step, until)).catch(() => undefined);
     }
     try {
-      await condition(() => !asking());
+      await condition(() => !asking() || later());
+    } catch (error) {
+      if (asking()) this.task.record(withdrawnEvent(this.task.state, step));
+      throw error;
     } finally {
       timer.cancel();
       this.deadlines.delete(step);
-      if (asking()) this.task.record({ type: 'approvalWithdrawn', step });
       this.show();
     }
     return stepState(this.task.state, step).kind === 'waiting';
@@ -100,42 +121,39 @@ export class Attendance {
     return resolving;
   }
 
-  /** Throws InputInvalid unless `candidate` is an answer, NotAsked unless it answers what is asked now. */
+  /** Throws InputInvalid unless `candidate` is an answer that may be given, NotAsked unless it is to what is asked now. */
   checkAnswering(candidate: unknown): Answering {
     return crossing(() => {
       const answering = readAnswering(candidate);
-      const { step, hash } = answering;
-      const asked = stepState(this.task.state, step);
-      // A timer that has fired comes first in history.
-      const over = Date.now() >= (this.deadlines.get(step) ?? Infinity);
-      if (asked.kind !== 'awaitingApproval' || over) {
-        throw new CadreError('NotAsked', `The step "${step}" does not ask for approval: ${asked.kind}`);
+      const { step } = answering;
+      // A timer that has fired comes first in history; of a question of an earlier run there may be none yet.
+      const asks = stepState(this.task.state, step);
+      const until = this.deadlines.get(step) ?? (asks.kind === 'asking' ? asks.until : undefined);
+      if (until !== undefined && Date.now() >= until) {
+        throw new CadreError('NotAsked', `The time to answer what the step "${step}" asks is over`);
       }
-      if (hash === asked.hash) return answering;
-      throw new CadreError(
-        'NotAsked',
-        `The step "${step}" would run on the input ${asked.hash}, not on ${hash}: look at it again`,
-      );
+      checkAnswer(this.task.state, answering);
+      return answering;
     });
   }
 
-  /** Says yes or no to what is asked. */
+  /** Answers what is asked. */
   answer(candidate: unknown): Answering {
     const answering = this.checkAnswering(candidate);
-    for (const event of answerEvents(this.task.state, answering)) this.task.record(event);
+    for (const event of answerEvents(this.task.state, answering, Date.now())) this.task.record(event);
     return answering;
   }
 
-  private async limit(step: string, answerWithin: number): Promise<void> {
-    const summary = approvalTimer(step);
-    await sleep(answerWithin, { summary });
+  private async limit(step: string, until: number): Promise<void> {
+    const summary = answerTimer(step);
+    await sleep(Math.max(0, until - Date.now()), { summary });
     for (const event of timerEvents(this.task.state, summary)) this.task.record(event);
   }
 
   /** Brings memo and search attribute up to the state. */
   private show(): void {
     const { phase } = this.task.state;
-    const waits = phase.kind === 'needsAttention' || phase.kind === 'awaitingApproval' ? phase.step : null;
+    const waits = isWaiting(phase) ? phase.step : null;
     const asked = askedOf(this.task.state, this.options);
     const { memo = {} } = workflowInfo();
     const changes = {
@@ -145,7 +163,19 @@ export class Attendance {
     if (Object.keys(changes).length === 0) return;
     upsertMemo(changes);
     if (memo[HAS_ATTRIBUTE] !== true) return;
-    const value = phase.kind === 'needsAttention' || phase.kind === 'awaitingApproval' ? phase.kind : 'no';
+    const value = isWaiting(phase) ? phase.kind : 'no';
     upsertSearchAttributes([{ key: NEEDS_ATTENTION_ATTRIBUTE, value }]);
   }
 }
+
+/** When a time that begins now is over, in ms since 1970. */
+function untilOf(within: number | undefined): number | undefined {
+  return within === undefined ? undefined : Date.now() + within;
+}
+
+/** True where a step of it waits for a person. */
+function isWaiting(phase: TaskPhase): phase is Extract<TaskPhase, { kind: (typeof WAITING)[number] }> {
+  return WAITING.some((kind) => kind === phase.kind);
+}
+
+const WAITING = ['needsAttention', 'awaitingApproval', 'awaitingAnswer'] as const;

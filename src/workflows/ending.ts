@@ -2,13 +2,19 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { isCancellation } from '@temporalio/workflow';
 import { crossingFailure, failureDetails, failureInfo } from '../core/failure-info';
+import { budgetReached, taskAccount } from '../core/budget/budget';
 import { CadreError } from '../core/failures';
 import { isRecord } from '../core/json';
 import type { TaskState } from '../core/task-state';
 import type { TaskRecord } from './task-record';
 
-/** What a task fails with whose time is over. */
-export function timeLimitReached(): CadreError {
+/** What a task fails with whose time is over: that of its budget, or its own limit. */
+export function timeLimitReached({ root, deadline, budget }: TaskState): CadreError {
+  if (budget?.until !== undefined && budget.until === deadline) {
+    const allowed = Number(budget.given?.wallTime ?? 0);
+    const account = taskAccount(root);
+    return budgetReached({ account, limit: 'wallTime', allowed, used: allowed, reserved: 0, asked: 0 });
+  }
   return new CadreError('TimeLimitReached', 'It took longer than it may; what was done is undone');
 }
 

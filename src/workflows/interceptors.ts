@@ -11,6 +11,7 @@ import { maybeGetActivator } from '@temporalio/workflow/lib/global-attributes';
 import {
   AGENT_WORKFLOW,
   BREAKER_WORKFLOW,
+  BUDGET_WORKFLOW,
   ELECTION_WORKFLOW,
   LOCK_WORKFLOW,
   SAGA_WORKFLOW,
@@ -22,6 +23,7 @@ import { guard, inHandler } from './own-saga';
 const CADRES = new Set([
   AGENT_WORKFLOW,
   BREAKER_WORKFLOW,
+  BUDGET_WORKFLOW,
   ELECTION_WORKFLOW,
   LOCK_WORKFLOW,
   SAGA_WORKFLOW,

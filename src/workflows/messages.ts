@@ -7,10 +7,12 @@ import type { ContextJson } from '../core/crdt/knowledge-json';
 import type { Announcement, ElectionState, Resignation } from '../core/election';
 import type { BreakerState } from '../core/breaker/breaker';
 import type { BreakerCommand, BreakerReply, BreakerReport } from '../core/breaker/report';
+import type { AccountExchange, AccountReply, AccountState } from '../core/budget/account';
 import type { LockRelease, LockState } from '../core/lock';
 import {
   ANNOUNCE_SIGNAL,
   ANSWER_UPDATE,
+  EXCHANGE_UPDATE,
   GOSSIP_SIGNAL,
   HOLDER,
   LEAVE_SIGNAL,
@@ -37,7 +39,10 @@ export interface TaskReport {
 /** Asks a `task` where it stands. */
 export const stateQuery = defineQuery<TaskReport>('state');
 
-/** Says yes or no to a step that asks for approval. Refused as `NotAsked` where it does not ask, or for other input. */
+/**
+ * Answers what a step asks: yes or no to an approval, what its agent asks else. Refused as `NotAsked` where it does not ask,
+ * or asks something else; as `InputInvalid` for what is none of the answers, or by somebody else.
+ */
 export const answerUpdate = defineUpdate<Answering, [Answering]>(ANSWER_UPDATE);
 
 /** Says what is to become of what failed for good. Refused as `NotParked` where nothing of the step waits. */
@@ -72,6 +77,12 @@ export interface BreakerAnswer {
   readonly key: string;
   readonly state: BreakerState;
 }
+
+/** Sets aside and settles at a `budget`; answers with what did not fit. Refused as `InputInvalid`. */
+export const exchangeUpdate = defineUpdate<AccountReply, [AccountExchange]>(EXCHANGE_UPDATE);
+
+/** Asks a `budget` for its account. */
+export const accountQuery = defineQuery<AccountState>('account');
 
 /** Tells an `agent` what one task decided and learnt in it. What comes twice counts once. */
 export const rememberSignal = defineSignal<[Remember]>(REMEMBER_SIGNAL);

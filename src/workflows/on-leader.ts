@@ -15,7 +15,7 @@ import { LEASE_DURATION } from '../core/election';
 import type { Envelope } from '../core/envelope';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import type { FailureInfo } from '../core/failures';
-import { returnReason, returnedEvent } from '../core/leader-work';
+import { type LeaderRequest, returnReason, returnedEvent } from '../core/leader-work';
 import { type LeaderWork, leaderQueue } from '../core/names';
 import { oneLine } from '../core/one-line';
 import { SUMMARY_MAXIMUM_LENGTH } from '../core/task-activities';
@@ -59,7 +59,7 @@ export async function onLeader<Request, Outcome>(
     const { historyLength } = workflowInfo();
     let returned: boolean;
     try {
-      const events = call.succeeded(await schedule(task, call, refusedFor !== undefined), task.state);
+      const events = call.succeeded(await schedule(task, call, moreOf(refusedFor, failures)), task.state);
       for (const event of events) task.record(event);
       if (events[0]?.type !== 'leaderWorkReturned') return;
       returned = true;
@@ -91,7 +91,7 @@ export async function onLeader<Request, Outcome>(
 function schedule<Request, Outcome>(
   task: TaskRecord,
   call: LeaderCall<Request, Outcome>,
-  waited: boolean,
+  more: LeaderRequest,
 ): Promise<Outcome> {
   const { work, step, activityId, summary, request } = call;
   const leader = proxyActivities<
@@ -105,7 +105,15 @@ function schedule<Request, Outcome>(
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     summary: oneLine(summary, SUMMARY_MAXIMUM_LENGTH),
   });
-  return leader[work](task.envelope(step, work), waited ? { ...request, waited: true } : request);
+  return leader[work](task.envelope(step, work), { ...request, ...more });
+}
+
+/** What the request says besides, after so many failures and the refusal that was waited for. */
+function moreOf(refusedFor: number | undefined, failures: number): LeaderRequest {
+  return {
+    ...(refusedFor === undefined ? {} : { waited: true }),
+    ...(failures < FAILURES_MAXIMUM - 1 ? {} : { last: true }),
+  };
 }
 
 /** True for what no attempt can mend. */

@@ -58,6 +58,11 @@ export interface OwnStep<Team, Name extends AgentName<Team>>
   readonly instruction?: string;
   readonly input: AgentInput<Team, Name>;
   /**
+   * The input holds nothing of what others wrote: a model that gets it may use tools that write. Default false, since outputs
+   * of other steps may be in it.
+   */
+  readonly trusted?: boolean;
+  /**
    * Who undoes it. Default: its agent's own `compensate`, where it has one; false: nobody; else another agent, whose
    * input may be made of what is undone. Code that makes it is gone after a terminate: the agent then gets
    * `{ input, outcome, output?, reason }`, like one without an input.
@@ -324,7 +329,7 @@ export class Saga<Team = AnyTeam> {
     // What the code has caught is its own matter.
     if (!cancelledBefore && guard.whole?.consideredCancelled)
       throw new CancelledFailure('Workflow cancelled');
-    if (this.overdue) throw crossingFailure(timeLimitReached());
+    if (this.overdue) throw crossingFailure(timeLimitReached(this.task.state));
     const lost = this.rejected.find(({ given }) => !given.heard);
     if (lost !== undefined) throw lost.error;
     await undoGivenUp(this.task, this.attendance, (step, undoes) => this.inputOf(step.id, undoes));
@@ -379,7 +384,7 @@ export class Saga<Team = AnyTeam> {
 
   private reasonOf(error: unknown): unknown {
     if (isCancellation(error) && this.failedBy !== undefined) return this.failedBy;
-    return isCancellation(error) && this.overdue ? timeLimitReached() : error;
+    return isCancellation(error) && this.overdue ? timeLimitReached(this.task.state) : error;
   }
 
   /** Waits until no step is in flight. */
@@ -417,7 +422,7 @@ export class Saga<Team = AnyTeam> {
     guard.whole?.cancelRequested.catch(() => this.task.record({ type: 'cancelRequested' }));
     const { workflowId, firstExecutionRunId, continuedFromExecutionRunId } = workflowInfo();
     const root = taskRoot(workflowId, firstExecutionRunId, continuedFromExecutionRunId);
-    for (const event of startEvents(guard.start, root, begunAt())) this.task.record(event);
+    for (const event of startEvents(guard.start, root, begunAt(), true)) this.task.record(event);
   }
 
   private async runStep(id: string, given: OwnStep<AnyTeam, string>): Promise<unknown> {
@@ -443,11 +448,12 @@ export class Saga<Team = AnyTeam> {
     const { compensate } = given;
     if (compensate && compensate.inputOf !== undefined) this.inputsOf.set(id, compensate.inputOf);
     if (stepState(this.state, id).kind === 'completed') return this.outputOf(id);
-    const { compensate: _compensate, instruction = '', ...rest } = given;
+    const { compensate: _compensate, instruction = '', trusted = false, ...rest } = given;
     const { agent, input, ...added } = { ...rest, ...compensation(compensate) };
     const step: AgentStep = { id, agent, instruction, ...(input === undefined ? {} : { input }), ...added };
     if (planStep(this.state, id) === undefined) this.check(step);
-    const own = { added, returnMaximum: OUTPUT_MAXIMUM_BYTES };
+    const made = input === undefined || trusted ? {} : { madeByCode: true as const };
+    const own = { added, returnMaximum: OUTPUT_MAXIMUM_BYTES, ...made };
     const run = new StepRun(this.task, this.attendance, step, this.inlineMaximum(), own);
     const failure = await run.execute();
     if (failure !== undefined) throw stepFailed(step, failure);

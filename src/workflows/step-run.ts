@@ -1,9 +1,10 @@
 /**
- * Carries one agent's step to its end: asks for approval, has the agent try, and waits for a person where the step is
- * parked. Every change is an event, recorded where history gets the same fact.
+ * Carries one agent's step to its end: asks for approval, has the agent try, and waits for a person where its agent asks
+ * or the step is parked. Every change is an event, recorded where history gets the same fact.
  */
 import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
 import { APPROVAL_VALID_FOR, inputHash } from '../core/approval';
+import { isAsking, readAsking } from '../core/asking';
 import { afterRefusal, breakerTimer, isRefusal } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
@@ -21,6 +22,7 @@ import {
   type StepState,
   type TaskState,
   agentOf,
+  answersTo,
   goesForward,
   isUndoable,
   pivotPassed,
@@ -28,6 +30,7 @@ import {
   resolutionsOf,
   stepState,
 } from '../core/task-state';
+import { usageField } from '../core/usage';
 import { callAgent } from './agent-call';
 import type { Attendance } from './attendance';
 import type { TaskRecord } from './task-record';
@@ -58,7 +61,7 @@ export class StepRun {
     private readonly step: AgentStep,
     private readonly inlineMaximum: number,
     /** Of a step that no plan has. */
-    private readonly own?: Pick<ActRequest, 'added' | 'returnMaximum'>,
+    private readonly own?: Pick<ActRequest, 'added' | 'returnMaximum' | 'madeByCode'>,
     /** Absent where steps side by side are not counted. */
     private readonly places?: Places,
     /** Whether another agent is to try after that failure, which is then the state's. Default: none. */
@@ -80,9 +83,13 @@ export class StepRun {
         if (!(await this.assignAnew?.(now.failure))) return now.failure;
         continue;
       }
+      if (now.kind === 'waiting' && now.handedBack !== undefined) this.handedBack = now.handedBack;
       if (now.kind === 'completed' || now.kind === 'cancelled') return undefined;
       if (now.kind === 'parked') {
         await this.unlessForward(() => this.attendance.resolution(this.step.id));
+      } else if (now.kind === 'asking') {
+        // The next run goes on from here.
+        if (!(await this.inPeace(() => this.answered(now)))) return undefined;
       } else if (now.kind === 'refused' && this.heldBy !== now) {
         await this.inPeace(() => this.hold(now));
         // The next run goes on from here.
@@ -152,6 +159,11 @@ export class StepRun {
     this.handedBack = afterRefusal(refused);
   }
 
+  /** Waits for the answer to what its agent asks, or until the task is to go on in its next run. */
+  private answered({ until }: StepState & { kind: 'asking' }): Promise<boolean> {
+    return this.attendance.answered(this.step.id, until, () => this.goesOnLater());
+  }
+
   private goesOnLater(): boolean {
     return this.own === undefined && workflowInfo().continueAsNewSuggested;
   }
@@ -213,7 +225,9 @@ export class StepRun {
   private ended(error: unknown, before: TaskState, historyLength: number): void {
     const { id } = this.step;
     const failure = failureInfo(error);
-    if (isHandedBack(failure)) {
+    const asked = isAsking(failure) ? readAsking(failureDetails(error)) : undefined;
+    if (asked !== undefined) this.attendance.ask(id, { agent: this.agent(), asked, ...usageField(failure) });
+    else if (isHandedBack(failure)) {
       this.task.record({ type: 'stepHandedBack', step: id });
       this.handedBack = readHandedBack(failureDetails(error));
     } else if (isRefusal(failure)) {
@@ -236,12 +250,14 @@ export class StepRun {
     const { state } = this.task;
     const { id } = this.step;
     const resolutions = resolutionsOf(state, id);
+    const answers = answersTo(state, id);
     return {
       ...stepInputs(state, this.step),
       inlineMaximum: this.inlineMaximum,
       ...(isUndoable(state, { step: id, agent }) ? { undoable: true } : {}),
       ...this.own,
       ...(resolutions === 0 ? {} : { resolutions }),
+      ...(answers.length === 0 ? {} : { answers }),
       ...(handedBack === undefined ? {} : { handedBack }),
     };
   }

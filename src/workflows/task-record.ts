@@ -1,9 +1,12 @@
-import { workflowInfo } from '@temporalio/workflow';
+import { upsertMemo, workflowInfo } from '@temporalio/workflow';
+import { spendingOf } from '../core/budget/budget';
+import { usageMemo } from '../core/cost';
 import type { Envelope } from '../core/envelope';
+import { USAGE_MEMO } from '../core/names';
 import { taskDetails } from '../core/task-details';
 import type { TaskEvent } from '../core/task-events';
 import { evolve, restoreStep } from '../core/task-fold';
-import { type TaskState, INITIAL_TASK_STATE } from '../core/task-state';
+import { type TaskState, INITIAL_TASK_STATE, isOpen } from '../core/task-state';
 import { showDetails } from './show-details';
 
 /** What one run of a task knows: the fold of the events it recorded. */
@@ -18,6 +21,7 @@ export class TaskRecord {
   record(event: TaskEvent): void {
     this.current = evolve(this.current, event);
     this.show();
+    if (this.current.usage !== undefined && !isOpen(this.current.phase)) this.sayUsage();
   }
 
   /** Puts a step back to what it was in `before`: what was recorded of it since never reached Temporal. */
@@ -27,6 +31,13 @@ export class TaskRecord {
   }
 
   envelope(step: string, kind: Envelope['kind']): Envelope {
-    return { root: this.current.root, step, kind, term: this.current.term, version: 1 };
+    const { root, term, budget } = this.current;
+    const spending = budget === undefined ? {} : { budget: spendingOf(budget) };
+    return { root, step, kind, term, version: 1, ...spending };
+  }
+
+  /** By the memo of what has ended, costs are added up without its history. */
+  private sayUsage(): void {
+    upsertMemo({ [USAGE_MEMO]: usageMemo(this.current) });
   }
 }

@@ -120,7 +120,7 @@ export class TaskRun {
       stopTimer = startTimeLimit(this.task, () => this.timeIsOver());
       await this.forward.run(() => this.goForward(start, given));
     } catch (error) {
-      const reason = this.overdue && isCancellation(error) ? timeLimitReached() : error;
+      const reason = this.overdue && isCancellation(error) ? timeLimitReached(this.state) : error;
       await unwind(this.task, this.attendance, failureInfo(reason));
       if (this.state.locked) await giveLockBack(this.task);
       await remember(this.task);
@@ -350,13 +350,16 @@ export class TaskRun {
     return this.failed === undefined && stepState(this.state, id).kind === 'waiting';
   }
 
+  /** A budget that is reached ends a task as that. */
   private stepFailure({ step, failure }: { step: Step; failure: FailureInfo }): CadreError {
     const steps = this.state.plan?.steps ?? [];
     const ids = (kind: string) =>
       steps.filter(({ id }) => stepState(this.state, id).kind === kind).map(({ id }) => id);
     const actor = step.vote === undefined ? actorOf(this.state, step) : 'vote';
-    return new CadreError('StepFailed', `Step "${step.id}" (${actor}) failed: ${failure.message}`, {
+    const type = failure.short === undefined ? 'StepFailed' : 'BudgetReached';
+    return new CadreError(type, `Step "${step.id}" (${actor}) failed: ${failure.message}`, {
       details: {
+        ...failure.short,
         failed: { step: step.id, agent: actor, failure },
         finished: ids('completed'),
         cancelled: ids('cancelled'),
@@ -382,9 +385,18 @@ export class TaskRun {
   }
 }
 
-/** Another agent helps neither against what a person said nor where an effect may have happened that is not undone. */
+/**
+ * Another agent helps neither against what a person said, or did not say in time, nor against a budget, nor where an effect
+ * may have happened that is not undone.
+ */
 function mayBeAssigned({ kind }: AgentStep, failure: FailureInfo): boolean {
-  return (kind !== 'pivot' || neverBegan(failure)) && !BY_PERSONS.some((type) => type === failure.type);
+  return (kind !== 'pivot' || neverBegan(failure)) && !BEYOND_AGENTS.some((type) => type === failure.type);
 }
 
-const BY_PERSONS: readonly FailureType[] = ['ApprovalRefused', 'ApprovalTimedOut', 'OutcomeUnknown'];
+const BEYOND_AGENTS: readonly FailureType[] = [
+  'ApprovalRefused',
+  'ApprovalTimedOut',
+  'QuestionExpired',
+  'OutcomeUnknown',
+  'BudgetReached',
+];

@@ -33,6 +33,6 @@ export function handleMessages(state: () => TaskState, attendance: Attendance): 
   });
   setHandler(answerUpdate, (answering) => attendance.answer(answering), {
     validator: (answering) => void attendance.checkAnswering(answering),
-    description: 'Says yes or no to a step that asks for approval, for the input of that hash',
+    description: 'Answers what a step asks, by the hash of what was looked at: yes or no to an approval',
   });
 }

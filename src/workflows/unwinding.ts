@@ -17,7 +17,13 @@ import type { Step } from '../core/plan';
 import { type StackEntry, type StepOutcome, nextToUndo } from '../core/saga';
 import { stepInputs } from '../core/step-inputs';
 import { INLINE_MAXIMUM_BYTES, type Stored } from '../core/stored';
-import { type CompensateRequest, type Undoes, stepSummary } from '../core/task-activities';
+import {
+  type CompensateRequest,
+  type UndoOutcome,
+  type Undoes,
+  compensatedEvent,
+  stepSummary,
+} from '../core/task-activities';
 import {
   type TaskState,
   agentOf,
@@ -32,7 +38,10 @@ import type { Attendance } from './attendance';
 import { retryPolicy } from './retry-policy';
 import type { TaskRecord } from './task-record';
 
-type CompensateActivities = Record<string, (envelope: Envelope, request: CompensateRequest) => Promise<void>>;
+type CompensateActivities = Record<
+  string,
+  (envelope: Envelope, request: CompensateRequest) => Promise<UndoOutcome>
+>;
 
 /** The input of whoever undoes a step in another agent's place, where workflow code has one. Never rejects as a failure. */
 export type InputOfUndoing = (step: Step, undoes: Undoes) => Promise<unknown>;
@@ -100,6 +109,8 @@ interface Prepared {
   readonly undoes: Undoes;
   /** Of another agent that undoes it. */
   readonly input: unknown;
+  /** Whether workflow code made that. */
+  readonly madeByCode: boolean;
 }
 
 /** The first of `entries`, at least one, whose inputs fit one workflow task. Rejects where `inputOf` does. */
@@ -118,7 +129,8 @@ async function prepared(
     const input = made ?? (compensate ? compensate.input : undefined);
     bytes += jsonBytes(input);
     if (batch.length > 0 && bytes > INPUTS_MAXIMUM_BYTES) break;
-    batch.push({ planned, undoes, input });
+    const madeByCode = unwinding.inputOf !== undefined && input !== undefined;
+    batch.push({ planned, undoes, input, madeByCode });
   }
   return batch;
 }
@@ -127,7 +139,7 @@ function prepare(
   task: TaskRecord,
   { step, agent }: StackEntry,
   { reasonOf }: Unwinding,
-): Omit<Prepared, 'input'> {
+): Pick<Prepared, 'planned' | 'undoes'> {
   const planned = planStep(task.state, step) ?? { id: step, agent, instruction: '' };
   const undoes: Undoes = {
     agent,
@@ -139,15 +151,16 @@ function prepare(
 }
 
 /** Never rejects. */
-async function undo(task: TaskRecord, { planned, undoes, input }: Prepared): Promise<void> {
+async function undo(task: TaskRecord, one: Prepared): Promise<void> {
+  const { planned, undoes } = one;
   const { agent, outcome } = undoes;
   const { id: step, compensate } = planned;
   task.record({ type: 'compensationScheduled', step, agent, outcome });
   try {
-    await (compensate
-      ? byAnother(task, planned, compensate.agent, undoes, input)
+    const done = await (compensate
+      ? byAnother(task, compensate.agent, one)
       : byItself(task, planned, undoes));
-    task.record({ type: 'compensated', step, agent });
+    task.record(compensatedEvent({ step, agent }, done));
   } catch (error) {
     const failure = failureInfo(error);
     if (!isHandedBack(failure)) task.record({ type: 'compensationFailed', step, agent, failure });
@@ -155,7 +168,11 @@ async function undo(task: TaskRecord, { planned, undoes, input }: Prepared): Pro
 }
 
 /** The agent that did the step undoes it. */
-function byItself(task: TaskRecord, step: Step, { agent, ...undoes }: Undoes): Promise<void> | undefined {
+function byItself(
+  task: TaskRecord,
+  step: Step,
+  { agent, ...undoes }: Undoes,
+): Promise<UndoOutcome> | undefined {
   const policy = policyOf(task.state, agent);
   if (policy?.compensation === undefined) return undefined;
   const { startToClose, heartbeatTimeout, retry } = policy.compensation;
@@ -180,10 +197,8 @@ function byItself(task: TaskRecord, step: Step, { agent, ...undoes }: Undoes): P
 /** Another agent acts so that the step is undone. */
 function byAnother(
   task: TaskRecord,
-  step: Step,
   agent: string,
-  undoes: Undoes,
-  input: unknown,
+  { planned: step, undoes, input, madeByCode }: Prepared,
 ): Promise<unknown> {
   const { goal, outputs } = stepInputs(task.state, step);
   return callAgent(task.state, step, {
@@ -198,6 +213,7 @@ function byAnother(
       outputs: undoes.output === undefined ? outputs : { ...outputs, [step.id]: undoes.output },
       inlineMaximum: INLINE_MAXIMUM_BYTES,
       undoes,
+      ...(madeByCode ? { madeByCode } : {}),
       ...triedAgain(task.state, step),
     },
   });

@@ -3,7 +3,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import type { AnyAgent } from '../../src/activities/define-agent';
 import { type LeaderTerm, createLeaderActivities } from '../../src/activities/leadership';
+import type { LeaderDependencies } from '../../src/activities/leadership/leader-activity';
 import type { Envelope } from '../../src/core/envelope';
+import { CadreError } from '../../src/core/failures';
 import type { ArbitrateRequest, AssignRequest } from '../../src/core/leader-work';
 import type { LeaderWork } from '../../src/core/names';
 import { FileArtifactStore } from '../../src/storage/artifact-store';
@@ -30,6 +32,7 @@ interface Desk {
   readonly seen?: number;
   readonly backlogs?: Readonly<Record<string, { pollers: number; backlog?: number }>>;
   readonly environment?: MockActivityEnvironment;
+  readonly breakers?: LeaderDependencies['breakers'];
 }
 
 /** What the activity ends with: its outcome, or what it throws. */
@@ -42,6 +45,7 @@ async function end(work: LeaderWork, request: object, desk: Desk = {}): Promise<
     artifacts,
     queueStatus: async (queue) => backlogs[queue] ?? {},
     term: () => lead,
+    breakers: desk.breakers,
   });
   const envelope: Envelope = { root: 'task-1/run-1', step: work, kind: work, term: seen, version: 1 };
   const activity = activities[work] as (of: Envelope, request: object) => Promise<unknown>;
@@ -175,6 +179,90 @@ describe('planning', () => {
         { name: 'echo', queue: { name: 'cadre', pollers: 2, backlog: 5 } },
         { name: 'pooled', skills: ['read'], pool: 'big', queue: { name: 'cadre.pool.big', pollers: 0 } },
       ],
+    });
+  });
+});
+
+describe("a leader's agent with a fallback", () => {
+  const failing = (error: unknown): AnyAgent =>
+    agent(
+      'planner',
+      () => {
+        throw error;
+      },
+      { policy: { breaker: { key: 'a model' }, onOpen: { fallback: 'plain-planner' } } },
+    );
+  const plain = agent('plain-planner', () => plan);
+  const planned = (error: unknown, more: object = {}, desk: Desk = {}): Promise<unknown> =>
+    end('plan', more, { agents: [failing(error), plain, echo], ...desk });
+  const refusing = (why: string): LeaderDependencies['breakers'] =>
+    ({
+      notClosed: () => Promise.resolve([]),
+      guardOf: ({ name }: AnyAgent) =>
+        name === 'planner'
+          ? {
+              key: 'a model',
+              fails: false,
+              breaker: { admit: () => ({ kind: 'refused', why, retryAfter: 9 }) },
+            }
+          : undefined,
+    }) as never;
+
+  test('that fails for good gives way to it, and the decision says why', async () => {
+    expect(await planned(new CadreError('ModelOutputInvalid', 'no plan'))).toMatchObject({
+      plan,
+      by: 'plain-planner',
+      decisions: {
+        value: [
+          {
+            type: 'fellBack',
+            rationale: 'plain-planner instead of planner: no plan',
+            evidence: { type: 'ModelOutputInvalid' },
+          },
+        ],
+      },
+    });
+  });
+
+  test('that may succeed yet is asked again, and gives way when it is not', async () => {
+    expect(await planned(new Error('busy'))).toMatchObject({ message: 'busy', nonRetryable: false });
+    expect(await planned(new Error('busy'), { last: true })).toMatchObject({ by: 'plain-planner' });
+  });
+
+  test('does not give way where its budget is used up', async () => {
+    const failure = new CadreError('BudgetReached', 'no tokens left');
+    expect(await planned(failure, { last: true })).toMatchObject({ type: 'BudgetReached' });
+  });
+
+  test('fails with its own failure where the fallback fails too', async () => {
+    const broken = agent('plain-planner', () => {
+      throw new Error('neither');
+    });
+    const failure = new CadreError('ModelRefused', 'no such model');
+    expect(await end('plan', {}, { agents: [failing(failure), broken] })).toMatchObject({
+      type: 'ModelRefused',
+      nonRetryable: true,
+    });
+  });
+
+  test.each(['open', 'halfOpen', 'isolated'])('gives way while its breaker is %s', async (why) => {
+    expect(await planned(new Error('not called'), {}, { breakers: refusing(why) })).toMatchObject({
+      by: 'plain-planner',
+      decisions: { value: [{ type: 'fellBack', evidence: { type: 'BreakerOpen' } }] },
+    });
+  });
+
+  test.each([
+    ['paced', 'Paced'],
+    ['failing', 'BreakerOpen'],
+  ])('waits where its breaker says %s', async (why, type) => {
+    expect(await planned(new Error('not called'), {}, { breakers: refusing(why) })).toMatchObject({ type });
+  });
+
+  test('keeps it to itself: no plan may name it', async () => {
+    const agents = [failing(new Error('not called')), plain, echo];
+    expect(await end('plan', { plan: { steps: [step('a', 'plain-planner')] } }, { agents })).toMatchObject({
+      type: 'AgentUnknown',
     });
   });
 });

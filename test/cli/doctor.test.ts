@@ -5,6 +5,7 @@ import { step } from '../support/agents';
 import { json, sane, until } from '../support/cli';
 import { CliStage } from '../support/cli-stage';
 import { CliTeam } from '../support/cli-team';
+import { S3Server, S3_CREDENTIALS } from '../support/s3-server';
 
 let cli: CliStage;
 let team: CliTeam;
@@ -90,6 +91,45 @@ describe('cadre doctor', () => {
     sane(ended);
     expect(ended.stdout).toMatch(/✗ artifacts +cannot write to/);
     expect(ended.code).toBe(1);
+  });
+
+  describe('of artifacts in S3', () => {
+    let bucket: S3Server;
+
+    beforeEach(async () => {
+      bucket = await S3Server.start();
+    });
+    afterEach(() => bucket.close());
+
+    test('says where they are, after it has written there', async () => {
+      const ended = await cli.run(['doctor'], bucket.environment());
+      sane(ended);
+      expect(ended.stdout).toMatch(/✓ artifacts +s3:\/\/artifacts\/cadre at http/);
+      expect(ended.code).toBe(0);
+      expect([...bucket.objects.keys()]).toEqual(['cadre/doctor/record']);
+    });
+
+    test('says that the bucket overwrites records', async () => {
+      bucket.conditions = false;
+      const ended = await cli.run(['doctor'], bucket.environment());
+      expect(ended.stdout).toMatch(/✗ artifacts +.* overwrites what is there.*\n +→ .*If-None-Match/);
+      expect(ended.code).toBe(1);
+    });
+
+    test('says what the bucket answered, and never a secret', async () => {
+      bucket.mishaps.push({ kind: 'refuse', status: 403, code: 'AccessDenied' });
+      const ended = await cli.run(['doctor'], bucket.environment());
+      expect(ended.stdout).toMatch(/✗ artifacts +Cannot read doctor\/.* 403 AccessDenied\n +→ /);
+      expect(ended.stdout + ended.stderr).not.toContain(S3_CREDENTIALS.secretAccessKey);
+      expect(ended.code).toBe(1);
+    });
+
+    test('says which variables are missing', async () => {
+      const { CADRE_ARTIFACTS = '' } = bucket.environment();
+      const ended = await cli.run(['doctor'], { CADRE_ARTIFACTS });
+      expect(ended.stdout).toMatch(/✗ artifacts +Expected CADRE_ARTIFACTS in S3 with AWS_ACCESS_KEY_ID/);
+      expect(ended.code).toBe(1);
+    });
   });
 });
 

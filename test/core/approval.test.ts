@@ -164,16 +164,22 @@ test('an answer is read field by field', () => {
     answer: 'no',
     note: '',
   });
+  expect(readAnswering({ ...answer, answer: 'forty', by: 'ada' })).toEqual({
+    ...answer,
+    answer: 'forty',
+    by: 'ada',
+  });
 });
 
 test.each<[string, unknown]>([
   ['step', undefined],
   ['step', 'pay'],
   ['step', { answer: 'yes', hash: 'a' }],
-  ['answer', { step: 'pay', answer: 'maybe', hash: 'a' }],
+  ['answer', { step: 'pay', answer: '', hash: 'a' }],
   ['answer', { step: 'pay', answer: true, hash: 'a' }],
-  ['answer', { step: 'pay', answer: 'toString', hash: 'a' }],
+  ['answer', { step: 'pay', answer: 'x'.repeat(10_001), hash: 'a' }],
   ['hash', { step: 'pay', answer: 'yes' }],
+  ['by', { step: 'pay', answer: 'yes', hash: 'a', by: 'x'.repeat(201) }],
   ['note', { step: 'pay', answer: 'yes', hash: 'a', note: 7 }],
   ['note', { step: 'pay', answer: 'yes', hash: 'a', note: 'x'.repeat(501) }],
 ])('an answer with a wrong %s is refused: %j', (field, candidate) => {

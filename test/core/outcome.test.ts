@@ -2,7 +2,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { crossingFailure } from '../../src/core/failure-info';
 import { CadreError, type FailureType } from '../../src/core/failures';
-import { type Outcome, outcomeOf } from '../../src/core/outcome';
+import { type Outcome, isUnpaid, outcomeOf } from '../../src/core/outcome';
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
 const SECONDS_20 = 'Fri, 02 Jan 2026 03:04:25 GMT';
@@ -157,6 +157,7 @@ describe('of its own failures', () => {
     ['AgentInputInvalid', 'ignored'],
     ['AgentUnknown', 'ignored'],
     ['ArtifactMissing', 'ignored'],
+    ['ArtifactsUnavailable', 'ignored'],
     ['CheckpointTooLarge', 'ignored'],
     ['EffectInvalid', 'ignored'],
     ['OutcomeUnknown', 'ignored'],
@@ -240,4 +241,53 @@ test('causes that go round in a circle end', () => {
   const refused = openai(401, null);
   refused.cause = refused;
   expect(of(refused)).toBe('final');
+});
+
+describe('whether a call was paid that failed', () => {
+  test.each([400, 401, 404, 422, 429, 498, 500, 501, 503, 529])(
+    'a provider that answers %d has done nothing',
+    (status) => {
+      expect(isUnpaid(thrown({ status }))).toBe(true);
+      expect(isUnpaid(wrapped(thrown({ statusCode: status })))).toBe(true);
+    },
+  );
+
+  test.each([200, 408, 499, 502, 504, 505, 520, 522, 524, 530, 598, 599])(
+    'behind what answers %d the provider may have gone on',
+    (status) => {
+      expect(isUnpaid(thrown({ status }))).toBe(false);
+      expect(isUnpaid(wrapped(thrown({ statusCode: status })))).toBe(false);
+    },
+  );
+
+  const unreached = thrown({ code: 'ECONNREFUSED' });
+  test.each([
+    ['all', [vercel(429, 'rate_limit'), unreached], true],
+    ['not all', [vercel(504, 'timeout'), unreached], false],
+    ['not all', [thrown({ errors: [thrown({ code: 'ECONNRESET' })] }), unreached], false],
+  ])('what gave up after some tries is unpaid where all of them are: %s', (_which, errors, unpaid) => {
+    const gaveUp = thrown({ name: 'AI_RetryError', errors, lastError: unreached });
+    expect(isUnpaid(gaveUp)).toBe(unpaid);
+    expect(isUnpaid(wrapped(gaveUp))).toBe(unpaid);
+  });
+
+  test('what a provider says of its refusal is no list of tries', () => {
+    expect(isUnpaid(thrown({ status: 400, errors: [{ field: 'prompt' }] }))).toBe(true);
+  });
+
+  test('an error that is a try of its own ends', () => {
+    const error = thrown({});
+    expect(isUnpaid(Object.assign(error, { errors: [error] }))).toBe(false);
+  });
+
+  test.each(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'])('%s says that nobody was reached', (code) => {
+    expect(isUnpaid(wrapped(thrown({ code })))).toBe(true);
+  });
+
+  test.each([thrown({ code: 'ECONNRESET' }), new Error('timed out'), 'no', undefined])(
+    'nobody knows of %p',
+    (error) => {
+      expect(isUnpaid(error)).toBe(false);
+    },
+  );
 });

@@ -193,3 +193,23 @@ test('a failed planning, a termination and a timeout stand in the log with who d
   const ended = project([begun, { kind: 'workflowTerminated', how: 'timedOut' }]);
   expect(ended.at(-1)).toMatchObject({ type: 'taskTerminated', actor: 'server', how: 'timedOut', cause: 1 });
 });
+
+test.each([
+  [undefined, true],
+  ['task', true],
+  ['saga', true],
+  ['booking', false],
+])('of a workflow of type %s the fields "budget" and "parent" are Cadre\'s: %s', (workflowType, cadres) => {
+  const input = {
+    budget: { money: 1500, wallTime: '2h' },
+    parent: { task: 'above', lines: [], until: 5000 },
+  };
+  const type = workflowType === undefined ? {} : { workflowType };
+  const [started] = project([
+    { kind: 'workflowStarted', workflowId: 'task', firstRunId: 'run', input, ...type },
+  ]);
+  expect(started).toMatchObject({ type: 'taskStarted' });
+  const limits = cadres ? { deadline: 5000, budget: { given: { money: 1500 } } } : {};
+  const { deadline, budget } = started as { deadline?: number; budget?: unknown };
+  expect({ deadline, budget }).toMatchObject({ deadline: undefined, budget: undefined, ...limits });
+});

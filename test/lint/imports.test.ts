@@ -12,6 +12,7 @@ const LAYERS = [
   'storage',
   'knowledge',
   'activities',
+  'models',
   'client',
   'workers',
   'testing',
@@ -47,6 +48,7 @@ test.each([
   ['activities', '../workers/config'],
   ['activities', '../client/connection'],
   ['activities', '../workflows/messages'],
+  ['models', '../workers/config'],
   ['client', '../activities/attempt'],
   ['client', '../workflows/task'],
   ['client', '@temporalio/worker'],
@@ -63,6 +65,7 @@ test.each([
   ['core', '@temporalio/common'],
   ['workflows', '../core/names'],
   ['activities', '../storage/folders'],
+  ['models', '../activities/validate'],
   ['client', '../workflows/messages'],
   ['workers', '../client/connection'],
 ])('%s may import %s', (layer, specifier) => {

@@ -30,6 +30,7 @@ function linesOf(file: string, facts: readonly HistoryFact[]): string[] {
   if (file.startsWith('agent')) return agentLines(facts);
   if (file.startsWith('election')) return electionLines(facts);
   if (file.startsWith('breaker')) return breakerLines(facts);
+  if (file === 'budget.json' || file === 'budget-resumed.json') return accountLines(facts);
   const projection = new TaskProjection();
   return facts.flatMap((fact) =>
     projection.next(fact).map((event) => {
@@ -57,6 +58,13 @@ function electionLines(facts: readonly HistoryFact[]): string[] {
     const event = projection.next(fact);
     return event === undefined ? [] : [`#${fact.eventId} ${event.type}, term ${projection.state.term}`];
   });
+}
+
+/** What an account answered. */
+function accountLines(facts: readonly HistoryFact[]): string[] {
+  return facts.flatMap((fact) =>
+    fact.kind === 'updateCompleted' ? [`#${fact.eventId} ${JSON.stringify(fact.result)}`] : [],
+  );
 }
 
 function breakerLines(facts: readonly HistoryFact[]): string[] {

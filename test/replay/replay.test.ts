@@ -35,8 +35,14 @@ test('every shape of a workflow is recorded', () => {
     [
       'agent',
       'agent-left',
+      'asked',
       'breaker',
       'breaker-resumed',
+      'budget',
+      'budget-raised',
+      'budget-reached',
+      'budget-resumed',
+      'calls',
       'cancelled',
       'compensated',
       'continued-as-new',
@@ -66,7 +72,9 @@ test('every shape of a workflow is recorded', () => {
       'vote-time-limit',
     ].sort(),
   );
-  expect(files).toEqual(expect.arrayContaining(['continued-as-new-2.json', 'own-saga-2.json']));
+  expect(files).toEqual(
+    expect.arrayContaining(['asked-2.json', 'continued-as-new-2.json', 'own-saga-2.json']),
+  );
 });
 
 test('a history that another workflow would have left is refused', async () => {

@@ -40,8 +40,9 @@ test('an answer about another input, or to a step that does not ask, is refused'
   });
   await expect(saga.question('nothing')).rejects.toMatchObject({ type: 'NotAsked' });
   await expect(cadre.client.task('nowhere').question('pay')).rejects.toMatchObject({ type: 'TaskNotFound' });
-  const { hash, agent: who, input: shown } = await saga.question('pay');
-  expect([who, shown]).toEqual(['echo', 1]);
+  const question = await saga.question('pay');
+  expect(question).toMatchObject({ kind: 'approval', agent: 'echo', input: 1 });
+  const { hash } = question;
   await saga.answer('pay', 'no', { hash, note: 'no' });
   await expect(saga.result()).rejects.toMatchObject({ type: 'StepFailed' });
   await expect(saga.question('pay')).rejects.toMatchObject({ type: 'NotAsked' });

@@ -7,7 +7,7 @@ import type { HistoryFact } from '../../src/core/history-facts';
 import type { AgentStep, Plan, Step } from '../../src/core/plan';
 import type { UnwindingOptions } from '../../src/core/saga';
 import type { TaskEventType } from '../../src/core/task-events';
-import { type TaskState, isUnwinding, pivotPassed } from '../../src/core/task-state';
+import { type StepState, type TaskState, isUnwinding, pivotPassed } from '../../src/core/task-state';
 import { TaskProjection } from '../../src/core/task-projection';
 import { QUORUMS } from '../../src/core/vote';
 import { agent, step } from '../support/agents';
@@ -93,6 +93,14 @@ beforeAll(async () => {
         compensate: () => after(30),
       }),
       agent('helper', () => 'helped'),
+      // Goes on without whatever nobody answers in time.
+      agent('asker', async (input, { ask, checkpoint }) => {
+        checkpoint({ of: input });
+        const go = { name: 'go', question: 'Shall I?', options: ['yes', 'no'], answerWithin: 1000 };
+        const { answer } = await ask(go).catch(() => ({ answer: 'nobody said' }));
+        return answer === 'no' ? (await ask(WHY)).answer : answer;
+      }),
+      agent('patient', async (_input, { ask }) => (await ask(WHY)).answer),
       // Their breaker opens and closes all the time.
       ...(['guarded', 'strict', 'relied'] as const).map((name) =>
         agent(name, unreliable, {
@@ -122,6 +130,8 @@ const anyVote = fc.record({
   timeLimit: fc.integer({ min: 10, max: 120 }),
 });
 
+const WHY = { name: 'why', question: 'Why?', about: 'x'.repeat(2000) };
+
 const AGENTS = [
   'quick',
   'pause',
@@ -132,9 +142,11 @@ const AGENTS = [
   'undoable',
   'stubborn',
   'slow',
+  'asker',
   'guarded',
   'guarded',
   'strict',
+  'relied',
   'relied',
 ];
 
@@ -197,6 +209,31 @@ const FAILS: Drawn = {
   pivot: undefined,
 };
 
+/** Asks beside a step that fails. */
+const WITHDRAWS: Drawn = {
+  ...undrawn,
+  steps: [
+    { ...plain, agent: 'asker' },
+    { ...plain, agent: 'broken' },
+  ],
+  pivot: undefined,
+};
+
+/** Asks for as long as it takes. */
+const ANSWERED: Drawn = {
+  ...undrawn,
+  steps: [{ ...plain, agent: 'patient' }],
+  pivot: undefined,
+};
+
+/** Asks somebody who leaves it unanswered. */
+const EXPIRES: Drawn = {
+  ...undrawn,
+  steps: [{ ...plain, agent: 'asker' }],
+  pivot: undefined,
+  seed: 7,
+};
+
 /** One step after the other, over several runs. */
 const LONG: Drawn = {
   ...undrawn,
@@ -237,7 +274,7 @@ test('at every workflow-task boundary the state is the fold of the projected eve
       const projection = new TaskProjection();
       for (const fact of facts) for (const { type } of projection.next(fact)) seen.add(type);
     }),
-    { numRuns: 100, examples: [[PARKS], [FAILS], [LONG]] },
+    { numRuns: 100, examples: [[PARKS], [FAILS], [WITHDRAWS], [ANSWERED], [EXPIRES], [LONG]] },
   );
   expect(compared).toBeGreaterThan(200);
   expect(SEEN.filter((type) => !seen.has(type))).toEqual([]);
@@ -248,6 +285,7 @@ const ENDS: ReadonlySet<TaskState['phase']['kind']> = new Set(['completed', 'fai
 /** What the cases are about. */
 const SEEN: TaskEventType[] = [
   ...(['pinned', 'approvalRequested', 'approvalAnswered', 'stepParked', 'stepResolved'] as const),
+  ...(['questionAsked', 'questionAnswered', 'questionExpired', 'questionWithdrawn'] as const),
   ...(['stepRefused', 'stepFellBack'] as const),
   'continuedAsNew',
   ...(['compensationScheduled', 'compensated', 'compensationFailed', 'compensationResolved'] as const),
@@ -316,6 +354,7 @@ class Person {
   async say(state: TaskState): Promise<void> {
     for (const [id, now] of Object.entries(state.steps)) {
       if (now.kind === 'awaitingApproval') await this.answer(state, id, now.hash);
+      if (now.kind === 'asking') await this.tell(id, now);
     }
     if (state.phase.kind !== 'needsAttention') return;
     const hows =
@@ -323,6 +362,17 @@ class Person {
         ? (['retry', 'skip'] as const)
         : (['retry', 'skip', 'fail'] as const);
     await this.task.resolve(state.phase.step, this.random.oneOf(hows), 'a note').catch(() => undefined);
+  }
+
+  private async tell(id: string, { name, hash, until }: StepState & { kind: 'asking' }): Promise<void> {
+    const key = `${id} ${name}`;
+    if (this.left.has(key)) return;
+    if (until !== undefined && this.random.between(0, 1) < 0.3) {
+      this.left.add(key);
+      return;
+    }
+    const answer = name === 'why' ? 'because' : this.random.oneOf(['yes', 'no'] as const);
+    await this.task.answer(id, answer, { hash, by: 'somebody' }).catch(() => undefined);
   }
 
   private async answer(state: TaskState, id: string, hash: string): Promise<void> {

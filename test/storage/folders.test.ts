@@ -33,3 +33,10 @@ test('empty variables count as unset, and relative ones start at the working dir
   expect(dataFolder({ CADRE_DATA: 'here' })).toBe(resolve('here'));
   expect(artifactsFolder({ CADRE_ARTIFACTS: 'there' })).toBe(resolve('there'));
 });
+
+test.each(['s3://bucket', 'gs://bucket', 'https://host/bucket'])(
+  '%j is not taken for a folder',
+  (address) => {
+    expect(() => artifactsFolder({ HOME: home, CADRE_ARTIFACTS: address })).toThrow(/to be a folder/);
+  },
+);

@@ -7,7 +7,10 @@ export function agent(
   name: string,
   act: (input: unknown, context: AgentContext) => unknown,
   options: Partial<
-    Pick<AgentDefinition<unknown, unknown>, 'policy' | 'pool' | 'skills' | 'compensate' | 'compensation'>
+    Pick<
+      AgentDefinition<unknown, unknown>,
+      'policy' | 'pool' | 'skills' | 'compensate' | 'compensation' | 'budget'
+    >
   > = {},
 ): AnyAgent {
   return defineAgent({

@@ -124,7 +124,10 @@ export class Cli {
 function cleanEnvironment(): Record<string, string> {
   const environment: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !/^(TEMPORAL_|CADRE_|XDG_|LOG_LEVEL$|NO_COLOR$|FORCE_COLOR$|NODE_)/.test(name))
+    if (
+      value !== undefined &&
+      !/^(TEMPORAL_|CADRE_|AWS_|XDG_|LOG_LEVEL$|NO_COLOR$|FORCE_COLOR$|NODE_)/.test(name)
+    )
       environment[name] = value;
   }
   return environment;

@@ -25,8 +25,9 @@ export async function startServerCadre(
   {
     roles,
     serve,
+    budget,
     ...options
-  }: Parameters<typeof startDevServer>[0] & Pick<CadreWorkerOptions, 'roles' | 'serve'> = {},
+  }: Parameters<typeof startDevServer>[0] & Pick<CadreWorkerOptions, 'roles' | 'serve' | 'budget'> = {},
 ): Promise<ServerCadre> {
   installRuntime('ERROR');
   const server = await startDevServer(options);
@@ -41,6 +42,7 @@ export async function startServerCadre(
     shutdownGrace: 1000,
     ...(roles === undefined ? {} : { roles }),
     ...(serve === undefined ? {} : { serve }),
+    ...(budget === undefined ? {} : { budget }),
   });
   const running = worker.run();
   return {

@@ -26,7 +26,7 @@ import {
 import { startEvents } from '../../src/core/task-projection';
 import {
   answerEvents,
-  approvalTimer,
+  answerTimer,
   isParked,
   resolvedEvent,
   timerEvents,
@@ -391,9 +391,11 @@ export class SimulatedSaga {
   private answer(id: string): void {
     const answer = this.choices.oneOf('yes', 'yes', 'yes', 'no', 'none');
     const hash = this.hashOf(id);
-    if (answer === 'none') for (const event of timerEvents(this.state, approvalTimer(id))) this.record(event);
+    if (answer === 'none') for (const event of timerEvents(this.state, answerTimer(id))) this.record(event);
     else
-      for (const event of answerEvents(this.state, { step: id, answer, hash, note: '' })) this.record(event);
+      for (const event of answerEvents(this.state, { step: id, answer, hash, note: '' }, this.moment)) {
+        this.record(event);
+      }
     if (answer === 'yes') this.approved.add(id);
   }
 

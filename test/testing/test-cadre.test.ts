@@ -71,6 +71,8 @@ describe('callAgent', () => {
         return { artifact: 'one', bytes: content.length };
       },
       get: async () => kept.get('one') ?? new Uint8Array(),
+      record: async (_name: string, content: Uint8Array) => content,
+      recall: async () => undefined,
     };
     const keeps = agent('keeps', async (_input, context) => context.artifacts.put(Buffer.from('kept')));
     expect((await callAgent(keeps, undefined, { artifacts })).output).toEqual({ artifact: 'one', bytes: 4 });

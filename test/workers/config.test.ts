@@ -19,6 +19,7 @@ try {
 interface Loaded {
   readonly cadre: string;
   readonly agents: readonly { readonly name: string; readonly description: string }[];
+  readonly embedded: boolean;
   readonly file?: string;
   readonly workflowsPath?: string;
   readonly error?: { readonly name: string; readonly type: string; readonly message: string };
@@ -36,9 +37,11 @@ function agentSource(name: string): string {
   return `require(${CADRE}).defineAgent({ name: '${name}', description: 'd', input: ${SCHEMA}, output: ${SCHEMA}, act: () => null })`;
 }
 
-function load(path?: string): Loaded {
+function load(path?: string, environment: Readonly<Record<string, string>> = {}): Loaded {
   const args = ['-e', LOAD, '--', folder.path, ...(path === undefined ? [] : [path])];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Loaded;
+  const { CADRE_MODEL: _, CADRE_OFFLINE: __, ...env } = process.env;
+  const options = { encoding: 'utf8', env: { ...env, ...environment } } as const;
+  return JSON.parse(execFileSync(process.execPath, args, options)) as Loaded;
 }
 
 const names = (path?: string): string[] => load(path).agents.map(({ name }) => name);
@@ -49,7 +52,7 @@ function refusal(path?: string): { type: string; message: string } {
   return error ?? { type: '', message: '' };
 }
 
-const EMBEDDED = ['planner', 'research', 'analysis', 'writer'];
+const EMBEDDED = ['planner', 'research', 'analysis', 'writer', 'person'];
 
 test('without a file there are the embedded agents, in the cadre `cadre`', () => {
   expect(names()).toEqual(EMBEDDED);
@@ -64,6 +67,36 @@ test('a .js file of the folder is taken, its agents before the embedded ones', (
   );
   expect(names()).toEqual(['own', ...EMBEDDED]);
   expect(load()).toMatchObject({ cadre: 'ours', file });
+});
+
+const UPGRADED = ['planner', 'research', 'analysis', 'writer'];
+
+test('with CADRE_MODEL a model is behind the embedded agents, which are there without it as well', () => {
+  const { agents, embedded } = load(undefined, { CADRE_MODEL: 'ollama/llama3.2' });
+  expect(embedded).toBe(true);
+  expect(agents.map(({ name }) => name)).toEqual([
+    ...EMBEDDED,
+    ...UPGRADED.map((name) => `embedded-${name}`),
+  ]);
+  expect(agents[0]?.description).not.toBe(load().agents[0]?.description);
+});
+
+test('CADRE_OFFLINE=1 leaves the model out, whatever CADRE_MODEL says', () => {
+  for (const CADRE_MODEL of ['ollama/llama3.2', 'no model']) {
+    const { agents } = load(undefined, { CADRE_MODEL, CADRE_OFFLINE: '1' });
+    expect(agents.map(({ name }) => name)).toEqual(EMBEDDED);
+  }
+});
+
+test('a key alone changes nothing', () => {
+  expect(load(undefined, { OPENAI_API_KEY: 'a-key' })).toEqual(load());
+});
+
+test('a CADRE_MODEL that is none is refused, unless no agent of it is asked for', () => {
+  const environment = { CADRE_MODEL: 'llama' };
+  expect(load(undefined, environment).error).toMatchObject({ type: 'ModelUnknown' });
+  folder.write('cadre.config.js', `module.exports = { embedded: false, agents: [${agentSource('own')}] };`);
+  expect(load(undefined, environment)).toMatchObject({ embedded: false, agents: [{ name: 'own' }] });
 });
 
 test('an agent of an embedded one’s name takes its place', () => {
@@ -116,7 +149,7 @@ test.each<[string, string, string, RegExp]>([
     'has an unknown field',
     'nowhere.js',
     'module.exports = { agent: [] };',
-    /only cadre, agents, embedded and workflows, not agent/,
+    /only cadre, agents, embedded, budget and workflows, not agent/,
   ],
   ['has agents that are no list', 'nowhere.js', 'module.exports = { agents: {} };', /`agents` as a list/],
   [
@@ -181,6 +214,7 @@ describe('a .ts file', () => {
     expect(load()).toEqual({
       cadre: 'ours',
       agents: [{ name: 'own', description: 'onegpu' }],
+      embedded: false,
       file: join(folder.path, 'cadre.config.ts'),
     });
   });

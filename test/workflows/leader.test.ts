@@ -87,6 +87,35 @@ describe('on a server whose clock skips waits, a planner', () => {
   });
 });
 
+test('a planner that fails five times gives way to its fallback, and the log says so', async () => {
+  const plan = { steps: [step('a', 'echo', { input: 1 })] };
+  const cadre = await TestCadre.create({
+    agents: [
+      agent('echo', (input) => input),
+      agent(
+        'planner',
+        () => {
+          throw new Error('not yet');
+        },
+        { policy: { breaker: {}, onOpen: { fallback: 'plain-planner' } } },
+      ),
+      agent('plain-planner', () => plan),
+    ],
+  });
+  try {
+    const task = await cadre.client.start({ goal: 'a goal' });
+    expect(await task.result()).toEqual({ a: 1 });
+    const events = await logOf(task);
+    expect(events.filter(({ type }) => type === 'planFailed')).toHaveLength(4);
+    expect(events.find(({ type }) => type === 'planned')).toMatchObject({
+      by: 'plain-planner',
+      decisions: { value: [{ type: 'fellBack', rationale: 'plain-planner instead of planner: not yet' }] },
+    });
+  } finally {
+    await cadre.close();
+  }
+}, 60_000);
+
 describe('on a real server, whatever its leaders do, a task', () => {
   /** What a leader does with one piece of work. */
   const FAULTS = ['none', 'none', 'raises', 'stale', 'handed back', 'fails'] as const;

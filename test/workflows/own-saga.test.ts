@@ -58,6 +58,19 @@ async function expectToldAsLogged(handle: WorkflowHandle): Promise<void> {
 
 const work = (id: string) => ({ id, agent: 'worker', input: id }) as const;
 
+test('what its input calls "budget" and "parent" is its own affair', async () => {
+  const mine = {
+    budget: { money: 0, calls: 0, wallTime: '2h' },
+    parent: { task: 'above', lines: [], until: 1 },
+  };
+  const handle = await start('scripted', { steps: [work('a')], ...mine });
+  await handle.result();
+  await expectToldAsLogged(handle);
+  const state = await stateOf(handle);
+  expect(state).not.toHaveProperty('budget');
+  expect(state).not.toHaveProperty('deadline');
+});
+
 test('steps give what their agents put out, typed, also side by side', async () => {
   const handle = await start('typed');
   await expect(handle.result()).resolves.toBe('did 4 4 object');

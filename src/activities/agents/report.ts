@@ -13,20 +13,42 @@ export interface Report {
   readonly cited: Quote[];
 }
 
+/** An answer in another's words, each sentence with the sources that support it. */
+export interface Written {
+  /** Who wrote it. */
+  readonly by: string;
+  readonly short: readonly WrittenSentence[];
+  readonly sections: readonly { readonly title: string; readonly sentences: readonly WrittenSentence[] }[];
+  /** What is to be said of how it came about; empty for nothing. */
+  readonly notes: readonly string[];
+}
+
+interface WrittenSentence {
+  readonly text: string;
+  readonly quotes: readonly Quote[];
+}
+
 /**
  * Composes the report. All it says about the matter are sentences of the sources, each with the place where
- * it stands; its own words are headings and what it says about files. `unconfirmed` are quotations that no
- * longer stand where they stood.
+ * it stands, unless somebody has `written` the answer from them; its own words are headings and what it says about files.
+ * `unconfirmed` are quotations that no longer stand where they stood.
  */
-export function composeReport(question: string, analysis: Analysis, unconfirmed: readonly Quote[]): Report {
+export function composeReport(
+  question: string,
+  analysis: Analysis,
+  unconfirmed: readonly Quote[],
+  written?: Written,
+): Report {
   const composer = new Composer(analysis, unconfirmed);
   composer.title(question);
-  composer.shortAnswer();
-  composer.findings();
+  if (written === undefined) {
+    composer.shortAnswer();
+    composer.findings();
+  } else composer.written(written);
   composer.differences();
   composer.gaps();
-  composer.notes();
-  composer.sources();
+  composer.notes(written?.notes);
+  composer.sources(written?.by);
   return { report: composer.text(), cited: composer.cited };
 }
 
@@ -48,19 +70,31 @@ class Composer {
   }
 
   title(question: string): void {
-    this.sections.push(`# ${escaped(question.replace(/\s+/g, ' ').trim())}`);
+    this.sections.push(`# ${escaped(onOneLine(question))}`);
   }
 
   shortAnswer(): void {
-    if (this.short.length === 0) {
-      const read = countOf(this.analysis.filesRead, 'document');
-      this.sections.push(`None of the ${read} read answers this question.`);
-      return;
-    }
+    if (this.short.length === 0) return this.noAnswer();
     this.section(
       'Short answer',
       this.short.map((finding) => this.bullet(finding, this.doubt(finding))),
     );
+  }
+
+  written({ short, sections }: Written): void {
+    if (short.length + sections.length === 0) return this.noAnswer();
+    const lines = (sentences: readonly WrittenSentence[]): string[] =>
+      sentences.map(({ text, quotes }) => {
+        const doubt = quotes.map((quote) => this.doubt(quote)).find((words) => words !== '') ?? '';
+        return `- ${escaped(onOneLine(text))} ${quotes.map((quote) => this.cite(quote)).join(' ')}${doubt}`;
+      });
+    this.section('Short answer', lines(short));
+    for (const { title, sentences } of sections) this.section(escaped(onOneLine(title)), lines(sentences));
+  }
+
+  private noAnswer(): void {
+    const read = countOf(this.analysis.filesRead, 'document');
+    this.sections.push(`None of the ${read} read answers this question.`);
   }
 
   /** A sentence of the short answer comes again only with those of other files that support it. */
@@ -97,11 +131,11 @@ class Composer {
     this.section('What the sources do not answer', this.analysis.gaps.map(gapLine));
   }
 
-  notes(): void {
+  notes(more: readonly string[] = []): void {
     const formats = Object.entries(this.analysis.otherFormats).map(
       ([format, count]) => `${count} .${format}`,
     );
-    const notes = groupedNotes(this.analysis.notes);
+    const notes = [...more.map((note) => `- ${escaped(note)}`), ...groupedNotes(this.analysis.notes)];
     if (formats.length > 0) notes.push(`- Not a supported format yet: ${code(formats.join(', '))}`);
     for (const file of [...this.changed].sort(byCodeUnit)) {
       notes.push(
@@ -111,7 +145,8 @@ class Composer {
     this.section('Notes', notes);
   }
 
-  sources(): void {
+  /** `by`: who wrote the answer, where the sources' own sentences are not it. */
+  sources(by?: string): void {
     const counts = new Map<string, number>();
     for (const { file } of this.cited) counts.set(file, (counts.get(file) ?? 0) + 1);
     const files = [...counts].sort(([left], [right]) => byCodeUnit(left, right));
@@ -122,9 +157,12 @@ class Composer {
     if (files.length === 0) return;
     const read = countOf(this.analysis.filesRead, 'document');
     const places = [...new Set(files.map(([file]) => placeOf(file)))].sort();
-    this.sections.push(
-      `${read} read, ${files.length} cited. Every sentence is quoted from the ${places.length === 1 ? places[0] : 'place'} it cites.`,
-    );
+    const place = places.length === 1 ? places[0] : 'place';
+    const how =
+      by === undefined
+        ? `Every sentence is quoted from the ${place} it cites.`
+        : `Written by ${escaped(by)}; every sentence was compared with the ${place} it cites.`;
+    this.sections.push(`${read} read, ${files.length} cited. ${how}`);
   }
 
   text(): string {
@@ -200,6 +238,10 @@ function code(text: string): string {
 /** What would turn quoted text into a list, a heading, HTML, a link or emphasis. */
 const MARKUP =
   /^[#+>-](?=\s)|(?<=^\d{1,9})[.)](?=\s)|<(?=[\p{L}/!?])|\[(?=[^\]]*\]\()|\\(?=\p{P})|\*(?=\S)|(?<=\S)\*|(?<![\p{L}\p{N}])_(?=\S)|(?<=\S)_(?![\p{L}\p{N}])/gu;
+
+function onOneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
 
 /** Quoted text stays text: only code spans keep their meaning. */
 function escaped(text: string): string {

@@ -9,37 +9,59 @@ import { countOf } from './count-of';
 import { indexFolder } from './index-folder';
 import { docsSchema, questionSchema, shardFindingsSchema, shardSchema, statisticsSchema } from './schemas';
 
+/** What {@link research} takes. */
+export const researchInput = z.object({
+  question: questionSchema,
+  docs: docsSchema,
+  shard: shardSchema.default({ index: 0, of: 1 }),
+  statistics: statisticsSchema.optional(),
+  searches: z
+    .array(questionSchema)
+    .max(4)
+    .optional()
+    .describe('Other words for the question, which the documents may use'),
+});
+
 /** Reads a share of a folder and returns the passages that may answer the question, with their sentences. */
 export const research = defineAgent({
   name: 'research',
   description: 'Finds the passages of Markdown, text, HTML, PDF and DOCX files that may answer a question',
   skills: ['read', 'search'],
-  input: z.object({
-    question: questionSchema,
-    docs: docsSchema,
-    shard: shardSchema.default({ index: 0, of: 1 }),
-    statistics: statisticsSchema.optional(),
-  }),
+  input: researchInput,
   output: shardFindingsSchema,
   policy: { startToClose: '30 minutes' },
   async act(request, context) {
-    const result = await search(request, context);
-    if (result.kind === 'refused') throw new CadreError('DocumentsUnreadable', result.message);
-    const { kind: _, ...findings } = result;
-    const files = new Set(findings.candidates.map((candidate) => candidate.file));
-    context.decide({
-      type: 'passagesChosen',
-      rationale: `${countOf(findings.candidates.length, 'passage')} from ${countOf(files.size, 'file')}`,
-      evidence: {
-        filesRead: findings.filesRead,
-        passagesRead: findings.statistics.passages,
-        files: [...files],
-      },
-    });
-    share(findings, context.knowledge);
+    const findings = await findIn(request, context);
+    tellOf(findings, context);
     return findings;
   },
 });
+
+/** What the share holds on the question. Throws DocumentsUnreadable. */
+export async function findIn(
+  request: z.output<typeof researchInput>,
+  context: AgentContext,
+): Promise<ShardFindings> {
+  const result = await search(request, context);
+  if (result.kind === 'refused') throw new CadreError('DocumentsUnreadable', result.message);
+  const { kind: _, ...findings } = result;
+  return findings;
+}
+
+/** Records what was chosen, and lets the cadre know of it. */
+export function tellOf(findings: ShardFindings, { decide, knowledge }: AgentContext): void {
+  const files = new Set(findings.candidates.map((candidate) => candidate.file));
+  decide({
+    type: 'passagesChosen',
+    rationale: `${countOf(findings.candidates.length, 'passage')} from ${countOf(files.size, 'file')}`,
+    evidence: {
+      filesRead: findings.filesRead,
+      passagesRead: findings.statistics.passages,
+      files: [...files],
+    },
+  });
+  share(findings, knowledge);
+}
 
 /** How often the heartbeats tell how far it is, in ms. */
 const PROGRESS_INTERVAL = 1000;

@@ -17,8 +17,8 @@ export function aggregateActivity(
     'make the result',
     async ({ goal, outputs }: AggregateRequest, desk) => {
       if (!desk.has('aggregator')) return { by: 'leader' };
-      const result = await desk.ask('aggregator', { goal, outputs: await loadAll(artifacts, outputs) });
-      const stored = await store(artifacts, result ?? null, INLINE_MAXIMUM_BYTES);
+      const { output } = await desk.ask('aggregator', { goal, outputs: await loadAll(artifacts, outputs) });
+      const stored = await store(artifacts, output ?? null, INLINE_MAXIMUM_BYTES);
       return { by: 'aggregator', outputs: { [AGGREGATE_STEP]: stored } };
     },
   );

@@ -14,7 +14,9 @@ export function arbitrateActivity(
   dependencies: LeaderDependencies,
 ): LeaderActivity<ArbitrateRequest, ArbitrateOutcome> {
   return leaderActivity(dependencies, 'decide the vote', async (request: ArbitrateRequest, desk) =>
-    desk.has('arbiter') ? arbitersChoice(await desk.ask('arbiter', request), request) : plurality(request),
+    desk.has('arbiter')
+      ? arbitersChoice((await desk.ask('arbiter', request)).output, request)
+      : plurality(request),
   );
 }
 

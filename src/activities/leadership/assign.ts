@@ -18,7 +18,7 @@ export function assignActivity(
   return leaderActivity(dependencies, 'name another agent', async (request: AssignRequest, desk) => {
     const roster = await makeRoster(dependencies);
     const choice = desk.has('assigner')
-      ? choiceOf(await desk.ask('assigner', { ...request, roster }), request, roster)
+      ? choiceOf((await desk.ask('assigner', { ...request, roster })).output, request, roster)
       : mostSkilled(request, roster);
     const policy = agents.get(choice.agent ?? '')?.resolvedPolicy;
     return policy === undefined ? choice : { ...choice, policy };

@@ -1,14 +1,20 @@
 import { Context } from '@temporalio/activity';
-import type { Decision } from '../../core/decision';
 import type { Envelope } from '../../core/envelope';
-import { crossingFailure } from '../../core/failure-info';
-import { CadreError } from '../../core/failures';
-import { INLINE_MAXIMUM_BYTES, type Stored } from '../../core/stored';
+import { isBrief, isRefusal, readRefusal } from '../../core/breaker/refusal';
+import { FELL_BACK } from '../../core/decision';
+import { crossingFailure, failureInfo } from '../../core/failure-info';
+import { CadreError, type FailureType, isCadreError } from '../../core/failures';
+import type { LeaderOutcome, LeaderRequest } from '../../core/leader-work';
+import { fallbackOf } from '../../core/policy';
+import type { LeaderWork } from '../../core/names';
+import { INLINE_MAXIMUM_BYTES } from '../../core/stored';
+import { usageField } from '../../core/usage';
 import type { ArtifactStore } from '../../storage/artifact-store';
 import { store } from '../../storage/stored-values';
 import { READ_ONLY, runAgent } from '../agent-activity';
 import { type Attempt, startAttempt } from '../attempt';
 import type { Breakers } from '../breaker/breakers';
+import type { Budgets } from '../budget/budgets';
 import { guarded } from '../breaker/guard';
 import type { AnyAgent } from '../define-agent';
 import type { Memory } from '../knowledge/memory';
@@ -32,6 +38,8 @@ export interface LeaderDependencies {
   readonly queueStatus: QueueStatus;
   /** Absent where nothing guards the agents. */
   readonly breakers?: Breakers | undefined;
+  /** Absent where nothing is limited. */
+  readonly budgets?: Budgets | undefined;
   /** Absent where nothing is known. */
   readonly memory?: Memory | undefined;
 }
@@ -43,58 +51,81 @@ export type LeaderActivity<Request, Outcome> = (envelope: Envelope, request: Req
 export interface LeaderDesk {
   /** True where the cadre has this agent of the leader's. */
   has(agent: LeaderAgent): boolean;
-  /** Runs it on `input`, and returns its checked output. Throws AgentUnknown where there is none. */
-  ask(agent: LeaderAgent, input: unknown): Promise<unknown>;
+  /**
+   * Runs it on `input`, or its fallback where its breaker does not let it through or it fails for good. Throws
+   * AgentUnknown where there is none, and else what the agent itself failed with.
+   */
+  ask(agent: LeaderAgent, input: unknown): Promise<Asked>;
 }
 
-/** What every request of the leader's work has. `waited`: a breaker refused it before, and it has waited for that. */
-interface LeaderRequest {
+/** What an agent of the leader's put out. */
+interface Asked {
+  /** Checked. */
+  readonly output: unknown;
+  /** Who did it. */
+  readonly by: string;
+}
+
+/** What every request of the leader's work has. */
+interface WorkRequest extends LeaderRequest {
   readonly goal: string;
-  readonly waited?: true;
 }
 
-type InTerm<Body> = Body & { readonly term: number; readonly decisions?: Stored<readonly Decision[]> };
+type InTerm<Body> = Body & LeaderOutcome;
 
 /**
  * Makes an activity of `work`. It is given up at once when the term is over, whether or not an agent listens: the
  * next leader does it anew, and what a leader decides has no effect before it is recorded.
  */
-export function leaderActivity<Request extends LeaderRequest, Body>(
+export function leaderActivity<Asking extends WorkRequest, Body>(
   dependencies: LeaderDependencies,
   instruction: string,
-  work: (request: Request, desk: LeaderDesk) => Promise<Body>,
-): LeaderActivity<Request, InTerm<Body>> {
-  const { artifacts } = dependencies;
+  work: (request: Asking, desk: LeaderDesk) => Promise<Body>,
+): LeaderActivity<Asking, InTerm<Body>> {
+  const { agents, artifacts, budgets } = dependencies;
   return async (envelope, request) => {
     const activity = Context.current();
     const lead = dependencies.term();
     if (lead === undefined || !lead.held() || lead.term < envelope.term) throw handedBack();
     const { term, over } = lead;
-    const start = { goal: request.goal, instruction, signal: over };
+    const payer = agents.get(THINKER[envelope.kind as LeaderWork]);
+    const signal = AbortSignal.any([activity.cancellationSignal, over]);
+    const charge = payer && budgets?.chargeOf(payer, envelope, signal);
+    const start = { goal: request.goal, instruction, signal: over, charge };
     const attempt = startAttempt(activity, { ...envelope, term }, start, artifacts);
     try {
       const body = await beforeEnd(
         [activity.cancellationSignal, over],
-        work(
-          request,
-          deskOf(dependencies, activity, attempt, { root: envelope.root, waited: request.waited === true }),
-        ),
+        work(request, deskOf(dependencies, activity, attempt, { ...request, root: envelope.root })),
       );
-      const { decisions } = attempt;
-      const outcome =
-        decisions.length === 0
-          ? { ...body, term }
-          : { ...body, term, decisions: await store(artifacts, decisions, INLINE_MAXIMUM_BYTES) };
+      const { usage, decisions: repeated } = await attempt.report();
+      const decisions = [...repeated, ...attempt.decisions];
+      const outcome = {
+        ...body,
+        term,
+        ...(decisions.length === 0
+          ? {}
+          : { decisions: await store(artifacts, decisions, INLINE_MAXIMUM_BYTES) }),
+        ...usageField({ usage }),
+      };
       // A leader that was paused past its lease must not decide.
       if (!lead.held()) throw handedBack();
       return outcome;
     } catch (error) {
-      throw over.aborted ? handedBack() : attempt.failure(error);
+      throw over.aborted ? handedBack() : await attempt.failure(error);
     } finally {
       attempt.stop();
     }
   };
 }
+
+/** By which agent the leader thinks. */
+const THINKER = {
+  plan: 'planner',
+  assign: 'assigner',
+  arbitrate: 'arbiter',
+  aggregate: 'aggregator',
+} as const satisfies Record<LeaderWork, LeaderAgent>;
 
 function handedBack(): unknown {
   return crossingFailure(
@@ -119,20 +150,42 @@ function deskOf(
   { agents, breakers, memory }: LeaderDependencies,
   activity: Context,
   attempt: Attempt,
-  { root, waited }: { root: string; waited: boolean },
+  { root, waited, last }: LeaderRequest & { readonly root: string },
 ): LeaderDesk {
-  return {
-    has: (name) => agents.has(name),
-    async ask(name, input) {
-      const agent = agents.get(name);
-      if (agent !== undefined) {
-        const knowledge = memory?.learning(agent, root, READ_ONLY).knowledge;
-        const context = { ...attempt.context, ...(knowledge === undefined ? {} : { knowledge }) };
-        const act = (): Promise<unknown> => runAgent(agent, input, { ...attempt, context });
-        const guard = breakers?.guardOf(agent);
-        return guard === undefined ? act() : guarded(guard, activity, attempt, waited, act);
-      }
-      throw new CadreError('AgentUnknown', `No agent is named "${name}"`);
-    },
+  const act = (agent: AnyAgent, input: unknown): Promise<unknown> => {
+    const knowledge = memory?.learning(agent, root, READ_ONLY).knowledge;
+    const context = { ...attempt.context, ...(knowledge === undefined ? {} : { knowledge }) };
+    const run = (): Promise<unknown> => runAgent(agent, input, { ...attempt, context });
+    const guard = breakers?.guardOf(agent);
+    return guard === undefined ? run() : guarded(guard, activity, attempt, waited === true, run);
   };
+  const ask = async (name: string, input: unknown): Promise<Asked> => {
+    const agent = agents.get(name);
+    if (agent === undefined) throw new CadreError('AgentUnknown', `No agent is named "${name}"`);
+    try {
+      return { output: await act(agent, input), by: name };
+    } catch (error) {
+      const fallback = fallbackOf(agent.resolvedPolicy);
+      const { signal, decide } = attempt.context;
+      if (fallback === undefined || signal.aborted || !givesWay(error, last === true)) throw error;
+      const asked = await ask(fallback, input).catch(() => {
+        throw error;
+      });
+      const { type, message } = failureInfo(error);
+      decide({
+        type: FELL_BACK,
+        rationale: `${fallback} instead of ${name}: ${message}`,
+        evidence: { type },
+      });
+      return asked;
+    }
+  };
+  return { has: (name) => agents.has(name), ask };
+}
+
+/** Whether the agent that failed so gives way to its fallback, as an agent of a step does. */
+function givesWay(error: unknown, last: boolean): boolean {
+  const failure = failureInfo(error);
+  if (isRefusal(failure)) return !isBrief(readRefusal(isCadreError(error) ? error.details : undefined).why);
+  return failure.type !== ('BudgetReached' satisfies FailureType) && (last || failure.final === true);
 }

@@ -16,15 +16,15 @@ export function planActivity(dependencies: LeaderDependencies): LeaderActivity<P
     if (request.plan === undefined && !desk.has('planner')) {
       throw new CadreError('AgentUnknown', 'The task has no plan, and no agent is named "planner"');
     }
-    const candidate =
-      request.plan ??
-      (await desk.ask('planner', {
-        goal,
-        ...(docs === undefined ? {} : { docs }),
-        roster: await makeRoster(dependencies),
-      }));
-    const plan = validatePlan(candidate, new Set(rosterAgents(agents).map(({ name }) => name)));
-    const by = request.plan === undefined ? 'planner' : 'caller';
+    const { output, by } =
+      request.plan === undefined
+        ? await desk.ask('planner', {
+            goal,
+            ...(docs === undefined ? {} : { docs }),
+            roster: await makeRoster(dependencies),
+          })
+        : { output: request.plan, by: 'caller' };
+    const plan = validatePlan(output, new Set(rosterAgents(agents).map(({ name }) => name)));
     const policies = policiesOf(plan.steps.flatMap(agentsOf), agents);
     const problem = kindProblem(plan, policies);
     if (problem !== undefined) throw new CadreError('PlanInvalid', problem.message, { details: [problem] });

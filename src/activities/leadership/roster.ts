@@ -1,6 +1,8 @@
 import { agentQueue } from '../../core/names';
 import type { Roster, RosterEntry } from '../../core/policy';
+import { jsonSchemaOf } from '../../models/json-schema';
 import type { AnyAgent } from '../define-agent';
+import { policiesOf } from '../pin';
 import type { LeaderDependencies } from './leader-activity';
 
 /** The agents by which the leader thinks: they act on the leader's worker, and plans cannot name them. */
@@ -34,6 +36,7 @@ export async function makeRoster({
         description,
         skills,
         ...(pool === undefined ? {} : { pool }),
+        ...inputOf(agent),
         queue: { name: queue, ...statuses.get(queue) },
         ...(breaker === undefined ? {} : { breaker }),
       };
@@ -42,7 +45,20 @@ export async function makeRoster({
   };
 }
 
-/** The agents that a plan may name. */
+/** Plans come often, and what an agent takes stays. */
+const inputs = new WeakMap<AnyAgent, Pick<RosterEntry, 'input'>>();
+
+function inputOf(agent: AnyAgent): Pick<RosterEntry, 'input'> {
+  const known = inputs.get(agent);
+  if (known !== undefined) return known;
+  const schema = jsonSchemaOf(agent.input);
+  const said = schema === undefined ? {} : { input: schema };
+  inputs.set(agent, said);
+  return said;
+}
+
+/** The agents that a plan may name: all but the leader's, and the fallbacks of these. */
 export function rosterAgents(agents: ReadonlyMap<string, AnyAgent>): AnyAgent[] {
-  return [...agents.values()].filter(({ name }) => !LEADER_AGENTS.some((leader) => leader === name));
+  const leaders = policiesOf(LEADER_AGENTS, agents);
+  return [...agents.values()].filter(({ name }) => !Object.hasOwn(leaders, name));
 }

@@ -6,8 +6,8 @@ import { type Listing, listDocuments } from '../documents/list-documents';
 import { extensionOf } from '../documents/locator';
 import type { Shard } from '../documents/shards';
 import { type Question, parseQuestion } from '../text/question';
-import type { PassageStatistics } from '../text/rank';
-import type { Candidate } from './candidate';
+import type { PassageStatistics, RankedText } from '../text/rank';
+import { type Candidate, byPlace } from './candidate';
 import { PassageCounter, StatisticsCounter } from './passage-counter';
 import { sampleStatistics } from './sample-statistics';
 import { TopPassages } from './top-passages';
@@ -37,6 +37,8 @@ export interface PassageRequest {
   readonly shard: Shard;
   /** What passages are ranked by, the same for all shards of a folder. Default: of a sample of the shard. */
   readonly statistics?: PassageStatistics | undefined;
+  /** Other words for the question: the best passages of each are candidates too. Default: none. */
+  readonly searches?: readonly string[] | undefined;
   /** Folder of the index; without it there is none. */
   readonly index?: string | undefined;
   /** Two numbers that tell how far it is: documents read, and documents in all. */
@@ -65,7 +67,13 @@ async function searchShard(request: PassageRequest, listing: Listing): Promise<S
   const statistics =
     (fits ? request.statistics : undefined) ??
     (await sampleStatistics(question, listing.documents, folder)).statistics;
-  const search = new ShardSearch(question, statistics);
+  const others = [];
+  for (const text of request.searches ?? []) {
+    const other = parseQuestion(text);
+    const sampled = await sampleStatistics(other, listing.documents, folder);
+    others.push({ counter: new PassageCounter(other), top: new TopPassages(other, sampled.statistics) });
+  }
+  const search = new ShardSearch(question, statistics, others);
   const notes = [...listing.notes];
   let filesRead = 0;
   progress[1] = listing.documents.length;
@@ -91,12 +99,22 @@ async function searchShard(request: PassageRequest, listing: Listing): Promise<S
   };
 }
 
+/** A search by other words. */
+interface OtherSearch {
+  readonly counter: PassageCounter;
+  readonly top: TopPassages;
+}
+
 class ShardSearch {
   private readonly counter: PassageCounter;
   private readonly sum: StatisticsCounter;
   private readonly top: TopPassages;
 
-  constructor(question: Question, statistics: PassageStatistics) {
+  constructor(
+    question: Question,
+    statistics: PassageStatistics,
+    private readonly others: readonly OtherSearch[],
+  ) {
     this.counter = new PassageCounter(question);
     this.sum = new StatisticsCounter(question);
     this.top = new TopPassages(question, statistics);
@@ -104,17 +122,31 @@ class ShardSearch {
 
   /** Returns whether the document holds a sentence that can be cited. */
   add(file: string, document: IndexedDocument): boolean {
-    this.counter.count(file, document).forEach((passage, at) => {
+    const passages = this.counter.count(file, document);
+    passages.forEach((passage, at) => {
       this.sum.add(passage);
-      if (document.spans[at]?.sentences === 0 || passage.counts.every((count) => count === 0)) return;
-      this.top.add({ ...passage, file, document, at });
+      if (isCandidate(passage, document, at)) this.top.add({ ...passage, file, document, at });
     });
+    for (const { counter, top } of this.others) {
+      counter.count(file, document).forEach((passage, at) => {
+        const asked = passages[at];
+        if (asked === undefined || !isCandidate(passage, document, at)) return;
+        top.add({ ...passage, file, document, at, asked });
+      });
+    }
     return document.spans.some((span) => span.sentences > 0);
   }
 
   finish(): Pick<ShardFindings, 'candidates' | 'statistics'> {
-    return { candidates: this.top.candidates(), statistics: this.sum.sum() };
+    const found = [this.top, ...this.others.map(({ top }) => top)].flatMap((top) => top.candidates());
+    const byStart = new Map(found.map((one) => [`${one.file}\n${one.lines[0]}\n${one.lines[1]}`, one]));
+    const candidates = this.others.length === 0 ? found : [...byStart.values()].sort(byPlace);
+    return { candidates, statistics: this.sum.sum() };
   }
+}
+
+function isCandidate({ counts }: RankedText, document: IndexedDocument, at: number): boolean {
+  return document.spans[at]?.sentences !== 0 && counts.some((count) => count > 0);
 }
 
 function countExtensions(files: readonly string[]): Record<string, number> {

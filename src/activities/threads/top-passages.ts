@@ -12,6 +12,8 @@ export interface FoundPassage extends RankedText {
   readonly document: IndexedDocument;
   /** Its position among the document's passages. */
   readonly at: number;
+  /** What the candidate says of the question, where this is another search. Default: what is here. */
+  readonly asked?: RankedText;
 }
 
 interface Scored {
@@ -39,7 +41,9 @@ export class TopPassages {
     const all = new Set(this.tops.flatMap((top) => top.passages()));
     return [...all]
       .sort((left, right) => byCodeUnit(left.file, right.file) || left.at - right.at)
-      .map(({ file, document, at, counts, words }) => {
+      .map((passage) => {
+        const { file, document, at } = passage;
+        const { counts, words } = passage.asked ?? passage;
         const { headings, sentences } = document.texts()[at] ?? { headings: [], sentences: [] };
         const [first, last] = spanOf({ document, at })?.lines ?? [1, 1];
         return {

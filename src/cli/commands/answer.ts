@@ -1,36 +1,37 @@
-import { Argument, type Command } from 'commander';
-import type { ApprovalQuestion } from '../../client/task-handle';
-import { ANSWERS, type Answering } from '../../core/approval';
+import type { Command } from 'commander';
+import type { AgentQuestion, ApprovalQuestion, StepQuestion } from '../../client/task-handle';
 import { CadreError, inputInvalid } from '../../core/failures';
-import { shortHash } from '../../core/task-details';
+import { answerCommand as commandFor } from '../../core/task-details';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
-import type { Output } from '../output';
+import { type Output, stamp } from '../output';
 import { openSession } from '../session';
 
 interface AnswerFlags extends CommonFlags {
   readonly hash?: string;
   readonly note: string;
+  readonly as?: string;
 }
 
 export function answerCommand(program: Command, execute: Execute): void {
   withCommonOptions(
     program
       .command('answer')
-      .description('say whether a step may run on the input that is shown')
+      .description('answer what a step asks: whether it may run on the input that is shown, or a question')
       .argument('<id>', "the task's or saga's id")
       .argument('<step>', 'the step that asks')
-      .addArgument(new Argument('[answer]', 'left out: only show what is asked').choices(ANSWERS))
-      .option('--hash <hash>', 'answer only for the input of this hash: 12 digits or more of it')
+      .argument('[answer]', 'yes or no to an approval, else what the question says; left out: only show it')
+      .option('--hash <hash>', 'answer only what has this hash: 12 digits or more of it')
+      .option('--as <name>', 'who answers; a question may say who may')
       .option('--note <text>', 'why; stands in the log', ''),
-  ).action((id: string, step: string, answer: Answering['answer'] | undefined, flags: AnswerFlags) =>
+  ).action((id: string, step: string, answer: string | undefined, flags: AnswerFlags) =>
     execute(flags, (output) => tell({ id, step, answer }, flags, output)),
   );
 }
 
 async function tell(
-  { id, step, answer }: { id: string; step: string; answer: Answering['answer'] | undefined },
+  { id, step, answer }: { id: string; step: string; answer: string | undefined },
   flags: AnswerFlags,
   output: Output,
 ): Promise<number> {
@@ -42,23 +43,37 @@ async function tell(
     writeQuestion(question, output);
     const { hash } = question;
     if (flags.hash !== undefined && !hash.startsWith(flags.hash.toLowerCase())) {
-      throw new CadreError('NotAsked', `The step "${step}" asks about the input ${hash}, not ${flags.hash}`);
+      const what = question.kind === 'approval' ? 'the input ' : '';
+      throw new CadreError('NotAsked', `The step "${step}" asks about ${what}${hash}, not ${flags.hash}`);
     }
     if (answer === undefined) {
+      const asked =
+        question.kind === 'question' ? { ...question, options: question.options ?? [] } : question;
       output.line();
-      output.line(`  → cadre answer ${id} ${step} yes|no --hash ${shortHash(hash)}`);
+      output.line(`  → ${commandFor(id, asked)}`);
       output.value({ task: id, ...question });
       return EXIT.done;
     }
-    await task.answer(step, answer, { hash, note: flags.note });
+    const by = flags.as === undefined ? {} : { by: flags.as };
+    await task.answer(step, answer, { hash, note: flags.note, ...by });
     output.line();
-    const said = answer === 'yes' ? 'may run on this input' : 'does not run';
-    output.line(`${output.paint('green', '✓')} ${step} ${said}. See cadre saga show ${id}.`);
-    output.value({ task: id, ...question, answer, note: flags.note });
+    output.line(
+      `${output.paint('green', '✓')} ${step} ${answeredWords(question, answer)} ${seeWords(question, id)}`,
+    );
+    output.value({ task: id, ...question, answer, note: flags.note, ...by });
     return EXIT.done;
   } finally {
     await session.close();
   }
+}
+
+function answeredWords({ kind }: StepQuestion, answer: string): string {
+  if (kind === 'question') return 'has its answer.';
+  return answer === 'yes' ? 'may run on this input.' : 'does not run.';
+}
+
+function seeWords({ kind }: StepQuestion, id: string): string {
+  return kind === 'question' ? `See cadre show ${id}.` : `See cadre saga show ${id}.`;
 }
 
 function checkHash(hash: string | undefined): void {
@@ -66,11 +81,33 @@ function checkHash(hash: string | undefined): void {
   throw inputInvalid('--hash', 'at least 12 hex digits', hash);
 }
 
-function writeQuestion({ step, agent, instruction, input, hash }: ApprovalQuestion, output: Output): void {
+function writeQuestion(question: StepQuestion, output: Output): void {
+  if (question.kind === 'approval') writeApproval(question, output);
+  else writeAgentQuestion(question, output);
+  output.line(`  hash  ${question.hash}`);
+}
+
+function writeApproval({ step, agent, instruction, input }: ApprovalQuestion, output: Output): void {
   output.line(`${output.paint('bold', step)}  asks whether ${agent} may do this:`);
   if (instruction !== '') output.line(`  ${instruction}`);
+  writeJson(input, output);
+}
+
+function writeAgentQuestion(
+  { step, agent, question, options, from, about, until }: AgentQuestion,
+  output: Output,
+): void {
+  output.line(`${output.paint('bold', step)}  ${agent} asks:`);
+  for (const line of question.split('\n')) output.line(`  ${line}`);
+  if (about === undefined) output.line();
+  else writeJson(about, output);
+  if (options !== undefined) output.line(`  answers  ${options.join(', ')}`);
+  if (from !== undefined) output.line(`  from  ${from.join(', ')}`);
+  if (until !== undefined) output.line(`  until  ${stamp(until)} UTC`);
+}
+
+function writeJson(value: unknown, output: Output): void {
   output.line();
-  for (const line of JSON.stringify(input, null, 2).split('\n')) output.line(`  ${line}`);
+  for (const line of JSON.stringify(value, null, 2).split('\n')) output.line(`  ${line}`);
   output.line();
-  output.line(`  hash  ${hash}`);
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
 import type { Command } from 'commander';
@@ -9,6 +10,8 @@ import { type LeaderReport, readLeader } from '../../client/leader';
 import { NEEDS_ATTENTION_ATTRIBUTE, agentQueue, taskQueue } from '../../core/names';
 import { FileLedger } from '../../storage/file-ledger';
 import { artifactsFolder, ledgerFile } from '../../storage/folders';
+import { openArtifacts } from '../../storage/open-artifacts';
+import { S3ArtifactStore } from '../../storage/s3-artifact-store';
 import { PREBUILT_BUNDLE, buildId, parseIdentity } from '../../workers/build-id';
 import type { LoadedConfig } from '../../workers/config';
 import { livePollers } from '../../workers/live-pollers';
@@ -28,6 +31,8 @@ interface Finding {
 }
 
 const NODE_MINIMUM = [20, 19] as const;
+/** What the check of a bucket leaves there. */
+const DOCTOR_RECORD = 'doctor/record';
 
 export function doctorCommand(program: Command, execute: Execute): void {
   withCommonOptions(
@@ -45,7 +50,7 @@ async function doctor(flags: CommonFlags, output: Output): Promise<number> {
   };
   add(checkNode());
   add(checkBundle());
-  add(await checkArtifacts());
+  await attempt('artifacts', add, async () => add(await checkArtifacts()));
   await attempt('ledger', add, async () => add(await checkLedger()));
   const config = await attempt('configuration', add, () => {
     const loaded = configOf(flags);
@@ -98,6 +103,8 @@ function checkBundle(): Finding {
 }
 
 async function checkArtifacts(): Promise<Finding> {
+  const artifacts = openArtifacts();
+  if (artifacts instanceof S3ArtifactStore) return checkBucket(artifacts);
   const folder = artifactsFolder();
   try {
     await mkdir(folder, { recursive: true });
@@ -107,6 +114,18 @@ async function checkArtifacts(): Promise<Finding> {
     const fix = 'Set CADRE_ARTIFACTS to a folder that may be written.';
     return { check: 'artifacts', kind: 'failed', message: `cannot write to ${folder}`, fix };
   }
+}
+
+/** A record is written twice, and one is looked for that is not there, as workers do. Throws ArtifactsUnavailable. */
+async function checkBucket(artifacts: S3ArtifactStore): Promise<Finding> {
+  const name = `doctor/${randomUUID()}`;
+  await artifacts.recall(name);
+  const first = await artifacts.record(DOCTOR_RECORD, Buffer.from(name));
+  const second = await artifacts.record(DOCTOR_RECORD, Buffer.from(`${name} again`));
+  if (Buffer.compare(first, second) === 0) return ok('artifacts', artifacts.location);
+  const message = `${artifacts.location} overwrites what is there: a call that two workers make at once is recorded twice`;
+  const fix = 'Use a server that honours `If-None-Match: *` when an object is put.';
+  return { check: 'artifacts', kind: 'failed', message, fix };
 }
 
 /** The ledger's file is opened as a worker opens it. Throws LedgerUnavailable. */

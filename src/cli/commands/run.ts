@@ -1,27 +1,24 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { TaskFailedError, type TaskHandle } from '../../client/task-handle';
 import { CadreError } from '../../core/failures';
 import { validTaskId } from '../../core/names';
 import { type TaskInput, parseTaskInput } from '../../core/task-input';
 import { validatePlan } from '../../core/plan';
-import { agreementAfter, agreementValue, writeAgreement } from '../agreement';
+import { BUDGET_FLAG, BUDGET_HELP, budgetOf } from '../budget-flag';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
-import { EXIT } from '../exit';
-import { follow, withTeam, writeTask } from '../follow';
+import { withTeam, writeTask } from '../follow';
 import { webUiLink } from '../links';
-import { type Output, duration } from '../output';
-import { reportError } from '../report-error';
-import { writeResume } from '../resume-words';
-import { reportOf, writeReport } from '../report-file';
+import type { Output } from '../output';
 import type { Session } from '../session';
+import { followToEnd } from '../task-end';
 
 interface RunFlags extends CommonFlags {
   readonly docs?: string;
   readonly plan?: string;
   readonly id?: string;
+  readonly budget?: string;
   readonly follow?: boolean;
   readonly detach?: boolean;
   readonly worker: boolean;
@@ -31,7 +28,6 @@ interface RunFlags extends CommonFlags {
 const EXAMPLE_DOCS = join(__dirname, '..', '..', '..', 'examples', 'handbook');
 const EXAMPLE_GOAL =
   'When should the on-call engineer fail over the database, who has to approve it, and how often do we rehearse it?';
-const REPORT_LINES = 14;
 
 export function runCommand(program: Command, execute: Execute): void {
   withCommonOptions(
@@ -42,6 +38,7 @@ export function runCommand(program: Command, execute: Execute): void {
       .option('--docs <folder>', 'documents to work on: Markdown, text, HTML, PDF, DOCX')
       .option('--plan <file>', "JSON file with a plan to carry out, instead of the planner's")
       .option('--id <id>', "the task's id (default: made of the goal)")
+      .option(BUDGET_FLAG, `what the task may use, ${BUDGET_HELP}`)
       .option('--follow', 'print every event as it happens, not only the steps')
       .option('--detach', 'start the task, print its id, and do not wait')
       .option('--no-worker', 'leave the work to workers that run elsewhere')
@@ -72,6 +69,7 @@ function taskInput(goal: string | undefined, flags: RunFlags): TaskInput {
     goal: goal ?? EXAMPLE_GOAL,
     ...(docs === undefined ? {} : { docs }),
     ...(plan === undefined ? {} : { plan }),
+    ...(flags.budget === undefined ? {} : { budget: budgetOf(flags.budget) }),
   });
 }
 
@@ -112,62 +110,7 @@ async function runTask(
   output.line(`  goal    ${input.goal}`);
   if (input.docs !== undefined) output.line(`  docs    ${docsText(input.docs)}`);
   writeTask(task, link, output);
-  const left = await follow(task, flags, link, output, signal);
-  if (left !== undefined) return left;
-  try {
-    const outputs = await task.result();
-    await finish(task, outputs, { session, flags, output, link, signal, elapsed: Date.now() - began });
-    return EXIT.done;
-  } catch (error) {
-    if (!(error instanceof TaskFailedError)) throw error;
-    const status = error.type === 'Cancelled' ? 'cancelled' : 'failed';
-    const code = reportError(error, output, { task: task.id, status });
-    writeResume(await task.describe(), output);
-    return code;
-  }
-}
-
-interface Finished {
-  readonly session: Session;
-  readonly flags: RunFlags;
-  readonly output: Output;
-  readonly link: string | undefined;
-  readonly signal: AbortSignal;
-  /** In ms. */
-  readonly elapsed: number;
-}
-
-async function finish(
-  task: TaskHandle,
-  outputs: Record<string, unknown>,
-  { session, flags, output, link, signal, elapsed }: Finished,
-): Promise<void> {
-  const report = reportOf(outputs);
-  const path = report === undefined ? undefined : await writeReport(flags.reports, task.id, report);
-  output.line(
-    `${output.paint('green', '✓')} done in ${duration(elapsed)}${path === undefined ? '' : `: ${path}`}`,
-  );
-  output.line();
-  if (report === undefined)
-    for (const line of JSON.stringify(outputs, null, 2).split('\n')) output.line(`  ${line}`);
-  else printHead(report, output);
-  const agreement = await agreementAfter(task, session, signal);
-  if (agreement !== undefined) writeAgreement(agreement, output);
-  output.value({
-    task: task.id,
-    status: 'completed',
-    elapsed,
-    ...(path === undefined ? {} : { report: path }),
-    ...(link === undefined ? {} : { webUi: link }),
-    ...(agreement === undefined ? {} : { knowledge: agreementValue(agreement) }),
-    outputs,
-  });
-}
-
-function printHead(report: string, output: Output): void {
-  const lines = report.split('\n');
-  for (const line of lines.slice(0, REPORT_LINES)) output.line(line === '' ? '' : `  ${line}`);
-  if (lines.length > REPORT_LINES) output.line(`  … ${lines.length - REPORT_LINES} more lines`);
+  return followToEnd(task, { session, flags, output, link, signal, began });
 }
 
 function docsText(docs: string): string {

@@ -6,6 +6,7 @@ import { REFUSAL_WORDS } from '../../core/breaker/refusal';
 import { oneLine } from '../../core/one-line';
 import { shortHash, standWords } from '../../core/task-details';
 import { type StepState, type TaskState, actorOf, isOpen, stepState } from '../../core/task-state';
+import { usageOf } from '../../core/task-usage';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
@@ -15,6 +16,7 @@ import { type Output, duration, size, stamp, table } from '../output';
 import { writeResume } from '../resume-words';
 import { writeQuestions } from '../questions';
 import { type Session, openSession } from '../session';
+import { usageWords } from '../usage-words';
 
 const CELL_MAXIMUM_LENGTH = 60;
 
@@ -78,6 +80,7 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
     ['started', `${stamp(startedAt)} UTC`],
     [isOpen(state.phase) ? 'running' : 'took', duration((endedAt ?? Date.now()) - startedAt)],
     ['history', `${history.events} events, ${size(history.bytes)}; ${description.events} in the log`],
+    ...(state.usage === undefined ? [] : [['models', usageWords(usageOf(state))]]),
     ...(link === undefined ? [] : [['Web UI', link]]),
   ];
   for (const line of table(facts)) output.line(`  ${line}`);
@@ -168,6 +171,8 @@ export function stateWords(step: StepState): string {
       return `${step.kind}: ${oneLine(step.failure.message, CELL_MAXIMUM_LENGTH)}`;
     case 'awaitingApproval':
       return `waits for approval of its input ${shortHash(step.hash)}`;
+    case 'asking':
+      return `asks: ${oneLine(step.question, CELL_MAXIMUM_LENGTH)}`;
     case 'voting':
       return `voting: ${step.ballots.length} cast`;
     case 'arbitrating':

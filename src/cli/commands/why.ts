@@ -95,6 +95,8 @@ function originWords(origin: ResumeOrigin): string {
       return `goes on from run ${origin.runId}, which is not in this log`;
     case 'terminated':
       return `goes on from ${origin.workflowId}, which was terminated; why it got there is in its log`;
+    case 'raised':
+      return `goes on from ${origin.workflowId}, which had reached its budget; why it got there is in its log`;
     case 'forked':
       return `a fork of ${origin.workflowId} at its event ${origin.number}; why it got there is in its log`;
     default:

@@ -3,8 +3,8 @@ import { NativeConnection } from '@temporalio/worker';
 import { CadreError } from '../../core/failures';
 import { MAIN, taskQueue } from '../../core/names';
 import { ROLES, type Role } from '../../core/roles';
-import { FileArtifactStore } from '../../storage/artifact-store';
-import { artifactsFolder, ledgerFile } from '../../storage/folders';
+import { ledgerFile } from '../../storage/folders';
+import { openArtifacts } from '../../storage/open-artifacts';
 import { FileLedger } from '../../storage/file-ledger';
 import { CadreWorker, servedPools } from '../../workers/cadre-worker';
 import { installRuntime } from '../../workers/runtime';
@@ -18,6 +18,7 @@ import { type Output, duration } from '../output';
 import { wholeNumber } from '../whole-number';
 import { warnOfOtherBuilds } from '../own-worker';
 import { configOf, connectToServer } from '../session';
+import { writeTeam } from '../team-line';
 
 interface WorkerFlags extends CommonFlags {
   readonly role?: readonly Role[];
@@ -65,24 +66,26 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
       '--pool chooses among agents: add --role agents, or leave --pool out',
     );
   }
+  writeTeam(config, output);
   const serving = servedPools(config.agents, flags.pool);
   installRuntime(logLevel('WARN'));
   const { at, temporal } = await connectToServer(flags);
   const connection = await NativeConnection.connect(at);
   try {
-    const { cadre, agents, workflowsPath } = config;
+    const { cadre, agents, workflowsPath, budget } = config;
     const worker = await CadreWorker.create({
       connection,
       client: temporal,
       namespace: at.namespace,
       cadre,
       agents,
-      artifacts: new FileArtifactStore(artifactsFolder()),
+      artifacts: openArtifacts(),
       ledger: new FileLedger(ledgerFile()),
       concurrency: flags.concurrency,
       shutdownGrace: flags.grace * 1000,
       roles,
       serve: serving,
+      ...(budget === undefined ? {} : { budget }),
       onTerm: (term, leads) =>
         output.line(leads ? `Leads in term ${term}.` : `Leads no more (term ${term}).`),
       ...(workflowsPath === undefined ? {} : { workflowsPath }),

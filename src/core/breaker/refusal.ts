@@ -4,7 +4,7 @@
  */
 import type { FailureInfo, FailureType } from '../failures';
 import { isRecord } from '../json';
-import type { HandedBack } from '../task-activities';
+import { type HandedBack, handedBackOf } from '../task-activities';
 
 /**
  * Why a call was refused. `paced`: its provider asked for no calls for a while. `failing`: the calls before it failed, and
@@ -28,6 +28,11 @@ export function isRefusal({ type }: Pick<FailureInfo, 'type'>): boolean {
   return REFUSALS.some((one) => one === type);
 }
 
+/** True where a call is soon made as it is, whatever its agent's `onOpen` says. */
+export function isBrief(why: RefusalCause): boolean {
+  return why === 'paced' || why === 'failing';
+}
+
 const REFUSALS: readonly FailureType[] = ['BreakerOpen', 'Paced'];
 const CAUSES: readonly string[] = [
   'open',
@@ -43,7 +48,9 @@ const RETRY_MAXIMUM = 7 * 24 * 60 * 60 * 1000;
 
 /** What stands in the details of a refusal; whatever they are, a call to wait. */
 export function readRefusal(details: unknown): Refusal {
-  const { breaker, why, retryAfter, attemptsUsed, checkpoint, began } = isRecord(details) ? details : {};
+  const { breaker, why, retryAfter, attemptsUsed, checkpoint, called, began } = isRecord(details)
+    ? details
+    : {};
   const wait = typeof retryAfter === 'number' && retryAfter >= 0 ? retryAfter : RETRY_DEFAULT;
   const used = typeof attemptsUsed === 'number' && Number.isInteger(attemptsUsed) ? attemptsUsed : 0;
   return {
@@ -52,13 +59,14 @@ export function readRefusal(details: unknown): Refusal {
     retryAfter: Math.min(RETRY_MAXIMUM, Math.ceil(wait)),
     attemptsUsed: Math.max(0, used),
     ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(called === true ? { called } : {}),
     ...(began === true ? { began } : {}),
   };
 }
 
 /** What the attempt after a refusal, and the wait for it, begins with. */
-export function afterRefusal({ attemptsUsed, checkpoint }: HandedBack): HandedBack {
-  return { attemptsUsed, ...(checkpoint === undefined ? {} : { checkpoint }), waited: true };
+export function afterRefusal(refused: HandedBack): HandedBack {
+  return { ...handedBackOf(refused), waited: true };
 }
 
 /** Why a call waits, in words that go on from "waits for the breaker KEY:". */

@@ -1,5 +1,6 @@
 /** What a fork begins with: the past of another task up to a point of its log. */
 import { CadreError, inputInvalid } from '../failures';
+import { taskBudget } from '../budget/budget';
 import { validatePlan } from '../plan';
 import { type TaskState, agentOf, isUnwinding, pivotPassed, policyOf, stepState } from '../task-state';
 
@@ -11,7 +12,7 @@ export type ForkOverrides = Readonly<Record<string, unknown>>;
 
 /** A fork's first state. */
 export interface Fork {
-  /** Its root is yet to be set. */
+  /** See {@link rooted}. */
   readonly snapshot: TaskState;
   /** The steps whose outputs it shares; they do not run again. */
   readonly shared: readonly string[];
@@ -19,6 +20,19 @@ export interface Fork {
   readonly sharedEffects: readonly string[];
   /** Steps that were begun and not done: they run again under keys of their own, and may have had an effect before. */
   readonly begunBefore: readonly string[];
+}
+
+/** A fork's first state with its root, at the time `now` (ms since 1970): what it uses is charged to an account of its own. */
+export function rooted({ snapshot }: Fork, root: string, now: number): TaskState {
+  const { budget: original, deadline, ...rest } = snapshot;
+  const budget = original && taskBudget(root, now, { budget: original.given, parent: original.parent });
+  const ends = [deadline, budget?.until].filter((end) => end !== undefined);
+  return {
+    ...rest,
+    root,
+    ...(ends.length === 0 ? {} : { deadline: Math.min(...ends) }),
+    ...(budget === undefined ? {} : { budget }),
+  };
 }
 
 /**
@@ -42,6 +56,7 @@ export function forkOf(state: TaskState, overrides: ForkOverrides, now: number):
     ...(docs === undefined ? {} : { docs }),
     ...(options === undefined ? {} : { options }),
     ...(options?.timeLimit === undefined ? {} : { deadline: now + options.timeLimit }),
+    ...(state.budget === undefined ? {} : { budget: state.budget }),
     phase: { kind: 'running' },
     term: 0,
     ...(plan === undefined ? {} : { plan }),

@@ -100,12 +100,21 @@ class Causes {
     switch (event.type) {
       case 'stepScheduled':
       case 'ballotRequested':
-        return [...this.readiness(event.step, number), this.last(event.step, ['approvalAnswered'], number)];
+        return [
+          ...this.readiness(event.step, number),
+          this.last(event.step, ['approvalAnswered'], number),
+          this.last(event.step, ['questionAnswered', 'questionExpired'], number),
+        ];
       case 'approvalRequested':
         return this.readiness(event.step, number);
       case 'approvalAnswered':
       case 'approvalTimedOut':
         return [this.last(event.step, ['approvalRequested'], number)];
+      case 'questionAsked':
+        return [this.last(event.step, ['stepScheduled'], number)];
+      case 'questionAnswered':
+      case 'questionExpired':
+        return [this.last(event.step, ['questionAsked'], number)];
       case 'stepCompleted':
         return [
           this.last(event.step, ['decisionsRecorded'], number),
@@ -141,6 +150,7 @@ class Causes {
       case 'lockAcquired':
       case 'lockRefused':
       case 'approvalWithdrawn':
+      case 'questionWithdrawn':
       case 'leaderWorkReturned':
       case 'assignRequested':
       case 'assignFailed':

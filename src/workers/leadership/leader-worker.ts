@@ -1,5 +1,6 @@
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Breakers } from '../../activities/breaker/breakers';
+import type { Budgets } from '../../activities/budget/budgets';
 import type { Memory } from '../../activities/knowledge/memory';
 import { type LeaderTerm, createLeaderActivities } from '../../activities/leadership';
 import type { QueueStatus } from '../../activities/leadership/roster';
@@ -19,6 +20,7 @@ export interface LeaderWorkerOptions {
   readonly artifacts: ArtifactStore;
   readonly queueStatus: QueueStatus;
   readonly breakers?: Breakers | undefined;
+  readonly budgets?: Budgets | undefined;
   readonly memory?: Memory | undefined;
   /** How much of the leader's work at once. */
   readonly concurrency: number;
@@ -79,6 +81,7 @@ function workerOptions(
     artifacts,
     queueStatus,
     breakers,
+    budgets,
     memory,
   }: LeaderWorkerOptions,
   slots: GatedSlots,
@@ -90,7 +93,16 @@ function workerOptions(
     namespace,
     identity,
     taskQueue: leaderQueue(cadre),
-    activities: createLeaderActivities({ cadre, agents, artifacts, queueStatus, breakers, memory, term }),
+    activities: createLeaderActivities({
+      cadre,
+      agents,
+      artifacts,
+      queueStatus,
+      breakers,
+      budgets,
+      memory,
+      term,
+    }),
     tuner: {
       activityTaskSlotSupplier: slots,
       workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },

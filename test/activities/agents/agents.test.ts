@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { embeddedAgents } from '../../../src/activities/agents';
 import { planner } from '../../../src/activities/agents/planner';
 import { runInThread } from '../../../src/activities/threads';
+import { findPassages } from '../../../src/activities/threads/find-passages';
 import type { AnyAgent } from '../../../src/activities/define-agent';
 import { type Plan, fillInput, planProblems } from '../../../src/core/plan';
 import { fakeAgentContext } from '../../support/agent-context';
@@ -118,6 +119,29 @@ describe('research', () => {
       fakeAgentContext(),
     );
     await expect(acting).rejects.toMatchObject({ type: 'DocumentsUnreadable' });
+  });
+
+  it('searches by other words too, and counts what it finds by the words of the question', async () => {
+    const docs = temporaryFolder({
+      'a.md': 'The drill takes place each quarter.',
+      'b.md': 'We rehearse with a drill.',
+      'c.md': 'Lunch is at noon.',
+    });
+    const found = async (searches?: string[]) => {
+      const result = await findPassages({
+        question: 'How often do we rehearse?',
+        docs,
+        shard: whole,
+        searches,
+      });
+      if (result.kind === 'refused') throw new Error(result.message);
+      return result.candidates.map(({ file, counts }) => ({ file, counts }));
+    };
+    expect(await found()).toEqual([{ file: 'b.md', counts: [1] }]);
+    expect(await found(['How often is the drill?', 'drill each quarter'])).toEqual([
+      { file: 'a.md', counts: [0] },
+      { file: 'b.md', counts: [1] },
+    ]);
   });
 
   it('ends at once when it is cancelled', async () => {

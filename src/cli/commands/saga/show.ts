@@ -120,6 +120,7 @@ function rowOf(rung: Rung): string[] {
 function stateWords({ state, outcome, failure, note }: Rung): string {
   if (state === 'skipped') return `skipped: ${oneLine(note ?? '', CELL_MAXIMUM_LENGTH)}`;
   if (state === 'awaitingApproval') return 'waits for approval';
+  if (state === 'asking') return 'asks a person';
   if (failure !== undefined && (state === 'failed' || state === 'parked')) {
     return `${state}: ${oneLine(failure.message, CELL_MAXIMUM_LENGTH)}`;
   }

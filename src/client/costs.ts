@@ -1,0 +1,220 @@
+/**
+ * What calls of models came to. What has ended says it in its memo; of what runs, or was cut off, the history says it.
+ *
+ * 1. Nothing is counted twice: what goes on with a task has the costs of that in its own, and they are taken off there.
+ * 2. What could not be looked at is named, never left out in silence.
+ */
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import {
+  type Cost,
+  type CostKey,
+  type TaskUsage,
+  type UsageByAgent,
+  addCosts,
+  addRows,
+  readUsageMemo,
+  totalCost,
+  usageBeyond,
+  usageByAgent,
+} from '../core/cost';
+import {
+  AGENT_WORKFLOW,
+  BREAKER_WORKFLOW,
+  BUDGET_WORKFLOW,
+  ELECTION_WORKFLOW,
+  LOCK_WORKFLOW,
+  USAGE_MEMO,
+  resumeId,
+  taskQueue,
+} from '../core/names';
+import { TaskProjection } from '../core/task-projection';
+import { type TaskState, isOpen } from '../core/task-state';
+import { usageRows } from '../core/task-usage';
+import { executionStatus } from './execution-status';
+import { isNotFound } from './grpc-status';
+import { PRESENT_RUN, readFacts } from './history-reader';
+
+/** What one task's calls came to, as far as its steps have ended. */
+export interface TaskCost {
+  readonly id: string;
+  /** True while it runs: what its present steps have used is counted when they end. */
+  readonly running: boolean;
+  /** By step, for the leader's work on the whole `plan` or `aggregate`; in the order in which they ended. */
+  readonly steps: readonly StepCost[];
+  readonly agents: readonly Cost[];
+  readonly models: readonly Cost[];
+  readonly total: Cost;
+}
+
+/** What the calls of one agent in one piece of work came to, by one model. Its `key` is the model. */
+export interface StepCost extends Cost {
+  readonly step: string;
+  readonly agent: string;
+}
+
+/** What a cadre's calls came to. */
+export interface CadreCost {
+  readonly by: CostKey;
+  /** From when on what has ended counts, in ms since 1970. Absent: as far back as the server has it. */
+  readonly since?: number;
+  /** Sorted by their key. */
+  readonly costs: readonly Cost[];
+  readonly total: Cost;
+  /** How many tasks called models. */
+  readonly tasks: number;
+  /** Ids of what runs, or was cut off, beyond the {@link HISTORIES_MAXIMUM} whose histories are read. Not in the costs. */
+  readonly unread: readonly string[];
+}
+
+export interface CostOptions {
+  /** Default `agent`. The day is that on which a task ended, in UTC; what runs is of today. */
+  readonly by?: CostKey;
+  /** In ms since 1970. Default: ever. */
+  readonly since?: number;
+}
+
+/** Of so many executions that do not say in their memo what they used, the latest, the histories are read. */
+const HISTORIES_MAXIMUM = 200;
+const READ_AT_ONCE = 8;
+const DAY_LENGTH = 'yyyy-mm-dd'.length;
+
+/** What the calls of a task came to, by its state. */
+export function costOfTask(id: string, state: TaskState): TaskCost {
+  const rows = usageRows(state);
+  const models = addRows(rows, (_row, model) => model);
+  return {
+    id,
+    running: isOpen(state.phase),
+    steps: rows.flatMap((row) =>
+      addRows([row], (_row, model) => model).map((cost) => ({ step: row.step, agent: row.agent, ...cost })),
+    ),
+    agents: addRows(rows, ({ agent }) => agent),
+    models,
+    total: totalCost(models),
+  };
+}
+
+/** What the calls of the cadre's tasks came to. Needs no worker. About a second behind. */
+export async function readCost(
+  client: Client,
+  cadre: string,
+  { by = 'agent', since }: CostOptions = {},
+): Promise<CadreCost> {
+  const { said, silent } = await find(client, cadre, since);
+  const tasks = [
+    ...(await inTurns(said, (one) => ofMemo(client, one))),
+    ...(await inTurns(silent.slice(0, HISTORIES_MAXIMUM), (one) => ofHistory(client, one))),
+  ].filter(({ usage }) => usage.size > 0);
+  const costs = addCosts(tasks, by);
+  return {
+    by,
+    ...(since === undefined ? {} : { since }),
+    costs,
+    total: totalCost(costs),
+    tasks: tasks.length,
+    unread: silent.slice(HISTORIES_MAXIMUM).map(({ workflowId }) => workflowId),
+  };
+}
+
+interface Found {
+  /** Those whose memo says what they used. */
+  readonly said: readonly WorkflowExecutionInfo[];
+  /** Those of which only the history does, if anything. */
+  readonly silent: readonly WorkflowExecutionInfo[];
+}
+
+async function find(client: Client, cadre: string, since: number | undefined): Promise<Found> {
+  const said: WorkflowExecutionInfo[] = [];
+  const silent: WorkflowExecutionInfo[] = [];
+  const resumes = new Set<string>();
+  for await (const execution of client.workflow.list({ query: queryOf(cadre, since), pageSize: 200 })) {
+    const { workflowId } = execution;
+    if (workflowId.endsWith(RESUMED)) resumes.add(workflowId);
+    if (memoOf(execution) !== undefined) said.push(execution);
+    // What ended by itself has said in its memo what it used.
+    else if (executionStatus(execution) === 'running' || isCutOff(execution)) silent.push(execution);
+  }
+  const isGoneOnWith = (one: WorkflowExecutionInfo) => isCutOff(one) && resumes.has(resumeId(one.workflowId));
+  return { said, silent: silent.filter((one) => !isGoneOnWith(one)) };
+}
+
+/** Of the cadre's workflows all whose steps are agents': tasks, sagas, and those of your own. */
+function queryOf(cadre: string, since: number | undefined): string {
+  const ended = since === undefined ? [] : [`CloseTime >= "${new Date(since).toISOString()}"`];
+  return [
+    `TaskQueue = "${taskQueue(cadre)}"`,
+    'ExecutionStatus != "ContinuedAsNew"',
+    ...NEVER_PAID.map((type) => `WorkflowType != "${type}"`),
+    ...ended.map((one) => `(ExecutionStatus = "Running" OR ${one})`),
+  ].join(' AND ');
+}
+
+const NEVER_PAID: readonly string[] = [
+  AGENT_WORKFLOW,
+  BREAKER_WORKFLOW,
+  BUDGET_WORKFLOW,
+  ELECTION_WORKFLOW,
+  LOCK_WORKFLOW,
+];
+
+function memoOf({ memo }: { readonly memo?: Record<string, unknown> }): UsageByAgent | undefined {
+  return readUsageMemo(memo?.[USAGE_MEMO]);
+}
+
+function isCutOff(execution: WorkflowExecutionInfo): boolean {
+  const status = executionStatus(execution);
+  return status === 'terminated' || status === 'timedOut';
+}
+
+async function ofMemo(client: Client, execution: WorkflowExecutionInfo): Promise<TaskUsage> {
+  return usageOfItsOwn(client, execution, memoOf(execution) ?? new Map());
+}
+
+/** Every run begins with all that was before, so the last one has it all. */
+async function ofHistory(client: Client, execution: WorkflowExecutionInfo): Promise<TaskUsage> {
+  const { workflowId, runId } = execution;
+  const runs = isCutOff(execution) ? { firstRunId: runId, lastRunId: runId } : { firstRunId: PRESENT_RUN };
+  const projection = new TaskProjection();
+  try {
+    for await (const fact of readFacts(client, workflowId, runs)) projection.next(fact);
+  } catch (error) {
+    // Past its retention since it was listed.
+    if (!isNotFound(error)) throw error;
+  }
+  return usageOfItsOwn(client, execution, usageByAgent(projection.state));
+}
+
+async function usageOfItsOwn(
+  client: Client,
+  { workflowId, closeTime }: WorkflowExecutionInfo,
+  usage: UsageByAgent,
+): Promise<TaskUsage> {
+  const day = (closeTime ?? new Date()).toISOString().slice(0, DAY_LENGTH);
+  const before = usage.size === 0 ? undefined : await usageBefore(client, workflowId);
+  return { day, usage: before === undefined ? usage : usageBeyond(usage, before) };
+}
+
+/** What the task had used with which `id` goes on, and which counts by itself; undefined where there is none. */
+async function usageBefore(client: Client, id: string): Promise<UsageByAgent | undefined> {
+  if (!id.endsWith(RESUMED)) return undefined;
+  try {
+    return memoOf(await client.workflow.getHandle(id.slice(0, -RESUMED.length)).describe());
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+const RESUMED = resumeId('');
+
+/** What `work` makes of each, {@link READ_AT_ONCE} at a time, in order. */
+async function inTurns<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let start = 0; start < items.length; start += READ_AT_ONCE) {
+    results.push(...(await Promise.all(items.slice(start, start + READ_AT_ONCE).map(work))));
+  }
+  return results;
+}
