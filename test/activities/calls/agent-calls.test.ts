@@ -17,11 +17,11 @@ import type { Envelope } from '../../../src/core/envelope';
 import { failureDetails, failureInfo } from '../../../src/core/failure-info';
 import { CadreError } from '../../../src/core/failures';
 import type { ActRequest, CompensateRequest } from '../../../src/core/task-activities';
-import type { ModelUsage } from '../../../src/core/usage';
 import { FileArtifactStore } from '../../../src/storage/artifact-store';
 import { MemoryLedger, callAgent } from '../../../src/testing';
 import { agent, step } from '../../support/agents';
 import { TemporaryFolder } from '../../support/temporary-folder';
+import { ONE_CALL } from '../../support/usage';
 
 let folder: TemporaryFolder;
 let artifacts: FileArtifactStore;
@@ -35,16 +35,7 @@ afterEach(() => {
   folder.remove();
 });
 
-const one: ModelUsage = {
-  model: 'p/m',
-  tokens: 12,
-  microUsd: 3,
-  calls: 1,
-  inputTokens: 10,
-  cachedTokens: 0,
-  outputTokens: 2,
-  unseen: 0,
-};
+const one = ONE_CALL;
 const two = { ...one, tokens: 24, microUsd: 6, calls: 2, inputTokens: 20, outputTokens: 4 };
 
 /** Has the model answer `prompt`. */

@@ -6,6 +6,7 @@ import { CadreError } from '../../../src/core/failures';
 import type { Amount, ModelUsage } from '../../../src/core/usage';
 import { FileArtifactStore } from '../../../src/storage/artifact-store';
 import { TemporaryFolder } from '../../support/temporary-folder';
+import { ONE_CALL } from '../../support/usage';
 
 let folder: TemporaryFolder;
 let warnings: string[];
@@ -30,16 +31,7 @@ function attempt(overrides: Partial<CallScope> = {}): AttemptCalls {
   });
 }
 
-const paid: ModelUsage = {
-  model: 'p/m',
-  tokens: 12,
-  microUsd: 3,
-  calls: 1,
-  inputTokens: 10,
-  cachedTokens: 0,
-  outputTokens: 2,
-  unseen: 0,
-};
+const paid = ONE_CALL;
 const most: Asked = { tokens: 100, microUsd: 50, calls: 1 };
 
 /** A model that counts how often it was paid. */
