@@ -5,6 +5,7 @@
 const { mkdtempSync, rmSync, statSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
+const { setTimeout: delay } = require('node:timers/promises');
 const { CadreClient, FileArtifactStore, connect } = require('../dist/client');
 const { readHistory } = require('../dist/client/history-reader');
 const { agentId, breakerId, electionId } = require('../dist/core/names');
@@ -21,13 +22,19 @@ const FULL = {
 };
 const QUICK = {
   marks: [10, 100, 300],
-  sample: 10,
+  sample: 12,
   agents: [1, 50],
   steps: { 1: 10, 10: 5, 100: 2 },
   row: 300,
 };
 /** Tasks in flight between two marks. */
 const FILLERS = 20;
+/** After these a server still writes for some seconds what it shows in lists; its turn begins when that is over. */
+const SETTLING = 15_000;
+/** Turns that the runs of a line are divided into. */
+const TURNS = 4;
+/** What a server has left to do after a turn is done within it. */
+const TURN_END = 1000;
 /** Steps of a row that are one line of its table. */
 const WINDOWS = 5;
 
@@ -44,7 +51,10 @@ async function run({ quick }) {
   };
 }
 
-/** Two works at so many tasks: a saga of three steps, and a task whose agent remembers it and is guarded by a breaker. */
+/**
+ * Two works at so many tasks: a saga of three steps, and a task whose agent remembers it and is guarded by a breaker. In
+ * turns with a server on which almost nothing was done, since the machine is not as fast at the last mark as at the first.
+ */
 async function measureTasks({ marks, sample }) {
   console.error(`  tasks: up to ${marks.at(-1)}`);
   const works = {
@@ -52,7 +62,7 @@ async function measureTasks({ marks, sample }) {
     'task that is remembered': (client) =>
       client.start({ goal: 'one step', plan: { steps: [thought('a')] } }),
   };
-  const results = await withCadre({ agents: 1 }, async (cadre) => {
+  const measureMarks = async (cadre, fresh) => {
     const rows = [];
     const empty = cadre.diskBytes();
     let done = 0;
@@ -60,31 +70,51 @@ async function measureTasks({ marks, sample }) {
       const missing = Math.max(0, mark - done - sample);
       await fill(missing, () => works['task that is remembered'](cadre.client));
       done += missing;
+      await delay(SETTLING);
       for (const [work, start] of Object.entries(works)) {
         const before = await servicesOf(cadre.client);
-        const measured = await cadre.measure(sample, () => start(cadre.client));
+        const [measured, besides] = await inTurns([cadre, fresh], sample, start);
         const after = await servicesOf(cadre.client);
         rows.push({
           before: done,
           work,
           ...measured,
-          services: growth(before, after, sample),
-          disk: (cadre.diskBytes() - empty) / (done + sample),
+          fresh: besides,
+          services: growth(before, after, measured.runs),
+          disk: (cadre.diskBytes() - empty) / (done + measured.runs),
         });
-        done += sample;
+        done += measured.runs;
       }
     }
     return rows;
-  });
-  console.log('\nAgainst the tasks that were done before:\n');
+  };
+  const results = await withCadre({ agents: 1 }, (cadre) =>
+    withCadre({ agents: 1 }, (fresh) => measureMarks(cadre, fresh)),
+  );
+  console.log(
+    '\nAgainst the tasks that were done before; in brackets, in turns with it, a server that has just begun:\n',
+  );
+  const pair = (of, from) => (value) => `${of(value).toFixed(from)} (${of(value.fresh).toFixed(from)})`;
   printTable([
-    ['work', 'tasks before', ...TIMES, ...CPU, 'peak MiB: server', 'worker', 'KiB on disk a task'],
+    [
+      'work',
+      'tasks before',
+      'runs',
+      'min ms',
+      'p50 ms',
+      'max ms',
+      'CPU ms a task: server',
+      'worker',
+      'peak MiB: server',
+      'worker',
+      'KiB on disk a task',
+    ],
     ...results.map((row) => [
       row.work,
       row.before,
       row.runs,
-      ...timeCells(row),
-      ...cpuCells(row.cpu),
+      ...['min', 'p50', 'max'].map((which) => pair((side) => side[which], 0)(row)),
+      ...['server', 'worker'].map((role) => pair((side) => side.cpu[role], 1)(row)),
       ...['server', 'worker'].map((role) => (row.memory[role] / 1024).toFixed(0)),
       (row.disk / 1024).toFixed(1),
     ]),
@@ -208,6 +238,12 @@ class Cadre {
 
   /** `runs` tasks one at a time: their times, CPU ms a task, peak memory in KiB, and the history of the last. */
   async measure(runs, start) {
+    const turn = await this.turn(runs, start);
+    return resultOf([turn]);
+  }
+
+  /** As `measure`, but not added up yet. `settle`: ms that it waits at its end. */
+  async turn(runs, start, settle = 0) {
     const before = this.usage();
     const times = [];
     let task;
@@ -217,10 +253,10 @@ class Cadre {
       await task.result();
       times.push(performance.now() - began);
     }
+    await delay(settle);
     const after = this.usage();
-    const spent = Object.entries(cpuBetween(before, after)).map(([role, cpu]) => [role, cpu / runs]);
     const { history } = await task.describe();
-    return { runs, ...summary(times), cpu: Object.fromEntries(spent), memory: after.memory, history };
+    return { times, cpu: cpuBetween(before, after), memory: after.memory, history };
   }
 
   usage() {
@@ -231,6 +267,29 @@ class Cadre {
     const sizeOf = (name) => statSync(join(this.folder, name), { throwIfNoEntry: false })?.size ?? 0;
     return sizeOf('temporal.db') + sizeOf('temporal.db-wal');
   }
+}
+
+/** `runs` tasks, `start(client)`, of each of `cadres`, in turns; what `measure` gives, of each. */
+async function inTurns(cadres, runs, start) {
+  const turns = cadres.map(() => []);
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const order = [...cadres.keys()];
+    for (const at of turn % 2 === 0 ? order : order.toReversed()) {
+      const { client } = cadres[at];
+      turns[at].push(await cadres[at].turn(Math.ceil(runs / TURNS), () => start(client), TURN_END));
+    }
+  }
+  return turns.map(resultOf);
+}
+
+/** Of turns one after another. */
+function resultOf(turns) {
+  const times = turns.flatMap((turn) => turn.times);
+  const { memory, history } = turns.at(-1);
+  const cpu = {};
+  for (const turn of turns)
+    for (const [role, spent] of Object.entries(turn.cpu)) cpu[role] = (cpu[role] ?? 0) + spent / times.length;
+  return { runs: times.length, ...summary(times), cpu, memory, history };
 }
 
 /** Events of the workflows that serve all tasks, and the signals of agents, since they began. */

@@ -20,6 +20,7 @@ const BENCHMARKS = {
   documents: ['three minutes', 'half a minute'],
   model: ['ten minutes', 'one minute'],
   growth: ['40 minutes', 'four minutes'],
+  floor: ['ten minutes', 'two minutes'],
   peers: ['two hours', 'fifteen minutes'],
 };
 

@@ -25,7 +25,7 @@ drive(async ({ folder, workers: count, onDisk }) => {
   const artifacts = new FileArtifactStore(join(folder, 'artifacts'));
   const client = new CadreClient(await connect(to, 20_000), { artifacts });
   const last = {};
-  const saga = async (work, input, id) => (last[work] = await client.startSaga(input, { id })).result();
+  const saga = async (work, input, id) => (last[work] = await client.startSaga(input, { id }));
   const checkUndone = onceOnly(async (task) => {
     const { state } = await task.describe();
     check('W3 ended as', state.phase.kind, 'compensated');
@@ -41,15 +41,16 @@ drive(async ({ folder, workers: count, onDisk }) => {
     },
     processes: () => ({ server: [server.pid], worker: workers.pids }),
     works: {
-      W1: async (id) => check('W1', (await saga('W1', threeSteps, id)).c, PAYLOAD),
+      W1: async (id) => check('W1', (await (await saga('W1', threeSteps, id)).result()).c, PAYLOAD),
       W2: async (id) => {
-        last.W2 = await client.start({ goal: 'goal' }, { id });
-        check('W2', Object.values(await last.W2.result())[0], FAN_OUT);
+        const task = (last.W2 = await client.start({ goal: 'goal' }, { id }));
+        check('W2', Object.values(await task.result())[0], FAN_OUT);
       },
       W3: async (id) => {
-        const failure = await saga('W3', failingSteps, id).catch((error) => error);
+        const task = await saga('W3', failingSteps, id);
+        const failure = await task.result().catch((error) => error);
         check('W3', failure instanceof TaskFailedError && failure.type, 'StepFailed');
-        await checkUndone(last.W3);
+        await checkUndone(task);
       },
     },
     entity: await entity(client),
