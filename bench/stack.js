@@ -2,23 +2,20 @@
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
-const { spawn } = require('node:child_process');
 const { NativeConnection } = require('@temporalio/worker');
 const { CadreClient, FileArtifactStore, connect } = require('../dist/client');
 const { CadreWorker } = require('../dist/workers');
-const { cacheFolder } = require('../dist/storage/folders');
-const { fetchServerBinary, pickPort, startEmbeddedServer } = require('../dist/workers/server');
+const { startServer } = require('./peers/children');
 
 /** Starts it all, runs `work({ client, version })`, and takes it down. `tuned: false` is a dev server as it comes. */
 function withStack({ agents, tuned = true, onDisk = true }, work) {
-  return withServer({ tuned, onDisk }, async ({ address, temporal, folder }) => {
+  return withServer({ tuned, onDisk }, async ({ address, version, temporal, folder }) => {
     const connection = await NativeConnection.connect({ address });
     try {
       const artifacts = new FileArtifactStore(join(folder, 'artifacts'));
       const worker = await CadreWorker.create({ connection, agents, artifacts });
-      const { serverVersion } = await temporal.workflowService.getSystemInfo({});
       const client = new CadreClient(temporal, { artifacts });
-      return await worker.runUntil(() => work({ client, version: serverVersion }));
+      return await worker.runUntil(() => work({ client, version }));
     } finally {
       await connection.close();
     }
@@ -26,23 +23,18 @@ function withStack({ agents, tuned = true, onDisk = true }, work) {
 }
 
 /**
- * Starts a server, runs `work({ address, temporal, folder })`, and takes it down; `temporal` is a client of Temporal's,
+ * Starts a server, runs `work({ address, version, temporal, folder })`, and takes it down; `temporal` is a client of Temporal's,
  * `folder` goes with the server. With `metricsPort` it serves its metrics there, else on a port that it does not tell.
  */
 async function withServer({ tuned = true, onDisk = true, metricsPort }, work) {
   const folder = mkdtempSync(join(tmpdir(), 'cadre-bench-'));
-  const cli = await fetchServerBinary({ cacheFolder: cacheFolder(), say: (line) => console.error(line) });
-  const binary = metricsPort === undefined ? cli : withMetrics(cli, metricsPort, folder);
-  const port = await pickPort([]);
-  const databaseFile = onDisk ? { databaseFile: join(folder, 'temporal.db') } : {};
-  const logFile = join(folder, 'server.log');
-  const server = tuned
-    ? await startEmbeddedServer({ binary, port, logFile, ...databaseFile })
-    : startAsItComes(binary, port, databaseFile.databaseFile);
-  const address = `127.0.0.1:${port}`;
+  const through =
+    metricsPort === undefined ? {} : { through: (cli) => withMetrics(cli, metricsPort, folder) };
+  const server = await startServer({ folder, ours: tuned, onDisk, ...through });
+  const { address, version } = server;
   const temporal = await connect({ address, namespace: 'default', configured: true }, 20_000);
   try {
-    return await work({ address, temporal, folder });
+    return await work({ address, version, temporal, folder });
   } finally {
     await temporal.connection.close();
     await server.stop();
@@ -55,22 +47,6 @@ function withMetrics(binary, port, folder) {
   const command = join(folder, 'temporal');
   writeFileSync(command, `#!/bin/sh\nexec "${binary}" "$@" --metrics-port=${port}\n`, { mode: 0o755 });
   return command;
-}
-
-function startAsItComes(binary, port, databaseFile) {
-  const file = databaseFile === undefined ? [] : [`--db-filename=${databaseFile}`];
-  const args = [
-    'server',
-    'start-dev',
-    '--headless',
-    '--ip=127.0.0.1',
-    `--port=${port}`,
-    '--log-level=error',
-    ...file,
-  ];
-  const child = spawn(binary, args, { stdio: 'ignore' });
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  return { stop: () => (child.kill('SIGTERM'), ended) };
 }
 
 /** The server's metrics are behind by up to a second, in ms. */

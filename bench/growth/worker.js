@@ -1,19 +1,9 @@
-// One worker of a cadre with so many agents. See `Workers` in ../peers/children.js.
-const { NativeConnection } = require('@temporalio/worker');
+// One worker of a cadre with so many agents.
 const { CadreWorker, FileArtifactStore, artifactsFolder } = require('../../dist/workers');
-const { installRuntime } = require('../../dist/workers/runtime');
-const { serve } = require('../peers/children');
+const { serve } = require('../peers/serve');
 const { agentsOf, thinker } = require('./agents');
 
-async function main() {
-  const { address, agents } = JSON.parse(process.argv[2]);
-  installRuntime('ERROR');
-  const connection = await NativeConnection.connect({ address });
-  const artifacts = new FileArtifactStore(artifactsFolder());
-  await serve(await CadreWorker.create({ connection, agents: [...agentsOf(agents), thinker], artifacts }));
-}
-
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+const artifacts = new FileArtifactStore(artifactsFolder());
+void serve(({ connection, agents }) =>
+  CadreWorker.create({ connection, agents: [...agentsOf(agents), thinker], artifacts }),
+);

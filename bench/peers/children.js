@@ -10,19 +10,25 @@ const START_TIMEOUT = 60_000;
 
 /**
  * Starts a Temporal server on a free port: with `ours` as Cadre starts it, else `temporal server start-dev` as it comes; with
- * `onDisk` on a file in `folder`, else in memory. Resolves when it serves, with `{ pid, address, version, stop() }`.
+ * `onDisk` on a file in `folder`, else in memory. `through` may put a command in the place of the binary. Resolves when it
+ * serves, with `{ pid, address, version, durability, stop() }`.
  */
-async function startServer({ folder, ours, onDisk }) {
-  const binary = await fetchServerBinary({ cacheFolder: cacheFolder(), say: (line) => console.error(line) });
+async function startServer({ folder, ours, onDisk, through = (binary) => binary }) {
+  const say = (line) => console.error(line);
+  const binary = through(await fetchServerBinary({ cacheFolder: cacheFolder(), say }));
   const port = await pickPort([]);
-  const address = `127.0.0.1:${port}`;
   const databaseFile = onDisk ? { databaseFile: join(folder, 'temporal.db') } : {};
-  if (ours) {
-    const options = { binary, port, logFile: join(folder, 'server.log'), ...databaseFile };
-    const { pid, version, stop } = await startEmbeddedServer(options);
-    return { pid, address, version, stop };
-  }
-  return startAsItComes(binary, port, databaseFile.databaseFile);
+  const { pid, version, stop } = ours
+    ? await startEmbeddedServer({ binary, port, logFile: join(folder, 'server.log'), ...databaseFile })
+    : await startAsItComes(binary, port, databaseFile.databaseFile);
+  return { pid, address: `127.0.0.1:${port}`, version, durability: durabilityOf(ours, onDisk), stop };
+}
+
+function durabilityOf(ours, onDisk) {
+  if (!onDisk) return 'in memory: a crash of the server loses all';
+  return ours
+    ? 'SQLite file, WAL, synchronous=NORMAL: survives a crash of the process, not each loss of power'
+    : 'SQLite file, its defaults: rollback journal, synchronous=FULL';
 }
 
 async function startAsItComes(binary, port, file) {
@@ -41,7 +47,7 @@ async function startAsItComes(binary, port, file) {
       child.kill('SIGTERM');
       await ended;
     };
-    return { pid: child.pid, address, version, stop };
+    return { pid: child.pid, version, stop };
   } catch (error) {
     child.kill('SIGKILL');
     throw error;
@@ -96,13 +102,4 @@ class Workers {
   }
 }
 
-/** For the program of a worker: runs `worker` (with `run` and `shutdown`) until the driver is gone or has disconnected. */
-async function serve(worker) {
-  process.once('disconnect', () => worker.shutdown());
-  const running = worker.run();
-  process.send('ready');
-  await running;
-  process.exit(0);
-}
-
-module.exports = { Workers, serve, startServer };
+module.exports = { Workers, startServer };

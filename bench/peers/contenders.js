@@ -1,11 +1,11 @@
 /** Who takes part in `npm run bench -- peers`, and how its driver is started and asked. */
 const { fork } = require('node:child_process');
-const { existsSync, mkdtempSync, rmSync } = require('node:fs');
+const { mkdtempSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { setTimeout: delay } = require('node:timers/promises');
 const { descendants, isRunning } = require('./accounting');
-const { install } = require('./install');
+const { install, setupOf } = require('./install');
 
 /** By name: the folder of the driver, and what it is started with. `title` stands in the tables. */
 const CONTENDERS = {
@@ -43,13 +43,7 @@ const STOP_TIMEOUT = 30_000;
 
 /** Installs what the contender needs. Resolves with why it cannot run here, in a sentence; undefined where it can. */
 async function prepare({ folder }) {
-  if (!existsSync(join(__dirname, folder, 'package.json'))) return undefined;
   return (await install(folder)).missing;
-}
-
-function setupOf(place) {
-  const file = join(place, 'setup.js');
-  return existsSync(file) ? require(file) : undefined;
 }
 
 /**
@@ -76,7 +70,7 @@ class Driver {
   ended = false;
 
   constructor(place) {
-    const { execPath, environment } = setupOf(place) ?? {};
+    const { execPath, environment } = setupOf(place);
     this.child = fork(join(place, 'driver.js'), [], {
       ...(execPath === undefined ? {} : { execPath }),
       // The ports are this machine's own.

@@ -314,6 +314,26 @@ function check(what, got, wanted) {
   if (got !== wanted) throw new Error(`${what}: expected ${short(wanted)}, got ${short(got)}`);
 }
 
+/** What `run` failed with. */
+function failureOf(run) {
+  return run.then(
+    () => {
+      throw new Error('It did not fail');
+    },
+    (error) => error,
+  );
+}
+
+/** Asks `counted` until an entity counts `total`; more is an error. */
+async function settledAt(total, counted) {
+  for (;;) {
+    const found = await counted();
+    if (found > total) throw new Error(`The entity counts ${found} of ${total}`);
+    if (found === total) return;
+    await delay(20);
+  }
+}
+
 function short(value) {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 100 ? `${text.slice(0, 100)}… (${text.length} characters)` : text;
@@ -353,4 +373,4 @@ async function tryOut(session, args) {
   }
 }
 
-module.exports = { FAN_OUT, KEYS, PAYLOAD, SLOW, check, drive, mark };
+module.exports = { FAN_OUT, KEYS, PAYLOAD, SLOW, check, drive, failureOf, mark, settledAt };

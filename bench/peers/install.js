@@ -71,7 +71,7 @@ function run(place) {
   });
 }
 
-module.exports = { install, isInstalled };
+module.exports = { install, setupOf };
 
 async function main(names) {
   for (const name of names.length === 0 ? Object.keys(PEERS) : names) {

@@ -28,7 +28,7 @@ import type { Memory } from './knowledge/memory';
 import { actionUndone } from './once';
 import type { EffectLedger } from '../storage/effect-ledger';
 import { load, loadAll, store } from '../storage/stored-values';
-import { isArtifactReference } from '../core/stored';
+import { INLINE_MAXIMUM_BYTES, isArtifactReference } from '../core/stored';
 import { validate } from './validate';
 
 /** The activity that runs an agent: what Temporal calls, named after the agent. */
@@ -64,8 +64,8 @@ export function agentActivity(agent: AnyAgent, around: AgentSurroundings): Agent
           : await inputToUndo(envelope, request, undoes, artifacts);
       const output = await runAgent(agent, input, attempt);
       if (ballot !== undefined) {
-        const { usage } = await attempt.report();
-        return { output: { value: ballotOf(output, ballot.choices) }, ...usageField({ usage }) };
+        const made = await callsOf(attempt, request.inlineMaximum);
+        return { output: { value: ballotOf(output, ballot.choices) }, ...made };
       }
       const { operations } = learning;
       await memory?.checkRoom(agent, envelope.root, operations);
@@ -139,8 +139,8 @@ export function compensateActivity(
       async (attempt) => {
         const input = await checkedInput(agent, await inputOf(request, artifacts));
         await agent.compensate?.(await undoOf(envelope, input, request, artifacts), attempt.context);
-        const { usage } = await attempt.report();
-        return usage.length === 0 ? undefined : { usage };
+        const made = await callsOf(attempt, INLINE_MAXIMUM_BYTES);
+        return Object.keys(made).length === 0 ? undefined : made;
       },
     );
   };
@@ -224,6 +224,19 @@ async function undoOf(
 
 function actionKey(envelope: Envelope): string {
   return idempotencyKey({ ...envelope, kind: 'act' });
+}
+
+/** What the calls of a ballot, or of an undoing, came to, and which of them may have been paid twice. */
+async function callsOf(
+  attempt: Attempt,
+  inlineMaximum: number,
+): Promise<Pick<ActOutcome, 'usage' | 'decisions'>> {
+  const { usage, decisions } = await attempt.report();
+  const { artifacts } = attempt.context;
+  return {
+    ...(decisions.length === 0 ? {} : { decisions: await store(artifacts, decisions, inlineMaximum) }),
+    ...usageField({ usage }),
+  };
 }
 
 async function outcomeOf(

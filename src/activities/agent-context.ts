@@ -43,6 +43,12 @@ export interface AgentContext {
   /** Reports that the attempt is alive; done for you while the main thread is free. */
   readonly heartbeat: () => void;
   /**
+   * Shows `text` to whoever follows the task (`--follow`, `task.stream()`), after what it was given before: what the agent puts
+   * out, or says of what it does. It is sent within a second and kept nowhere; of what comes faster than it is sent the last
+   * 1,024 characters are seen. The text of models' answers is given to it already.
+   */
+  readonly stream: (text: string) => void;
+  /**
    * Has the effect `run` once over all attempts of this step, and returns its result, which must be JSON. `name` is one
    * of its own among the step's effects, 1 to 100 characters. Once its outcome is recorded no attempt runs it again, and
    * all return that outcome. Where an earlier attempt began it and recorded none, `reconcile` says whether it happened.

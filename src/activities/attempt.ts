@@ -4,7 +4,8 @@
  * 1. Every heartbeat carries the latest checkpoint and recorded call, so that the one sent last is never an empty one.
  *    What it says of calls is all that an attempt knows of those before it, and decides whether it reads their records.
  * 2. What an attempt decided leaves it only with its success.
- * 3. An attempt that a stopping worker cuts short, or that asks a person, does not count, and its checkpoint is not lost.
+ * 3. An attempt that a stopping worker cuts short, that asks a person, or that waits for what is set aside of a budget, does
+ *    not count, and its checkpoint is not lost.
  */
 import { type Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
@@ -21,10 +22,12 @@ import type { ActRequest, HandedBack, StepInputs } from '../core/task-activities
 import type { ModelUsage } from '../core/usage';
 import type { AgentContext } from './agent-context';
 import { makeAsk, refuseQuestion } from './ask';
+import { heldBack } from './budget/held';
 import type { Charge } from './calls/charge';
-import { AttemptCalls, type CallReport } from './calls/recorded-calls';
+import { AttemptCalls, type CallReport, type RecordedCalls } from './calls/recorded-calls';
 import { type Learning, startLearning } from './knowledge/learning';
 import { makeOnce, type Once } from './once';
+import { TextStream } from './text-stream';
 import type { ArtifactStore } from '../storage/artifact-store';
 import type { EffectLedger } from '../storage/effect-ledger';
 
@@ -35,11 +38,16 @@ export interface Attempt {
   readonly context: AgentContext;
   /** What the agent decided so far. */
   readonly decisions: readonly Decision[];
-  /** What its calls and those of the attempts before it came to. Throws ArtifactsUnavailable where it made any. */
-  report(): Promise<CallReport>;
+  /**
+   * What its calls and those of the attempts before it came to. `retried`: also where nothing says that there were any.
+   * Throws ArtifactsUnavailable where it made any.
+   */
+  report(retried?: boolean): Promise<CallReport>;
+  /** Its calls, for an agent that does the work in another's place: what it asks for is charged to `charge`. */
+  paidBy(agent: string, charge: Charge | undefined): RecordedCalls;
   /** What the next attempt gets, where this one does not count. */
   kept(): HandedBack;
-  /** What it ends with where its agent asked what nobody has answered yet. */
+  /** What it ends with where its agent asked what nobody has answered yet, or a call of it waits for a budget. */
   asked(): CadreError | undefined;
   /** What to end the activity with for what was thrown. */
   failure(error: unknown): Promise<unknown>;
@@ -107,8 +115,12 @@ export function startAttempt(
   let details = detailsOf(last);
   const lastCheckpoint = details.checkpoint;
   const beat = (): void => {
-    if (!info.isLocal) heartbeat(Object.keys(details).length === 0 ? undefined : details);
+    if (info.isLocal) return;
+    const stream = streamed.take();
+    const all = stream === undefined ? details : { ...details, stream };
+    heartbeat(Object.keys(all).length === 0 ? undefined : all);
   };
+  const streamed = new TextStream(beat);
   const timer =
     info.isLocal || info.heartbeatTimeoutMs === undefined
       ? undefined
@@ -130,11 +142,20 @@ export function startAttempt(
       details = { ...details, lastCall: { call, usage } };
       beat();
     },
+    // What undoes has no step that could wait.
+    ...(envelope.kind === 'undo'
+      ? {}
+      : { onHeld: (reached) => end(heldBack(reached, kept(), handedBack?.waited === true)) }),
   });
   // A retry of a local activity gets no details of the attempt before it.
-  const report = (): Promise<CallReport> =>
-    calls.report(details.called === true || (info.isLocal && info.attempt > 1));
+  const report = (retried = false): Promise<CallReport> =>
+    calls.report(retried || details.called === true || (info.isLocal && info.attempt > 1));
   let asked: CadreError | undefined;
+  const end = (error: CadreError): void => {
+    asked ??= error;
+    // Whatever the agent makes of it, nothing more is to come of this attempt.
+    own.abort(error);
+  };
   const tellsOfUndone = envelope.kind === 'undo' && (undoes === undefined || input === undefined);
   const context: AgentContext = {
     goal,
@@ -163,6 +184,7 @@ export function startAttempt(
       beat();
     },
     heartbeat: beat,
+    stream: (text) => streamed.write(text),
     once:
       effects === undefined
         ? refuseEffect
@@ -183,11 +205,7 @@ export function startAttempt(
             answers,
             artifacts,
             kept: () => kept(),
-            end: (error) => {
-              asked ??= error;
-              // Whatever the agent makes of it, nothing more is to come of this attempt.
-              own.abort(error);
-            },
+            end,
           }),
     decide: (decision) => void decisions.push(decisionOf(decision)),
     knowledge: learning.knowledge,
@@ -208,9 +226,13 @@ export function startAttempt(
     kept,
     asked: () => asked,
     report,
+    paidBy: (agent, of) => calls.paidBy(agent, of),
     failure: (error) => endOf(afterEarlier(error, attempt), activity, { kept, report }),
     abort: (reason) => own.abort(reason),
-    stop: () => clearInterval(timer),
+    stop: () => {
+      clearInterval(timer);
+      streamed.stop();
+    },
   };
 }
 
@@ -225,7 +247,7 @@ const refuseEffect: Once = (name) =>
     ),
   );
 
-/** What every heartbeat carries. */
+/** What every heartbeat carries, beside what is streamed. */
 interface HeartbeatDetails {
   readonly checkpoint?: unknown;
   /** Present once this attempt, or one before it, made a call that is recorded. */
@@ -234,7 +256,7 @@ interface HeartbeatDetails {
   readonly lastCall?: { readonly call: string; readonly usage: readonly ModelUsage[] };
 }
 
-/** Of the attempt before this one. */
+/** Of the attempt before this one; what it streamed is not the next one's. */
 function detailsOf(last: unknown): HeartbeatDetails {
   const { checkpoint, called, lastCall } = isRecord(last) ? (last as HeartbeatDetails) : {};
   return {
@@ -284,12 +306,12 @@ export function afterEarlier(error: unknown, attempt: number): unknown {
 type Left = Pick<Attempt, 'kept' | 'report'>;
 
 /** What an attempt failed with matters more than what its calls came to. */
-async function usageOf(report: Attempt['report'], log: Context['log']): Promise<readonly ModelUsage[]> {
+async function reported(report: Attempt['report'], log: Context['log']): Promise<CallReport | undefined> {
   try {
-    return (await report()).usage;
+    return await report();
   } catch (error) {
     log.warn('What the calls of the attempt came to could not be read', { error });
-    return [];
+    return undefined;
   }
 }
 
@@ -297,7 +319,7 @@ async function usageOf(report: Attempt['report'], log: Context['log']): Promise<
 async function endOf(error: unknown, activity: Context, { kept, report }: Left): Promise<unknown> {
   const { cancellationSignal, cancellationDetails, log } = activity;
   if (!cancellationSignal.aborted) {
-    return crossingFailure(error, await usageOf(report, log));
+    return crossingFailure(error, await reported(report, log));
   }
   if (cancellationDetails?.workerShutdown !== true) return cancellationSignal.reason;
   return crossingFailure(new CadreError('HandedBack', 'The worker was told to stop', { details: kept() }));

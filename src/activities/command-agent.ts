@@ -7,7 +7,9 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { CadreError } from '../core/failures';
 import { assertNever, shownJson } from '../core/json';
 import { cut } from '../core/one-line';
+import type { Secrets } from '../core/secrets';
 import type { AgentContext } from './agent-context';
+import { ANYTHING, invalid, without } from './agent-fields';
 import { commandFailed } from './command/command-failed';
 import {
   type ProgramVariables,
@@ -16,7 +18,7 @@ import {
   programEnvironment,
 } from './command/program-environment';
 import { programFolder } from './command/program-folder';
-import { ProgramStderr, Redaction } from './command/program-stderr';
+import { ProgramStderr, secretsOf } from './command/program-stderr';
 import { type ProgramEnd, runProgram } from './command/run-program';
 import { type Agent, type AgentDefinition, defineAgent } from './define-agent';
 import { validate } from './validate';
@@ -58,10 +60,6 @@ export interface CommandAgentDefinition<Input, Output>
 const MIB = 1024 * 1024;
 const OUTPUT_MAXIMUM_BYTES = 64 * MIB;
 
-const ANYTHING: StandardSchemaV1 = {
-  '~standard': { version: 1, vendor: 'cadre', validate: (value) => ({ value }) },
-};
-
 /**
  * Defines an agent that runs a program; without `output` its output is the text that the program puts out. What a run has put
  * out is recorded: a retry takes it from there. The program and all that it started are ended by SIGTERM, and 2 s later by
@@ -76,7 +74,7 @@ export function commandAgent<Input = unknown, Output = string, const Name extend
   checkDefinition(definition);
   const { name, command, input, output } = definition;
   return defineAgent<Input, Output, Name>({
-    ...withoutOwnFields(definition),
+    ...without(definition, OWN_FIELDS),
     name,
     input: input ?? (ANYTHING as StandardSchemaV1<unknown, Input>),
     output: output ?? (ANYTHING as StandardSchemaV1<unknown, Output>),
@@ -92,13 +90,6 @@ export function commandAgent<Input = unknown, Output = string, const Name extend
   });
 }
 
-/** What is `defineAgent`'s. */
-function withoutOwnFields<Fields extends object>(fields: Fields): Omit<Fields, OwnField> {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([field]) => !OWN_FIELDS.some((own) => own === field)),
-  ) as Omit<Fields, OwnField>;
-}
-
 const OWN_FIELDS = [
   'command',
   'args',
@@ -109,7 +100,6 @@ const OWN_FIELDS = [
   'exitCodes',
   'maxOutputBytes',
 ] as const satisfies (keyof CommandAgentDefinition<never, never>)[];
-type OwnField = (typeof OWN_FIELDS)[number];
 
 /** What one run is asked. */
 interface Asked {
@@ -146,8 +136,8 @@ async function run<Output>(
 ): Promise<Output> {
   const { command, root, env = {}, maxOutputBytes = MIB } = definition;
   const given = givenVariables(env, process.env);
-  const redaction = new Redaction(given);
-  const stderr = new ProgramStderr(redaction, context.log, basename(command));
+  const secrets = secretsOf(given);
+  const stderr = new ProgramStderr(secrets, context.log, basename(command));
   try {
     const end = await runProgram({
       command,
@@ -160,7 +150,7 @@ async function run<Output>(
       signal: context.signal,
     });
     stderr.end();
-    return await outputOf(definition, end, { tail: stderr.tail, redaction });
+    return await outputOf(definition, end, { tail: stderr.tail, secrets });
   } finally {
     stderr.end();
   }
@@ -169,7 +159,7 @@ async function run<Output>(
 /** What is known of a run beside its end. */
 interface Said {
   readonly tail: string;
-  readonly redaction: Redaction;
+  readonly secrets: Secrets;
 }
 
 /** What failed is not recorded: neither is an output that no one can use. */
@@ -190,7 +180,7 @@ function outputOf<Output>(definition: Definition<Output>, end: ProgramEnd, said:
       });
     case 'exited': {
       const { code, stdout } = end;
-      if (code === 0) return read(definition, stdout, said.redaction);
+      if (code === 0) return read(definition, stdout, said.secrets);
       const final = exitCodes?.final?.includes(code) === true;
       throw ended(command, `ended with exit code ${code}`, said.tail, { final, details: { exitCode: code } });
     }
@@ -201,14 +191,14 @@ function outputOf<Output>(definition: Definition<Output>, end: ProgramEnd, said:
 async function read<Output>(
   { name, output }: Definition<Output>,
   stdout: string,
-  redaction: Redaction,
+  secrets: Secrets,
 ): Promise<Output> {
   if (output === undefined) return stdout.trimEnd() as Output;
   let value: unknown;
   try {
     value = JSON.parse(stdout);
   } catch {
-    const shown = shownJson(cut(redaction.of(stdout.trim()), SHOWN_LENGTH));
+    const shown = shownJson(cut(secrets.hide(stdout.trim()), SHOWN_LENGTH));
     throw new CadreError('AgentOutputInvalid', `The output of agent "${name}" is not JSON: ${shown}`);
   }
   await validate(output, value, 'AgentOutputInvalid', `The output of agent "${name}"`);
@@ -288,11 +278,4 @@ function isText(value: unknown): value is string {
 
 function isWhole(value: unknown, maximum: number): boolean {
   return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= maximum;
-}
-
-function invalid(agent: string, field: string, expected: string, got: unknown): CadreError {
-  return new CadreError(
-    'ConfigInvalid',
-    `Expected \`${field}\` of agent "${agent}" to be ${expected}, got ${shownJson(got)}`,
-  );
 }

@@ -191,7 +191,7 @@ export function defineAgent<Input, Output, const Name extends string = string>(
 }
 
 /** Throws PolicyInvalid where `budget` is none of a day; `whose` says in the message whose it is. */
-export function checkBudget(whose: string, budget: unknown): void {
+function checkBudget(whose: string, budget: unknown): void {
   const [problem] = budget === undefined ? [] : budgetProblems(budget, true);
   if (problem === undefined) return;
   throw new CadreError(

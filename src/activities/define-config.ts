@@ -7,7 +7,7 @@ export interface CadreConfig {
   cadre?: string;
   /** Your agents. One that has the name of an embedded agent takes its place. */
   agents?: readonly AnyAgent[];
-  /** Whether the embedded agents (planner, research, analysis, writer, person) are there too. Default true. */
+  /** Whether the embedded agents (planner, research, analysis, writer) are there too; `person` always is. Default true. */
   embedded?: boolean;
   /** What all agents of the cadre may use a day (UTC) together. Default: no limit. */
   budget?: DailyBudget;

@@ -9,12 +9,15 @@ export const BUDGET_HELP =
 
 /** The budget that `text` writes. Throws InputInvalid, naming the field. */
 export function budgetOf(text: string): Budget {
-  const fields = text.split(',').map((part): [string, unknown] => {
+  const fields = new Map<string, unknown>();
+  for (const part of text.split(',')) {
     const [, field, value] = /^\s*([A-Za-z]+)=(\S+?)\s*$/.exec(part) ?? [];
     if (field === undefined || value === undefined || !BUDGET_FIELDS.some((one) => one === field)) {
       throw inputInvalid('--budget', `${BUDGET_FIELDS.join('=…,')}=… or some of them`, part);
     }
-    return [field, field === 'wallTime' && Number.isNaN(Number(value)) ? value : Number(value)];
-  });
+    if (fields.has(field)) throw inputInvalid(`${field} of --budget`, 'given once', text);
+    // What is no number is refused as it was written.
+    fields.set(field, Number.isFinite(Number(value)) ? Number(value) : value);
+  }
   return readBudget(Object.fromEntries(fields));
 }

@@ -1,5 +1,6 @@
-import { REFUSAL_WORDS } from '../core/breaker/refusal';
-import { type Decision, FELL_BACK, TIME_EXPECTED } from '../core/decision';
+import { REFUSAL_WORDS, waitsFor } from '../core/breaker/refusal';
+import { CALL_REPEATED, type Decision, FELL_BACK, TIME_EXPECTED } from '../core/decision';
+import type { FailureInfo } from '../core/failures';
 import { assertNever } from '../core/json';
 import type { Stored } from '../core/stored';
 import type { PendingStep } from '../client/task-handle';
@@ -12,6 +13,7 @@ import type { LoggedTaskEvent } from '../core/task-projection';
 import { usageIn } from '../core/task-usage';
 import { type Output, duration } from './output';
 import { usageWords } from './usage-words';
+import { isStandIn } from './without-model';
 
 const LINE_MAXIMUM_LENGTH = 160;
 /** A failover takes about so long, in ms. */
@@ -20,7 +22,7 @@ const RETURNED = {
   handedBack: 'the leader handed over',
   heartbeatLost: 'the leader was lost',
   staleTerm: 'done by a leader that was replaced',
-  refused: "the breaker of the leader's agent refuses",
+  refused: "the leader's agent may not ask yet",
 } as const satisfies Record<ReturnReason, string>;
 
 const UNDECIDED = {
@@ -86,8 +88,9 @@ export class EventLines {
     if (event.type === 'voteDecided') this.votes.add(event.step);
     if (event.type === 'decisionsRecorded') this.decisions.set(event.step, event.decisions);
     const text = this.every ? this.full(event) : this.brief(event);
+    if (text === undefined) return undefined;
     const usage = usageIn(event);
-    return text === undefined || usage === undefined ? text : `${text} (${usageWords(usage)})`;
+    return `${text}${usage === undefined ? '' : ` (${usageWords(usage)})`}${repeatedWords(event)}`;
   }
 
   private line(time: number, who: string, text: string): void {
@@ -121,15 +124,16 @@ export class EventLines {
       case 'assignFailed':
       case 'arbitrationFailed':
       case 'aggregateFailed':
-        return this.output.paint('red', `failed: ${event.failure.message}`);
+        return this.output.paint('red', `failed: ${this.failureWords(event.failure)}`);
       case 'leaderWorkReturned':
         return event.retryAfter === undefined
           ? `${RETURNED[event.why]}; asked of the next (${event.work})`
           : `${RETURNED[event.why]}; asked again in ${duration(event.retryAfter)} (${event.work})`;
       case 'assigned':
-        return `goes to ${event.agent}: ${event.reason} (term ${event.term})`;
+        return `goes to ${event.agent}${isStandIn(event.agent) ? ', which asks no model' : ''}: ${event.reason} (term ${event.term})`;
       case 'notAssigned':
-        return `nobody else: ${event.reason}`;
+        // Else the failure, which its line says, is all there is to know.
+        return this.every ? `nobody else: ${event.reason}` : undefined;
       case 'ballotCast':
         return `${event.late ? 'too late: ' : ''}${event.agent} votes ${choiceText(event.choice)}${event.reason === undefined ? '' : `: ${oneLine(event.reason, LINE_MAXIMUM_LENGTH)}`}`;
       case 'ballotSpoiled':
@@ -146,8 +150,8 @@ export class EventLines {
       case 'stepRefused':
       case 'ballotRefused': {
         const who = event.type === 'ballotRefused' ? `${event.agent} ` : '';
-        const { breaker, why, retryAfter } = event;
-        const text = `${who}waits ${duration(retryAfter)} for the breaker ${breaker}: ${REFUSAL_WORDS[why]}`;
+        const { why, retryAfter } = event;
+        const text = `${who}waits ${duration(retryAfter)} for ${waitsFor(event)}: ${REFUSAL_WORDS[why]}`;
         return this.output.paint('yellow', text);
       }
       case 'stepFellBack':
@@ -219,6 +223,11 @@ export class EventLines {
     }
   }
 
+  /** What a budget allows and what was used the task's end says, and says alone. */
+  private failureWords({ message, short }: FailureInfo): string {
+    return short === undefined || this.every ? message : 'it would use more than its budget allows';
+  }
+
   private full(event: LoggedTaskEvent): string {
     const { type } = event;
     if (type === 'stepStarted' || type === 'compensationStarted')
@@ -264,10 +273,24 @@ function commandFor(id: string, event: LoggedTaskEvent): string | undefined {
   return parked ? resolveCommand(id, event.step) : undefined;
 }
 
+/** Of what is kept in the artifact store nothing. */
+function madeOf(decisions: Stored<readonly Decision[]> | undefined): readonly Decision[] {
+  return decisions !== undefined && 'value' in decisions ? decisions.value : [];
+}
+
+/** What it says of calls that were paid again, or may have been; of a step's output its decisions say it. */
+function repeatedWords(event: LoggedTaskEvent): string {
+  const made = 'decisions' in event && event.type !== 'decisionsRecorded' ? madeOf(event.decisions) : [];
+  const failed = 'failure' in event && event.type !== 'taskFailed' ? event.failure?.repeated : undefined;
+  return [...made, ...(failed ?? [])]
+    .filter(({ type }) => type === CALL_REPEATED)
+    .map(({ rationale }) => `; ${rationale}`)
+    .join('');
+}
+
 /** What is told beside a plan of how it came about: how long it will take, and who made it for whom, if anything. */
 function toldOf(decisions: Stored<readonly Decision[]> | undefined): string {
-  const made = decisions !== undefined && 'value' in decisions ? decisions.value : [];
-  return made
+  return madeOf(decisions)
     .filter(({ type }) => type === TIME_EXPECTED || type === FELL_BACK)
     .map(({ rationale }) => `; ${oneLine(rationale, LINE_MAXIMUM_LENGTH)}`)
     .join('');

@@ -9,7 +9,9 @@ import { onInterrupt } from './interrupt';
 import type { Output } from './output';
 import { withWorker } from './own-worker';
 import { type Session, configOf, openSessionWithServer } from './session';
+import { StreamLines } from './stream-lines';
 import { writeTeam } from './team-line';
+import { WithoutModel } from './without-model';
 
 /** How often, in ms, it looks whether attempts fail. */
 const LOOK_INTERVAL = 2000;
@@ -93,7 +95,7 @@ export async function follow(
   return EXIT.interrupted;
 }
 
-/** Writes the events of a task as they happen: those that mark progress, or with `every` all. */
+/** Writes the events of a task as they happen: those that mark progress, or with `every` all, and what agents stream. */
 async function followEvents(
   task: TaskHandle,
   every: boolean,
@@ -101,6 +103,10 @@ async function followEvents(
   signal: AbortSignal,
 ): Promise<void> {
   const lines = new EventLines(output, every, task.id);
+  const withoutModel = new WithoutModel();
+  const streams = new StreamLines(output);
+  const ended = new AbortController();
+  if (every) void writeStream(task, streams, output, AbortSignal.any([signal, ended.signal]));
   // History tells of a failing attempt only when the last one has ended.
   const look = setInterval(() => {
     void task.pending().then(
@@ -113,13 +119,34 @@ async function followEvents(
   }, LOOK_INTERVAL);
   try {
     for await (const event of task.events({ follow: true, signal })) {
+      streams.end(event);
       lines.write(event);
+      withoutModel.add(event);
       if (every) output.value(event);
     }
+    withoutModel.write(output);
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
     clearInterval(look);
+    ended.abort();
+  }
+}
+
+/** Writes what agents stream until `signal` aborts. Never rejects. */
+async function writeStream(
+  task: TaskHandle,
+  lines: StreamLines,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for await (const streamed of task.stream({ signal })) {
+      if (signal.aborted) return;
+      if (lines.write(streamed)) output.value({ type: 'streamed', ...streamed });
+    }
+  } catch {
+    // What became of the task or the server its events say.
   }
 }
 

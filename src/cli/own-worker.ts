@@ -1,10 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import type { CadreClient } from '../client/cadre-client';
+import { type Poller, livePollers, parseIdentity } from '../client/queue';
 import { taskQueue } from '../core/names';
-import { buildId, parseIdentity } from '../workers/build-id';
+import { buildId } from '../workers/build-id';
 import type { CadreWorker } from '../workers/cadre-worker';
-import { livePollers } from '../workers/live-pollers';
-import type { Poller } from '../client/queue';
 import type { Output } from './output';
 import type { Session } from './session';
 

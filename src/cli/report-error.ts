@@ -1,4 +1,5 @@
 import { TaskFailedError } from '../client/task-handle';
+import { readShortfall } from '../core/budget/account';
 import { type FailureType, fixFor, isCadreError } from '../core/failures';
 import { isRecord } from '../core/json';
 import { EXIT } from './exit';
@@ -28,7 +29,11 @@ const USAGE: ReadonlySet<string> = new Set<FailureType>([
 export function reportError(error: unknown, output: Output, also: Record<string, unknown> = {}): number {
   const { type, message } = describe(error);
   const cause = causeOf(error);
-  const names = { ...textsOf(also, 'task'), ...textsOf(cause.details, 'task', 'step') };
+  const names = {
+    ...textsOf(also, 'task'),
+    ...textsOf(cause.details, 'task', 'step'),
+    short: shortOf(error),
+  };
   const fix = fixFor(cause.type ?? type, names) ?? fixFor(type, names);
   output.line(`${output.paint('red', '✗')} ${message}`);
   if (fix !== undefined) output.line(`  → ${fix}`);
@@ -58,6 +63,11 @@ function causeOf(error: unknown): { details?: unknown; type?: string } {
   const { failed } = error.details;
   const { type } = textsOf(isRecord(failed) ? failed['failure'] : undefined, 'type');
   return { details: failed, ...(type === undefined ? {} : { type }) };
+}
+
+/** What did not fit, where a budget was reached. */
+function shortOf(error: unknown): ReturnType<typeof readShortfall> {
+  return isCadreError(error) || error instanceof TaskFailedError ? readShortfall(error.details) : undefined;
 }
 
 /** Those of `fields` that are texts. */

@@ -11,10 +11,10 @@ import type {
   WorkersStatus,
 } from '../client/status';
 import type { LeaderReport } from '../client/leader';
+import { isGone } from '../client/queue';
 import { BREAKER_WORDS, nextProbeAt, whyWords } from '../core/breaker/details';
 import { oneLine } from '../core/one-line';
 import { openQuestions, questionWords, standWords } from '../core/task-details';
-import { isGone } from '../workers/live-pollers';
 import { agreementLine } from './agent-words';
 import { breakerCommandLine } from './breaker-words';
 import { count, duration, stamp } from './output';
@@ -163,7 +163,7 @@ function openSection({ tasks, sagas, latest }: OpenStatus, now: number): Omit<Se
 function taskRow({ id, type, goal, startedAt, state }: OpenTask, now: number): Row {
   const planned = state?.plan?.steps.length ?? 0;
   const done = Object.values(state?.steps ?? {}).filter(({ kind }) => kind === 'completed').length;
-  const steps = planned === 0 ? '' : `, ${done} of ${planned} steps`;
+  const steps = planned === 0 ? '' : `, ${done} of ${count(planned, 'step')}`;
   const stands = state === undefined ? `${type}, not read in time` : `${standWords(state)}${steps}`;
   return {
     key: id,

@@ -1,4 +1,4 @@
-import { chosenModel } from '../models/providers';
+import { chosenModel, lackOf } from '../models/providers';
 import type { LoadedConfig } from '../workers/config';
 import type { Output } from './output';
 
@@ -11,4 +11,15 @@ export function writeTeam({ embedded }: LoadedConfig, output: Output): void {
       ? 'Embedded agents (no model); set CADRE_MODEL=provider/model to use one'
       : `Model ${model}`,
   );
+}
+
+/** Says what a worker of this process lacks to ask that model, where it lacks anything. */
+export function writeLack({ embedded }: LoadedConfig, output: Output): void {
+  const model = embedded ? chosenModel() : undefined;
+  const lack = model === undefined ? undefined : lackOf(model);
+  if (lack === undefined) return;
+  output.line(
+    `${output.paint('yellow', '!')} ${model} cannot be asked: ${lack.message}. The embedded agents do the work.`,
+  );
+  output.line(`  → ${lack.fix}`);
 }

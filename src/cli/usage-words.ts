@@ -1,4 +1,4 @@
-import { type ModelUsage, totalOf } from '../core/usage';
+import { MICRO, type ModelUsage, totalOf } from '../core/usage';
 import { count } from './output';
 
 /** What calls of models came to: `3 calls, 1,234 tokens, $0.0123`; with how many of them nobody saw the end of. */
@@ -23,7 +23,7 @@ function priceWords(usage: readonly ModelUsage[]): string {
 /** Millionths of a US dollar as a person reads them: `$0`, `$0.000012`, `$0.0123`, `$12.35`. */
 export function dollars(microUsd: number): string {
   if (microUsd === 0) return '$0';
-  const usd = microUsd / 1e6;
+  const usd = microUsd / MICRO;
   if (usd >= 1) return `$${usd.toFixed(2)}`;
   return `$${usd.toFixed(usd >= 0.01 ? 4 : 6)}`;
 }

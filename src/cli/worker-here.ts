@@ -1,9 +1,11 @@
 import { NativeConnection } from '@temporalio/worker';
+import { loadPrices } from '../models/prices';
 import { CadreWorker } from '../workers/cadre-worker';
 import { installRuntime } from '../workers/runtime';
 import { logLevel } from './log-level';
 import type { Output } from './output';
 import type { Session } from './session';
+import { writeLack } from './team-line';
 
 /** Runs `work` with a worker in this process, of which `started` is told. */
 export async function withWorkerHere<Result>(
@@ -12,6 +14,8 @@ export async function withWorkerHere<Result>(
   started: (worker: CadreWorker) => void,
   work: () => Promise<Result>,
 ): Promise<Result> {
+  // What cannot be read is found now, and not at the first call that costs something.
+  loadPrices();
   // The events of what it works on tell of failing attempts already; its own warnings would say it twice.
   installRuntime(logLevel('ERROR'));
   const connection = await NativeConnection.connect(session.at);
@@ -30,6 +34,7 @@ async function startWorker(
   output: Output,
 ): Promise<CadreWorker> {
   const { cadre, agents, workflowsPath, file, budget } = config;
+  writeLack(config, output);
   const worker = await CadreWorker.create({
     connection,
     client: client.temporal,

@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
   WorkflowExecutionAlreadyStartedError,
-  type WorkflowExecutionInfo,
   type WorkflowHandle,
   type WorkflowStartOptions,
 } from '@temporalio/client';
@@ -25,8 +24,9 @@ import {
   agentId,
   taskQueue,
 } from '../core/names';
-import { GRPC_STATUS, answers, hasStatus, isNotFound } from './grpc-status';
+import { answers, isNotFound } from './grpc-status';
 import { PRESENT_RUN, readFacts } from './history-reader';
+import { listed, runningOf } from './listed';
 
 /** How long a replica may take for what has come to it before it is read without, and how often it is looked at, in ms. */
 const SETTLING_TIME_LIMIT = 500;
@@ -119,9 +119,8 @@ export class TemporalReplicas implements Replicas {
 
   /** The replicas that run, by name. About a second behind. Needs no worker. */
   async members(): Promise<Member[]> {
-    const query = `WorkflowType = "${AGENT_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ExecutionStatus = "Running"`;
     const found: Member[] = [];
-    for await (const { memo } of this.list(query)) {
+    for await (const { memo } of runningOf(this.client, AGENT_WORKFLOW, taskQueue(this.cadre))) {
       const member = memo?.[MEMBER_MEMO];
       if (typeof member === 'string' && readMember(member) !== undefined) found.push(member);
     }
@@ -137,19 +136,10 @@ export class TemporalReplicas implements Replicas {
     const { runId: present } = await this.handle(member).describe();
     const ended = new Map<string, number>();
     const query = `WorkflowId = "${agentId(this.cadre, member)}" AND ExecutionStatus IN ("Terminated", "Completed", "Failed", "Canceled", "TimedOut")`;
-    for await (const { runId, startTime } of this.list(query)) {
+    for await (const { runId, startTime } of listed(this.client, { query })) {
       if (runId !== present) ended.set(runId, startTime.getTime());
     }
     return [...[...ended].sort(([, a], [, b]) => a - b).map(([runId]) => runId), present];
-  }
-
-  /** None on the test server whose clock skips waits, which cannot list. */
-  private async *list(query: string): AsyncGenerator<WorkflowExecutionInfo> {
-    try {
-      yield* this.client.workflow.list({ query });
-    } catch (error) {
-      if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
-    }
   }
 
   /** Resolves once `member` has heard from another replica, or found none. */

@@ -11,12 +11,14 @@ import {
 } from '../core/breaker/report';
 import { type BreakerMemo, breakerMemo, readBreakerMemo } from '../core/breaker/start';
 import { failureInfo } from '../core/failure-info';
-import { CadreError, isCadreError, isFailureType } from '../core/failures';
+import { CadreError, isFailureType } from '../core/failures';
 import { validKey } from '../core/key';
 import { BREAKER_WORKFLOW, OPERATE_UPDATE, REPORT_UPDATE, breakerId, breakersQueue } from '../core/names';
 import type { OpenBreaker } from '../core/policy';
 import { type BreakerAnswer, breakerQuery } from '../workflows/messages';
-import { GRPC_STATUS, answers, hasStatus, isNotFound } from './grpc-status';
+import { isNotFound } from './grpc-status';
+import { runningOf } from './listed';
+import { unanswered } from './no-worker';
 import { type WatchOptions, watchChanges } from './watch';
 
 /** A call waits no longer than so for the fleet's breaker, in ms. */
@@ -75,7 +77,8 @@ export class TemporalBreakers {
         const { type, message } = failureInfo(error.cause);
         throw isFailureType(type) ? new CadreError(type, message, { cause: error }) : error;
       }
-      throw await unanswered(error, this.client, key, '; the command may still take effect once one does');
+      const more = '; the command may still take effect once one does';
+      throw await unanswered(error, this.client, `the breaker "${key}"`, more);
     }
   }
 
@@ -95,7 +98,7 @@ export class TemporalBreakers {
       return this.standing(answer, { asOf, running: true });
     } catch (error) {
       if (isNotFound(error)) return this.standing({ key, state: newBreaker() }, { asOf, running: false });
-      throw await unanswered(error, this.client, key);
+      throw await unanswered(error, this.client, `the breaker "${key}"`);
     }
   }
 
@@ -115,16 +118,10 @@ export class TemporalBreakers {
 
   /** What the memos say of all that run. */
   private async running(): Promise<BreakerMemo[]> {
-    const query = `WorkflowType = "${BREAKER_WORKFLOW}" AND TaskQueue = "${breakersQueue(this.cadre)}" AND ExecutionStatus = "Running"`;
     const found: BreakerMemo[] = [];
-    try {
-      for await (const { memo } of this.client.workflow.list({ query })) {
-        const said = readBreakerMemo(memo);
-        if (said !== undefined) found.push(said);
-      }
-    } catch (error) {
-      // The test server whose clock skips waits lists nothing.
-      if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
+    for await (const { memo } of runningOf(this.client, BREAKER_WORKFLOW, breakersQueue(this.cadre))) {
+      const said = readBreakerMemo(memo);
+      if (said !== undefined) found.push(said);
     }
     return found;
   }
@@ -199,14 +196,4 @@ export function checkCommand(key: string, command: BreakerCommand): void {
   const closed = newBreaker();
   const isolated = evolveBreaker(closed, { type: 'isolated', at: 0, note: '' });
   readCommand(command, command.how === 'release' ? isolated : closed);
-}
-
-/** What it means that a breaker does not answer. */
-async function unanswered(error: unknown, client: Client, key: string, more = ''): Promise<unknown> {
-  if (isCadreError(error)) return error;
-  if (!(await answers(client))) {
-    return new CadreError('ServerUnreachable', 'Lost the Temporal server', { cause: error });
-  }
-  const message = `No worker that runs workflows answers for the breaker "${key}"${more}`;
-  return new CadreError('NoWorker', message, { cause: error });
 }

@@ -5,15 +5,29 @@ import {
   type AccountExchange,
   type AccountReply,
   type AccountState,
+  NOTHING_SPENT,
+  isDaily,
   newAccount,
+  plus,
 } from '../core/budget/account';
+import { taskAccount } from '../core/budget/budget';
 import { accountMemo, readAccountMemo, validAccount } from '../core/budget/start';
 import { type AccountRow, accountRows, shortfallMessage } from '../core/budget/words';
 import { failureInfo } from '../core/failure-info';
-import { CadreError, isCadreError, isFailureType } from '../core/failures';
-import { BUDGET_WORKFLOW, EXCHANGE_UPDATE, budgetId, taskQueue } from '../core/names';
+import { CadreError, isFailureType } from '../core/failures';
+import {
+  BUDGET_WORKFLOW,
+  EXCHANGE_UPDATE,
+  TASK_WORKFLOW,
+  budgetId,
+  resumeId,
+  taskQueue,
+} from '../core/names';
+import { taskRoot } from '../core/task-projection';
 import { accountQuery } from '../workflows/messages';
-import { GRPC_STATUS, answers, hasStatus, isNotFound } from './grpc-status';
+import { isNotFound } from './grpc-status';
+import { listed, runningOf } from './listed';
+import { unanswered } from './no-worker';
 
 /** How long an account may take to answer, in ms. */
 const TIME_LIMIT = 5000;
@@ -26,9 +40,11 @@ export interface AccountStanding {
   readonly account: string;
   /** When it was asked. */
   readonly asOf: number;
+  /** Whose it is; absent where it is no task's, or the server does not list that. */
+  readonly task?: AccountTask;
   /** The day (UTC) that it is of, such as `2026-01-31`; absent for a task's, and for one that nobody has asked yet. */
   readonly day?: string;
-  /** A row a unit that has a limit or was used. Money is in US dollars. */
+  /** A row a unit that has a limit or was used. Money is in US dollars. What a task that has ended set aside is `unseen`. */
   readonly rows: readonly AccountRow[];
   /** How often something did not fit. */
   readonly refused: number;
@@ -40,6 +56,17 @@ export interface AccountStanding {
   readonly running: boolean;
   readonly state: AccountState;
 }
+
+/** The task of an account. */
+export interface AccountTask {
+  /** Without `.resume`, whatever goes on with it. */
+  readonly id: string;
+  /** Whether it runs, or what goes on with it does. */
+  readonly running: boolean;
+}
+
+/** So many tasks are looked through for whose an account is: those that run, and the latest that have ended. */
+const TASKS_MAXIMUM = 2000;
 
 /** The accounts of one cadre, on the server of `client`. */
 export class TemporalBudgets {
@@ -82,9 +109,19 @@ export class TemporalBudgets {
 
   /** The account; of one that nobody has used yet nothing is. Throws InputInvalid, NoWorker, ServerUnreachable. */
   async read(account: string): Promise<AccountStanding> {
+    const asked = await this.ask(account);
+    return this.standing(asked, await this.tasksOf([account]));
+  }
+
+  /** {@link read}, without whose it is. */
+  async state(account: string): Promise<AccountState> {
+    return (await this.ask(account)).state;
+  }
+
+  private async ask(account: string): Promise<Asked> {
     const handle = this.client.workflow.getHandle(budgetId(this.cadre, validAccount(account)));
     const asOf = Date.now();
-    const unused = (): AccountStanding => this.standing(newAccount(account), { asOf, running: false });
+    const unused = (): Asked => ({ state: newAccount(account), asOf, running: false });
     try {
       const deadline = asOf + TIME_LIMIT;
       const { status } = await this.client.withDeadline(deadline, () => handle.describe());
@@ -92,51 +129,64 @@ export class TemporalBudgets {
       const state = await this.client.withDeadline(deadline, () =>
         handle.query<AccountState>(accountQuery.name),
       );
-      return this.standing(state, { asOf, running: true });
+      return { state, asOf, running: true };
     } catch (error) {
       if (isNotFound(error)) return unused();
-      if (isCadreError(error)) throw error;
-      if (!(await answers(this.client))) {
-        throw new CadreError('ServerUnreachable', 'Lost the Temporal server', { cause: error });
-      }
-      const message = `No worker that runs workflows answers for the budget "${account}"`;
-      throw new CadreError('NoWorker', message, { cause: error });
+      throw await unanswered(error, this.client, `the budget "${account}"`);
     }
   }
 
   /** All that are in use: the cadre's, its agents', its tasks'. About a second behind. Throws as {@link read} does. */
   async list(): Promise<AccountStanding[]> {
     // A server that is away is else asked for half a minute.
-    const accounts = await this.client.withDeadline(Date.now() + TIME_LIMIT, () => this.running());
-    const standings = await Promise.all([...new Set(accounts)].map((account) => this.read(account)));
+    const named = await this.client.withDeadline(Date.now() + TIME_LIMIT, () => this.running());
+    const accounts = [...new Set(named)];
+    const tasks = await this.tasksOf(accounts);
+    const standings = await Promise.all(
+      accounts.map(async (account) => this.standing(await this.ask(account), tasks)),
+    );
     return standings.filter(({ running }) => running).sort((a, b) => (a.account < b.account ? -1 : 1));
   }
 
+  /** Whose they are, by account. An account's name is a hash of its task's root. */
+  private async tasksOf(accounts: readonly string[]): Promise<ReadonlyMap<string, AccountTask>> {
+    const unknown = new Set(accounts.filter((account) => !isDaily(account)));
+    const ids = new Map<string, string>();
+    const open = new Set<string>();
+    const query = `TaskQueue = "${taskQueue(this.cadre)}" AND WorkflowType = "${TASK_WORKFLOW}"`;
+    let left = TASKS_MAXIMUM;
+    // Those that run come first.
+    for await (const execution of listed(this.client, { query, pageSize: 200 })) {
+      if (unknown.size === 0 || left-- <= 0) break;
+      const { workflowId, runId, status } = execution;
+      if (status.name === 'RUNNING') open.add(firstOf(workflowId));
+      const account = taskAccount(taskRoot(workflowId, runId));
+      if (unknown.delete(account)) ids.set(account, workflowId);
+    }
+    return new Map([...ids].map(([account, id]) => [account, { id, running: open.has(firstOf(id)) }]));
+  }
+
   private async running(): Promise<string[]> {
-    const query = `WorkflowType = "${BUDGET_WORKFLOW}" AND TaskQueue = "${taskQueue(this.cadre)}" AND ExecutionStatus = "Running"`;
     const found: string[] = [];
-    try {
-      for await (const { memo } of this.client.workflow.list({ query })) {
-        const account = readAccountMemo(memo);
-        if (account !== undefined) found.push(account);
-      }
-    } catch (error) {
-      // The test server whose clock skips waits lists nothing.
-      if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
+    for await (const { memo } of runningOf(this.client, BUDGET_WORKFLOW, taskQueue(this.cadre))) {
+      const account = readAccountMemo(memo);
+      if (account !== undefined) found.push(account);
     }
     return found;
   }
 
   private standing(
-    state: AccountState,
-    { asOf, running }: Pick<AccountStanding, 'asOf' | 'running'>,
+    { state, asOf, running }: Asked,
+    tasks: ReadonlyMap<string, AccountTask>,
   ): AccountStanding {
     const { account, day, refused, short } = state;
+    const task = tasks.get(account);
     return {
       account,
       asOf,
+      ...(task === undefined ? {} : { task }),
       ...(day === undefined ? {} : { day }),
-      rows: accountRows(state),
+      rows: accountRows(task?.running === false ? afterEnd(state) : state),
       refused,
       ...(short === undefined ? {} : { short: { at: short.at, message: shortfallMessage(short) } }),
       workflow: budgetId(this.cadre, account),
@@ -144,4 +194,21 @@ export class TemporalBudgets {
       state,
     };
   }
+}
+
+/** What an account answered. */
+type Asked = Pick<AccountStanding, 'asOf' | 'running' | 'state'>;
+
+/** What its task had set aside is never seen to end; a step is done with once it is begun. */
+function afterEnd(state: AccountState): AccountState {
+  const { reserved, unseen } = state;
+  const steps = { ...NOTHING_SPENT, steps: reserved.steps };
+  return { ...state, reserved: steps, unseen: plus(unseen, { ...reserved, steps: 0 }) };
+}
+
+const RESUMED = resumeId('');
+
+/** The id that a chain of tasks began with, of which each goes on with the one before. */
+function firstOf(id: string): string {
+  return id.endsWith(RESUMED) ? firstOf(id.slice(0, -RESUMED.length)) : id;
 }

@@ -1,5 +1,6 @@
 /**
- * What calls of models came to. What has ended says it in its memo; of what runs, or was cut off, the history says it.
+ * What calls of models came to. What has ended says it in its memo; of what runs, or was cut off, the history says it; and of
+ * one task's steps that could say nothing of it the records of their calls do.
  *
  * 1. Nothing is counted twice: what goes on with a task has the costs of that in its own, and they are taken off there.
  * 2. What could not be looked at is named, never left out in silence.
@@ -17,19 +18,14 @@ import {
   usageBeyond,
   usageByAgent,
 } from '../core/cost';
-import {
-  AGENT_WORKFLOW,
-  BREAKER_WORKFLOW,
-  BUDGET_WORKFLOW,
-  ELECTION_WORKFLOW,
-  LOCK_WORKFLOW,
-  USAGE_MEMO,
-  resumeId,
-  taskQueue,
-} from '../core/names';
+import { isCadreError } from '../core/failures';
+import { SERVICE_WORKFLOWS, USAGE_MEMO, resumeId, taskQueue } from '../core/names';
 import { TaskProjection } from '../core/task-projection';
 import { type TaskState, isOpen } from '../core/task-state';
-import { usageRows } from '../core/task-usage';
+import { type UsageRecords, recordsOf, unsaidUsage, usageRows } from '../core/task-usage';
+import { type ModelUsage, totalOf } from '../core/usage';
+import type { ArtifactStore } from '../storage/artifact-store';
+import { CallJournal } from '../storage/call-journal';
 import { executionStatus } from './execution-status';
 import { isNotFound } from './grpc-status';
 import { PRESENT_RUN, readFacts } from './history-reader';
@@ -43,7 +39,27 @@ export interface TaskCost {
   readonly steps: readonly StepCost[];
   readonly agents: readonly Cost[];
   readonly models: readonly Cost[];
+  /** With what the tasks came to that it goes on with: it has their calls from its start. */
   readonly total: Cost;
+  /** Absent where it goes on with no other, and no other with it. */
+  readonly chain?: CostChain;
+  /** Steps that were cut off, and of whose calls the artifact store here says nothing that can be relied on: they may be missing. */
+  readonly unread: readonly string[];
+}
+
+/** What the tasks came to of which each goes on with the one before, the first one first. */
+export interface CostChain {
+  /** Each by what is new in it; `key` is its id. A call that is recorded counts where it was paid. */
+  readonly tasks: readonly Cost[];
+  readonly total: Cost;
+}
+
+/** One task of a chain. */
+export interface ChainLink {
+  readonly id: string;
+  readonly state: TaskState;
+  /** Id of what goes on with it. */
+  readonly resumedAs?: string;
 }
 
 /** What the calls of one agent in one piece of work came to, by one model. Its `key` is the model. */
@@ -78,8 +94,59 @@ const HISTORIES_MAXIMUM = 200;
 const READ_AT_ONCE = 8;
 const DAY_LENGTH = 'yyyy-mm-dd'.length;
 
-/** What the calls of a task came to, by its state. */
-export function costOfTask(id: string, state: TaskState): TaskCost {
+/** What is known of a task's usage. */
+export interface KnownUsage {
+  /** With what the artifact store knows. */
+  readonly state: TaskState;
+  readonly unread: TaskCost['unread'];
+}
+
+/**
+ * Of work that was cut off, by a time limit, a cancel or a terminate, no event says all that its calls came to: the records
+ * of its calls do. Asks for them in the artifact store, which must be the workers'. Never rejects.
+ */
+export async function knownUsage(
+  { state, resumedAs }: Omit<ChainLink, 'id'>,
+  artifacts: ArtifactStore,
+): Promise<KnownUsage> {
+  // The records are of all tasks of a chain: what it left counts in the one that goes on with it.
+  if (resumedAs !== undefined) return { state, unread: [] };
+  const { root, usage: told = {} } = state;
+  const read = async (key: string): Promise<RecordedUsage> => {
+    const records = recordsOf(root, key);
+    const { action, agent } = records;
+    const usage = await new CallJournal(artifacts, action, agent).usage().catch(() => undefined);
+    return { key, ...records, ...(usage === undefined ? {} : { usage }) };
+  };
+  const all = await inTurns(unsaidUsage(state), read);
+  const has = (one: RecordedUsage): boolean =>
+    calls(one.usage) > 0 && calls(one.usage) >= calls(told[one.key]);
+  const found = all.filter(has);
+  // Where it has none of what was told either, it is another store than the workers'.
+  const [known] = Object.keys(told);
+  const other = found.length === 0 && known !== undefined && all.length > 0 && !has(await read(known));
+  const unread = all.filter(
+    (one) => one.of === 'step' && !has(one) && (other || one.usage === undefined || calls(told[one.key]) > 0),
+  );
+  const usage = { ...told, ...Object.fromEntries(found.map((one) => [one.key, one.usage ?? []])) };
+  return {
+    state: found.length === 0 ? state : { ...state, usage },
+    unread: [...new Set(unread.map(({ step }) => step))],
+  };
+}
+
+/** What the artifact store knows of the calls of one piece of work; without `usage` it could not be asked. */
+interface RecordedUsage extends UsageRecords {
+  readonly key: string;
+  readonly usage?: readonly ModelUsage[];
+}
+
+function calls(usage: readonly ModelUsage[] = []): number {
+  return totalOf(usage).calls;
+}
+
+/** What the calls of a task came to. */
+export function costOfTask(id: string, { state, unread }: KnownUsage): TaskCost {
   const rows = usageRows(state);
   const models = addRows(rows, (_row, model) => model);
   return {
@@ -91,7 +158,46 @@ export function costOfTask(id: string, state: TaskState): TaskCost {
     agents: addRows(rows, ({ agent }) => agent),
     models,
     total: totalCost(models),
+    unread,
   };
+}
+
+/**
+ * What the calls came to of the tasks that `one` goes on with, of it, and of those that go on with it; undefined where it is
+ * alone. `look` throws TaskNotFound.
+ */
+export async function chainCost(
+  one: ChainLink,
+  look: (id: string) => Promise<ChainLink>,
+): Promise<CostChain | undefined> {
+  const linkOf = async (id: string): Promise<ChainLink[]> => {
+    const found = await look(id).catch((error: unknown) => {
+      // Past its retention.
+      if (isCadreError(error) && error.type === 'TaskNotFound') return undefined;
+      throw error;
+    });
+    // Else it is another use of the id.
+    return found?.state.root === one.state.root ? [found] : [];
+  };
+  const chain = [one];
+  for (let link: ChainLink | undefined = one; link !== undefined; ) {
+    [link] = link.id.endsWith(RESUMED) ? await linkOf(link.id.slice(0, -RESUMED.length)) : [];
+    if (link !== undefined) chain.unshift(link);
+  }
+  for (let link = chain.at(-1); link?.resumedAs !== undefined; ) {
+    [link] = await linkOf(link.resumedAs);
+    if (link !== undefined) chain.push(link);
+  }
+  if (chain.length === 1) return undefined;
+  const tasks = chain.map(({ id, state }, index) => {
+    const before = chain[index - 1];
+    const usage = usageBeyond(
+      usageByAgent(state),
+      before === undefined ? new Map() : usageByAgent(before.state),
+    );
+    return { ...totalCost(addCosts([{ day: '', usage }], 'model')), key: id };
+  });
+  return { tasks, total: totalCost(tasks) };
 }
 
 /** What the calls of the cadre's tasks came to. Needs no worker. About a second behind. */
@@ -144,18 +250,10 @@ function queryOf(cadre: string, since: number | undefined): string {
   return [
     `TaskQueue = "${taskQueue(cadre)}"`,
     'ExecutionStatus != "ContinuedAsNew"',
-    ...NEVER_PAID.map((type) => `WorkflowType != "${type}"`),
+    ...SERVICE_WORKFLOWS.map((type) => `WorkflowType != "${type}"`),
     ...ended.map((one) => `(ExecutionStatus = "Running" OR ${one})`),
   ].join(' AND ');
 }
-
-const NEVER_PAID: readonly string[] = [
-  AGENT_WORKFLOW,
-  BREAKER_WORKFLOW,
-  BUDGET_WORKFLOW,
-  ELECTION_WORKFLOW,
-  LOCK_WORKFLOW,
-];
 
 function memoOf({ memo }: { readonly memo?: Record<string, unknown> }): UsageByAgent | undefined {
   return readUsageMemo(memo?.[USAGE_MEMO]);

@@ -26,8 +26,9 @@ import {
   readLockMemo,
 } from '../core/lock';
 import { LOCK_WORKFLOW, RELEASE_SIGNAL, lockId, resumeId, taskQueue } from '../core/names';
-import { GRPC_STATUS, hasStatus, isNotFound } from './grpc-status';
+import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
+import { runningOf } from './listed';
 
 /** What a claim waits for where the worker that had the lock's workflow is gone; Temporal's default is 10 s. */
 const WORKFLOW_TASK_TIMEOUT = 2000;
@@ -111,19 +112,13 @@ export class TemporalLocks implements Locks {
  * twice at once, is harmless. Finds what the server lists, about a second behind; none where it cannot list.
  */
 export async function staleLocks(client: Client, cadre: string): Promise<LockState[]> {
-  const query = `WorkflowType = "${LOCK_WORKFLOW}" AND TaskQueue = "${taskQueue(cadre)}" AND ExecutionStatus = "Running"`;
   const freed: LockState[] = [];
-  try {
-    for await (const { workflowId } of client.workflow.list({ query })) {
-      const description = await describe(client, workflowId);
-      const held = description === undefined ? undefined : readLock(description);
-      if (description === undefined || held === undefined) continue;
-      if ((await kindOf(client, held.holder)) !== 'ended') continue;
-      if (await free(client, description, hasEnded(held))) freed.push(held);
-    }
-  } catch (error) {
-    // The test server whose clock skips waits lists nothing.
-    if (!hasStatus(error, GRPC_STATUS.unimplemented)) throw error;
+  for await (const { workflowId } of runningOf(client, LOCK_WORKFLOW, taskQueue(cadre))) {
+    const description = await describe(client, workflowId);
+    const held = description === undefined ? undefined : readLock(description);
+    if (description === undefined || held === undefined) continue;
+    if ((await kindOf(client, held.holder)) !== 'ended') continue;
+    if (await free(client, description, hasEnded(held))) freed.push(held);
   }
   return freed;
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { Client } from '@temporalio/client';
 import { tsToMs } from '@temporalio/common/lib/time';
 import { temporal } from '@temporalio/proto';
@@ -35,4 +36,33 @@ export async function describeQueue(
     .filter(({ age }) => age <= POLLER_MAXIMUM_AGE);
   const backlog = response.stats?.approximateBacklogCount;
   return { pollers, ...(backlog === undefined || backlog === null ? {} : { backlog: Number(backlog) }) };
+}
+
+/** Workers that poll `queue` for workflows, without those of this machine whose process is gone. */
+export async function livePollers(client: Client, queue: string): Promise<Poller[]> {
+  const { pollers } = await describeQueue(client, queue, 'workflow');
+  return pollers.filter(({ identity }) => !isGone(identity));
+}
+
+/** True for a worker of this machine whose process is gone. */
+export function isGone(identity: string): boolean {
+  const parsed = parseIdentity(identity);
+  return parsed !== undefined && parsed.host === hostname() && !isAlive(parsed.pid);
+}
+
+/** The parts of the identity of one of our workers, `pid@host/build`; undefined for that of another. */
+export function parseIdentity(identity: string): { pid: number; host: string; build: string } | undefined {
+  const match = /^(\d+)@([^/]*)\/(.+)$/.exec(identity);
+  if (match?.[1] === undefined || match[2] === undefined || match[3] === undefined) return undefined;
+  return { pid: Number(match[1]), host: match[2], build: match[3] };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: there is such a process, of another user.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }

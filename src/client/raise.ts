@@ -8,8 +8,10 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
-import { type Budget, type TaskBudget, limitsOf, readBudget, taskAccount } from '../core/budget/budget';
+import { type Limits, neededFor, shownAmount } from '../core/budget/account';
+import { type Budget, type TaskBudget, readBudget, taskAccount } from '../core/budget/budget';
 import { raisedBudget, raisedState } from '../core/budget/raise';
+import { amountWords } from '../core/budget/words';
 import { CadreError, inputInvalid } from '../core/failures';
 import { TASK_WORKFLOW, resumeId } from '../core/names';
 import { oneLine } from '../core/one-line';
@@ -20,43 +22,85 @@ import { startFindable } from './attention-attribute';
 import { TemporalBudgets } from './budgets';
 import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
+import { unanswered } from './no-worker';
 import { RESUMES } from './resume';
-
-/** What goes on with a task. */
-export interface Raised {
-  /** Of what goes on: `<id>.resume`, or the task itself while it has not ended. */
-  readonly id: string;
-  /** The task that it goes on with. */
-  readonly of: string;
-  /** False where it runs already. */
-  readonly started: boolean;
-  /** What it may use now. */
-  readonly budget: TaskBudget;
-}
 
 const GOAL_MAXIMUM_LENGTH = 200;
 
+/** A task as it stands. */
+interface Standing {
+  readonly execution: WorkflowExecutionDescription;
+  readonly state: TaskState;
+  /** How often its limits were changed. */
+  readonly revision: number;
+  /** What it may use now: what it was given, and what its account was told since. */
+  readonly present: Budget;
+}
+
 /**
  * Goes on with the task `id`, or with what resumed it last, where that ended as BudgetReached. One that has not ended may use
- * more from now on. `more`: what it may use in all, with what it has used; the rest stays as it was given. Throws
- * NothingToResume, InputInvalid, TaskNotFound.
+ * more from now on. `more`: what it may use in all, with what it has used; the rest stays as it is. Of those who go on with it
+ * at the same time one starts it, and what the others ask for holds for that too, where it is more. Returns the id of what
+ * goes on: `<id>.resume`, or the task's while it has not ended. Throws NothingToResume, InputInvalid, NoWorker, TaskNotFound.
  */
-export async function raiseBudget(client: Client, id: string, more: Budget = {}): Promise<Raised> {
+export async function raiseBudget(client: Client, id: string, more: Budget = {}): Promise<string> {
   const raise = readBudget(more);
-  const last = await lastOf(client, id);
-  const { workflowId } = last;
-  const state = await stateOf(client, workflowId);
-  const budgets = new TemporalBudgets(client, last.taskQueue);
+  const task = await look(client, id);
+  if (isOpen(task.state.phase)) return raiseRunning(client, task, raise);
+  refuseUnlessMore(task, raise);
   const now = Date.now();
-  if (isOpen(state.phase)) refuseUnlessWatched(state, raise);
-  else refuseUnlessMore(state, raise);
-  const revision = await nextRevision(budgets, state);
-  const budget = raisedBudget(state, raise, revision, now);
-  const snapshot = isOpen(state.phase) ? undefined : raisedState(state, budget, now);
-  await tell(budgets, state, budget);
-  if (snapshot === undefined) return { id: workflowId, of: workflowId, started: false, budget };
-  const started = await start(client, last, snapshot, now);
-  return { id: resumeId(workflowId), of: workflowId, started, budget };
+  const budget = raised(task, raise, now);
+  const snapshot = raisedState(task.state, budget, now);
+  await tell(client, task, budget);
+  const { workflowId } = task.execution;
+  const resumed = resumeId(workflowId);
+  return (await start(client, task.execution, snapshot, now)) ? resumed : join(client, resumed, raise);
+}
+
+/** Throws InputInvalid where that is no more than it has, or nothing that its account watches. */
+async function raiseRunning(client: Client, task: Standing, raise: Budget): Promise<string> {
+  refuseUnlessWatched(task, raise);
+  await tell(client, task, raised(task, raise, Date.now()));
+  return task.execution.workflowId;
+}
+
+/** Goes on with `id` too, which somebody else has started at the same time. */
+async function join(client: Client, id: string, raise: Budget): Promise<string> {
+  const task = await look(client, id);
+  const { phase } = task.state;
+  if (phase.kind === 'failed' && phase.failure.short !== undefined) return raiseBudget(client, id, raise);
+  const present = new Map(Object.entries(task.present));
+  const other = Object.entries(raise).filter(([field, value]) => value !== present.get(field));
+  if (!isOpen(phase) || other.length === 0) return task.execution.workflowId;
+  return raiseRunning(client, task, Object.fromEntries(other));
+}
+
+/** How the task stands, or what goes on with it last. */
+async function look(client: Client, id: string): Promise<Standing> {
+  const execution = await lastOf(client, id);
+  const state = await stateOf(client, execution.workflowId);
+  const account = await new TemporalBudgets(client, execution.taskQueue).state(taskAccount(state.root));
+  const { given = {}, revision = 0 } = state.budget ?? {};
+  const told = account.revision >= revision ? amountsOf(account.limits) : {};
+  return {
+    execution,
+    state,
+    revision: Math.max(account.revision, revision),
+    present: { ...given, ...told },
+  };
+}
+
+function amountsOf({ tokens, microUsd, calls, steps }: Limits): Budget {
+  return {
+    ...(tokens === undefined ? {} : { tokens }),
+    ...(microUsd === undefined ? {} : { money: shownAmount('microUsd', microUsd) }),
+    ...(calls === undefined ? {} : { calls }),
+    ...(steps === undefined ? {} : { steps }),
+  };
+}
+
+function raised({ state, present, revision }: Standing, raise: Budget, now: number): TaskBudget {
+  return raisedBudget(state, { ...present, ...raise }, revision + 1, now);
 }
 
 /** The task, or what goes on with it last. */
@@ -89,37 +133,44 @@ async function stateOf(client: Client, id: string): Promise<TaskState> {
   return projection.state;
 }
 
-/** Of a task that has not ended only what its account watches can be changed. */
-function refuseUnlessWatched(state: TaskState, more: Budget): void {
-  const own = limitsOf(state.budget?.given ?? {});
-  const limits = Object.keys(limitsOf(more)).every((unit) => Object.hasOwn(own, unit));
-  if (limits && Object.keys(more).length > 0 && more.depth === undefined && more.wallTime === undefined)
-    return;
-  const expected = 'more of tokens, money, calls or steps that the task was given, since it has not ended';
-  throw inputInvalid('`budget`', expected, more);
+/** Of a task that has not ended only what its account watches can be changed, and only to more. */
+function refuseUnlessWatched({ execution: { workflowId }, present }: Standing, raise: Budget): void {
+  const fields = Object.keys(raise) as (keyof Budget)[];
+  if (fields.length === 0 || !fields.every((field) => WATCHED.has(field) && present[field] !== undefined)) {
+    const expected = `more of tokens, money, calls or steps that ${workflowId} was given, since it has not ended`;
+    throw inputInvalid('`budget`', expected, raise);
+  }
+  const less = fields.find((field) => Number(raise[field]) < Number(present[field]));
+  if (less === undefined) return;
+  const expected = `at least ${present[less]}, which ${workflowId} may use already`;
+  throw inputInvalid(`\`budget.${less}\``, expected, raise[less]);
 }
+
+const WATCHED: ReadonlySet<keyof Budget> = new Set(['tokens', 'money', 'calls', 'steps'] as const);
 
 /** More of what it has reached, where that is its own account's. */
-function refuseUnlessMore(state: TaskState, more: Budget): void {
-  const { phase, budget, root } = state;
+function refuseUnlessMore({ state: { phase, root }, present }: Standing, raise: Budget): void {
   const short = phase.kind === 'failed' ? phase.failure.short : undefined;
   if (short === undefined || short.limit === 'wallTime' || short.account !== taskAccount(root)) return;
-  const given = { ...budget?.given, ...more }[short.limit];
-  if (Number(given) > short.allowed) return;
-  throw inputInvalid(`\`budget.${short.limit}\``, `more than ${short.allowed}, which it has reached`, given);
+  const { limit, allowed, used, asked } = short;
+  const given = { ...present, ...raise }[limit];
+  if (Number(given) > allowed) return;
+  const words = (amount: number): string => amountWords(limit, amount);
+  const expected = `more than ${words(allowed)}, which it has reached (used ${words(used)}, asked for ${words(asked)} more: it takes \`--budget ${limit}=${neededFor(short)}\`)`;
+  throw inputInvalid(`\`budget.${limit}\``, expected, raise[limit]);
 }
 
-async function nextRevision(budgets: TemporalBudgets, { root, budget }: TaskState): Promise<number> {
-  const { state } = await budgets.read(taskAccount(root));
-  return Math.max(state.revision, budget?.revision ?? 0) + 1;
-}
-
-/** Tells the task's own account what may be used from now on. */
-async function tell(budgets: TemporalBudgets, { root }: TaskState, { lines }: TaskBudget): Promise<void> {
-  const own = lines.find(({ account }) => account === taskAccount(root));
+/** Tells the task's own account what may be used from now on. Throws NoWorker, ServerUnreachable. */
+async function tell(client: Client, { execution, state }: Standing, { lines }: TaskBudget): Promise<void> {
+  const own = lines.find(({ account }) => account === taskAccount(state.root));
   if (own === undefined) return;
   const { account, limits, revision } = own;
-  await budgets.exchange(account, { worker: randomUUID(), turn: 1, limits, revision, operations: [] });
+  const message = { worker: randomUUID(), turn: 1, limits, revision, operations: [] };
+  try {
+    await new TemporalBudgets(client, execution.taskQueue).exchange(account, message);
+  } catch (error) {
+    throw await unanswered(error, client, `the budget "${account}"`, '; it may still get more once one does');
+  }
 }
 
 /** True where it was not started before. */

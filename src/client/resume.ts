@@ -16,15 +16,7 @@ import {
 import { failureInfo } from '../core/failure-info';
 import { CadreError, type FailureInfo } from '../core/failures';
 import type { LockState } from '../core/lock';
-import {
-  BUDGET_WORKFLOW,
-  ELECTION_WORKFLOW,
-  LOCK_WORKFLOW,
-  SAGA_WORKFLOW,
-  TASK_WORKFLOW,
-  resumeId,
-  taskQueue,
-} from '../core/names';
+import { SAGA_WORKFLOW, SERVICE_WORKFLOWS, TASK_WORKFLOW, resumeId, taskQueue } from '../core/names';
 import { oneLine } from '../core/one-line';
 import type { Resume } from '../core/resume';
 import { needsResume, quietAt } from '../core/saga-resume';
@@ -33,8 +25,9 @@ import type { TaskState } from '../core/task-state';
 import { TaskProjection, rootOf } from '../core/task-projection';
 import { readResume } from '../core/task-resume';
 import { startFindable } from './attention-attribute';
-import { GRPC_STATUS, hasStatus, isNotFound } from './grpc-status';
+import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
+import { listed } from './listed';
 import { staleLocks } from './locks';
 
 /** What a sweep found of an execution that was terminated or timed out. */
@@ -145,22 +138,14 @@ async function* cutOffExecutions(client: Client, cadre: string): AsyncGenerator<
   const query = [
     `TaskQueue = "${taskQueue(cadre)}"`,
     'ExecutionStatus IN ("Terminated", "TimedOut")',
-    ...NEVER_RESUMED.map((type) => `WorkflowType != "${type}"`),
+    ...SERVICE_WORKFLOWS.map((type) => `WorkflowType != "${type}"`),
   ].join(' AND ');
   let left = SWEPT_MAXIMUM;
-  try {
-    for await (const found of client.workflow.list({ query, pageSize: 200 })) {
-      if (left-- <= 0) return;
-      yield found;
-    }
-  } catch (error) {
-    // The test server whose clock skips waits lists nothing.
-    if (!isUnimplemented(error)) throw error;
+  for await (const found of listed(client, { query, pageSize: 200 })) {
+    if (left-- <= 0) return;
+    yield found;
   }
 }
-
-/** Workflows of ours that undo nothing. */
-const NEVER_RESUMED: readonly string[] = [BUDGET_WORKFLOW, ELECTION_WORKFLOW, LOCK_WORKFLOW];
 
 /** What is known of an execution that was cut off, from a list or a description. */
 type Cut = Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'type' | 'taskQueue'>;
@@ -291,8 +276,4 @@ function notFound(client: Client, id: string): CadreError {
 
 function unreadable(id: string, why: string): CadreError {
   return new CadreError('InputInvalid', `The history of ${id} cannot be read: ${why}`);
-}
-
-function isUnimplemented(error: unknown): boolean {
-  return hasStatus(error, GRPC_STATUS.unimplemented);
 }

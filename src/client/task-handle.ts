@@ -32,11 +32,13 @@ import { type LoggedTaskEvent, TaskProjection } from '../core/task-projection';
 import type { Resolving } from '../core/task-resolving';
 import type { ArtifactStore } from '../storage/artifact-store';
 import { load, loadAll } from '../storage/stored-values';
-import { type TaskCost, costOfTask } from './costs';
+import { type ChainLink, type KnownUsage, type TaskCost, chainCost, costOfTask, knownUsage } from './costs';
 import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
+import { answeredByWorker } from './no-worker';
 import { raiseBudget } from './raise';
 import { type FollowOptions, TaskLog } from './task-log';
+import { type StreamedText, readStream } from './task-stream';
 
 /** How a task ended other than with a result. `type` and `message` are those of the failure. */
 export class TaskFailedError extends Error {
@@ -158,6 +160,19 @@ export class TaskHandle {
     return this.log.events(options);
   }
 
+  /**
+   * What its agents stream while they act: the text of models' answers as it comes, and what agents give to `context.stream`.
+   * Looks every 400 ms from now on, and ends with the task; `signal` ends it before. Of no step it is the whole, nor the end:
+   * that is its output. Throws TaskNotFound.
+   */
+  async *stream({ signal }: Pick<FollowOptions, 'signal'> = {}): AsyncGenerator<StreamedText> {
+    try {
+      yield* readStream(this.client, this.id, signal);
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
   /** Its log, which can be looked back in. */
   get log(): TaskLog {
     return new TaskLog({ id: this.id, facts: (options) => this.facts(options) });
@@ -194,10 +209,18 @@ export class TaskHandle {
     }
   }
 
-  /** What its calls of models came to, by step, agent and model. Needs no worker. Throws TaskNotFound. */
+  /**
+   * What its calls of models came to, by step, agent and model; and what those of the tasks did with which it goes on, or which
+   * go on with it. Of steps that were cut off the artifact store is asked. Needs no worker. Throws TaskNotFound.
+   */
   async cost(): Promise<TaskCost> {
-    const { state } = await this.describe();
-    return costOfTask(this.id, state);
+    const look = async (id: string): Promise<ChainLink & KnownUsage> => {
+      const described = await new TaskHandle(this.client, this.artifacts, id).describe();
+      return { ...described, ...(await knownUsage(described, this.artifacts)) };
+    };
+    const known = await look(this.id);
+    const chain = await chainCost(known, look);
+    return { ...costOfTask(this.id, known), ...(chain === undefined ? {} : { chain }) };
   }
 
   /** The activities that wait for a worker, or that one has. Throws TaskNotFound. */
@@ -235,7 +258,8 @@ export class TaskHandle {
 
   /**
    * Says what is to become of `step`, or of undoing it, where that failed for good: `retry` tries it again, `skip` goes on
-   * without it, `fail` undoes what came before a step that surely had no effect. `note` (up to 500 characters) stands in the log. Throws NotParked where it does not wait for that,
+   * without it, `fail` undoes what came before a step that surely had no effect. `note` (up to 500 characters) stands in the
+   * log. Throws NotParked where it does not wait for that, NoWorker where none that runs workflows is there for 3 s,
    * InputInvalid, TaskNotFound.
    */
   async resolve(step: string, how: Resolution, note = ''): Promise<void> {
@@ -295,7 +319,8 @@ export class TaskHandle {
   /**
    * Answers what `step` asks: yes or no to an approval, else one of the question's options or any text. `hash` is that of what
    * was looked at, as {@link question} has it; an answer to anything else is refused. `note` (up to 500 characters) stands in
-   * the log, and `by` (up to 200) says who answers. Throws NotAsked, InputInvalid, TaskNotFound.
+   * the log, and `by` (up to 200) says who answers. Throws NotAsked, NoWorker where none that runs workflows is there for 3 s,
+   * InputInvalid, TaskNotFound.
    */
   async answer(step: string, answer: string, { hash, note = '', by }: AnswerOptions): Promise<void> {
     await this.update(ANSWER_UPDATE, { step, answer, hash, note, ...(by === undefined ? {} : { by }) });
@@ -303,21 +328,26 @@ export class TaskHandle {
 
   /**
    * Goes on with the task where it, or what resumed it last, ended as BudgetReached, with `budget` in all (what it does not
-   * say stays as it was given; times begin anew): in `<id>.resume`, whose handle this is. Its steps that are not done are
-   * tried again; no recorded call is paid again. Of one that has not ended its account may use more from now on. Throws
-   * NothingToResume where it ended otherwise or what it had done is undone, InputInvalid, TaskNotFound.
+   * say stays as it is; times begin anew): in `<id>.resume`, whose handle this is. Its steps that are not done are
+   * tried again; no recorded call is paid again. Of one that has not ended its account may use more from now on, also where
+   * somebody else has gone on with it just now. Throws NothingToResume where it ended otherwise or what it had done is undone,
+   * InputInvalid, NoWorker, TaskNotFound.
    */
   async resume({ budget = {} }: { readonly budget?: Budget } = {}): Promise<TaskHandle> {
-    const { id } = await raiseBudget(this.client, this.id, budget);
-    return new TaskHandle(this.client, this.artifacts, id);
+    return new TaskHandle(this.client, this.artifacts, await raiseBudget(this.client, this.id, budget));
   }
 
-  /** Throws what the workflow refused it as. */
+  /** Throws what the workflow refused it as, and NoWorker. */
   private async update(name: string, message: Answering | Resolving): Promise<void> {
+    const task = this.client.workflow.getHandle(this.id);
+    const send = (): Promise<unknown> =>
+      task.executeUpdate<unknown, [Answering | Resolving]>(name, { args: [message] });
     try {
-      await this.client.workflow
-        .getHandle(this.id)
-        .executeUpdate<unknown, [Answering | Resolving]>(name, { args: [message] });
+      const { status, taskQueue: queue } = await task.describe();
+      // What has ended refuses it without a worker.
+      await (status.name === 'RUNNING'
+        ? answeredByWorker(this.client, { id: this.id, queue }, send)
+        : send());
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
         const { type, message: reason } = failureInfo(error.cause);

@@ -58,7 +58,7 @@ export interface Answering {
   readonly by?: string;
 }
 
-export const ANSWER_MAXIMUM_LENGTH = 10_000;
+const ANSWER_MAXIMUM_LENGTH = 10_000;
 export const NOTE_MAXIMUM_LENGTH = 500;
 export const NAME_MAXIMUM_LENGTH = 200;
 

@@ -13,3 +13,6 @@ export const TIME_EXPECTED = 'timeExpected';
 
 /** Type of a decision of the leader's that says for whom a fallback did the work, and why; shown like that one. */
 export const FELL_BACK = 'fellBack';
+
+/** Type of a decision that says of calls that they were made again, and may have been paid twice. */
+export const CALL_REPEATED = 'callRepeated';

@@ -10,6 +10,7 @@ import {
 import { isAsking } from './asking';
 import { isRefusal } from './breaker/refusal';
 import { readShortfall } from './budget/account';
+import type { Decision } from './decision';
 import { EARLIER_ATTEMPT, type FailureInfo, isCadreError, isHandedBack } from './failures';
 import { isRecord, jsonBytes } from './json';
 import { cut } from './one-line';
@@ -31,6 +32,7 @@ export function failureInfo(error: unknown): FailureInfo {
       ...(began ? { began } : {}),
       ...shortField(type, cause.details?.[0]),
       ...usageField(cause.details?.at(-1)),
+      ...repeatedField(cause.details?.at(-1)),
     };
   }
   if (cause instanceof TimeoutFailure) {
@@ -53,6 +55,17 @@ export function failureInfo(error: unknown): FailureInfo {
 function shortField(type: string | null | undefined, details: unknown): Pick<FailureInfo, 'short'> {
   const short = type === 'BudgetReached' ? readShortfall(details) : undefined;
   return short === undefined ? {} : { short };
+}
+
+/** What is said of calls that were paid again, or may have been. */
+function repeatedField(calls: unknown): Pick<FailureInfo, 'repeated'> {
+  const repeated = isRecord(calls) ? calls['repeated'] : undefined;
+  if (!Array.isArray(repeated) || repeated.length === 0 || !repeated.every(isDecision)) return {};
+  return { repeated };
+}
+
+function isDecision(value: unknown): value is Decision {
+  return isRecord(value) && typeof value['type'] === 'string' && typeof value['rationale'] === 'string';
 }
 
 /** With the cause where it says more: `fetch failed` alone helps nobody. */
@@ -81,15 +94,25 @@ const MESSAGE_MAXIMUM_LENGTH = 2000;
 const STACK_MAXIMUM_LENGTH = 4000;
 const DETAILS_MAXIMUM_BYTES = 64 * 1024;
 const CAUSES_MAXIMUM = 3;
+const REPEATED_MAXIMUM = 20;
+
+/** What the calls of an activity came to. */
+interface CallsMade {
+  readonly usage: readonly ModelUsage[];
+  /** Which were paid again, or may have been. */
+  readonly decisions: readonly Decision[];
+}
+
+const NO_CALLS: CallsMade = { usage: [], decisions: [] };
 
 /**
  * What ends an activity or a workflow for `error`: the same failure, small enough to cross. Whoever threw it chose
  * its size, and Temporal terminates a workflow over a failure of a megabyte. Cancellations and the like stay as they are.
- * `usage`: what the calls of an activity came to, which stands behind its details.
+ * `calls`: what those of an activity came to, which stands behind its details.
  */
 export function crossingFailure(
   error: unknown,
-  usage: readonly ModelUsage[] = [],
+  calls: CallsMade = NO_CALLS,
   causes = CAUSES_MAXIMUM,
 ): unknown {
   if (error instanceof TemporalFailure && !(error instanceof ApplicationFailure)) return error;
@@ -97,7 +120,7 @@ export function crossingFailure(
   const failure = ApplicationFailure.create({
     type: cut(type, MESSAGE_MAXIMUM_LENGTH),
     message: cut(message, MESSAGE_MAXIMUM_LENGTH),
-    ...withUsage(optionsOf(error), usage),
+    ...withCalls(optionsOf(error), calls),
     ...causeOf(error, causes),
   });
   if (error instanceof Error && error.stack !== undefined) {
@@ -139,17 +162,22 @@ function optionsOf(error: unknown): ApplicationFailureOptions {
   };
 }
 
-function withUsage(
+function withCalls(
   options: ApplicationFailureOptions,
-  usage: readonly ModelUsage[],
+  { usage, decisions }: CallsMade,
 ): ApplicationFailureOptions {
-  if (usage.length === 0) return options;
-  return { ...options, details: [...(options.details ?? [null]), { usage }] };
+  const repeated = decisions.slice(0, REPEATED_MAXIMUM);
+  const made = {
+    ...(usage.length === 0 ? {} : { usage }),
+    ...(repeated.length === 0 ? {} : { repeated }),
+  };
+  if (Object.keys(made).length === 0) return options;
+  return { ...options, details: [...(options.details ?? [null]), made] };
 }
 
 function causeOf(error: unknown, causes: number): ApplicationFailureOptions {
   if (!(error instanceof Error) || error.cause === undefined || causes === 0) return {};
-  const cause = crossingFailure(error.cause, [], causes - 1);
+  const cause = crossingFailure(error.cause, NO_CALLS, causes - 1);
   return cause instanceof Error ? { cause } : {};
 }
 

@@ -1,4 +1,6 @@
 import type { Shortfall } from './budget/account';
+import { shortfallFix } from './budget/words';
+import type { Decision } from './decision';
 import { shownJson } from './json';
 import type { ModelUsage } from './usage';
 
@@ -91,7 +93,7 @@ export const FAILURES = {
   },
   ModelOutputInvalid: {
     retryable: false,
-    fix: "Say in the agent's instructions what its output schema asks for, raise `maxOutputTokens`, or choose another model.",
+    fix: "Say in the agent's instructions what its answer must be; raise `maxOutputTokens` where it was cut off, `maxSteps` where it asked for tools to the end; or choose another model.",
   },
   ModelUnknown: {
     retryable: false,
@@ -111,7 +113,7 @@ export const FAILURES = {
   },
   PriceUnknown: {
     retryable: false,
-    fix: 'Give the price of the model in the file of CADRE_PRICES, or leave `money` out of the budget.',
+    fix: 'Give the price of the model in the file that CADRE_PRICES of the workers names, or leave `money` out of the budget.',
   },
   QuestionAsked: {
     retryable: false,
@@ -208,7 +210,10 @@ export const FAILURES = {
     retryable: false,
     fix: 'Stop the other server, set TEMPORAL_ADDRESS to use it, or set CADRE_DATA to another folder.',
   },
-  ConfigInvalid: { retryable: false, fix: 'Correct the configuration file.' },
+  ConfigInvalid: {
+    retryable: false,
+    fix: 'Correct the configuration file, or the file that is named, and start the worker again.',
+  },
 } as const satisfies Record<string, { retryable: boolean; fix: string }>;
 
 export type FailureType = keyof typeof FAILURES;
@@ -226,6 +231,8 @@ export interface FailureInfo {
   readonly short?: Shortfall;
   /** What the calls of all attempts came to. Present where there were any. */
   readonly usage?: readonly ModelUsage[];
+  /** Says which of these were paid again, or may have been. Present where there were any. */
+  readonly repeated?: readonly Decision[];
 }
 
 /** The type of the cause of a failure that stopped an attempt from beginning, where one before it had begun. */
@@ -274,16 +281,18 @@ export function isFailureType(type: unknown): type is FailureType {
 
 /**
  * What to do about a failure of this type, where we know; undefined for types of user code. The commands in it are those
- * to type where `task` and `step` are known; else they say ID and STEP.
+ * to type where `task` and `step` are known; else they say ID and STEP. `short`: of BudgetReached what did not fit.
  */
-export function fixFor(type: string, { task = 'ID', step = 'STEP' }: FixOf = {}): string | undefined {
+export function fixFor(type: string, { task = 'ID', step = 'STEP', short }: FixOf = {}): string | undefined {
   if (!isFailureType(type)) return undefined;
   const names: Readonly<Record<string, string>> = { ID: task, STEP: step };
-  return FAILURES[type].fix.replace(/\b(ID|STEP)\b/g, (name) => names[name] ?? name);
+  const fix = type === 'BudgetReached' && short !== undefined ? shortfallFix(short) : FAILURES[type].fix;
+  return fix.replace(/\b(ID|STEP)\b/g, (name) => names[name] ?? name);
 }
 
 /** Whose failure is to be mended. */
 export interface FixOf {
   readonly task?: string;
   readonly step?: string;
+  readonly short?: Shortfall | undefined;
 }

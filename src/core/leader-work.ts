@@ -140,25 +140,28 @@ export function planEvents(outcome: PlanOutcome, state: TaskState): TaskEvent[] 
 
 /** The events that the leader's choice of another agent leaves, in order. */
 export function assignEvents(step: string, outcome: AssignOutcome, state: TaskState): TaskEvent[] {
-  const { agent, policy, by, reason, term } = outcome;
-  const usage = usageField(outcome);
+  const { agent, policy, by, reason, term, decisions } = outcome;
+  const more = { ...ifAny({ decisions }), ...usageField(outcome) };
   const event: TaskEvent =
     agent === undefined || policy === undefined
-      ? { type: 'notAssigned', step, reason, term, ...usage }
-      : { type: 'assigned', step, agent, policy, by, reason, term, ...usage };
+      ? { type: 'notAssigned', step, reason, term, ...more }
+      : { type: 'assigned', step, agent, policy, by, reason, term, ...more };
   return unlessStale('assign', outcome, state, [event]);
 }
 
 /** The events that the leader's decision of a vote leaves, in order. */
 export function arbitrateEvents(step: string, outcome: ArbitrateOutcome, state: TaskState): TaskEvent[] {
-  const { choice, reason, term } = outcome;
+  const { choice, reason, term, decisions } = outcome;
   const before = stepState(state, step);
   const ballots = before.kind === 'arbitrating' ? before.ballots : [];
   return unlessStale(
     'arbitrate',
     outcome,
     state,
-    decided(step, { choice, by: 'leader', term, reason }, ballots, state, usageField(outcome)),
+    decided(step, { choice, by: 'leader', term, reason }, ballots, state, {
+      ...ifAny({ decisions }),
+      ...usageField(outcome),
+    }),
   );
 }
 
@@ -186,12 +189,12 @@ function decided(
   how: { choice: unknown; by: 'quorum' | 'leader'; term: number; reason?: string },
   ballots: readonly CastBallot[],
   state: TaskState,
-  usage: { readonly usage?: readonly ModelUsage[] } = {},
+  more: Pick<LeaderOutcome, 'decisions' | 'usage'> = {},
 ): TaskEvent[] {
   const voters = planStep(state, step)?.vote?.agents.length ?? ballots.length;
   const outcome = { ...how, tally: tallyOf(ballots), voters };
   return [
-    { type: 'voteDecided', step, outcome, ...usage },
+    { type: 'voteDecided', step, outcome, ...more },
     { type: 'stepCompleted', step, output: { value: outcome } },
   ];
 }
@@ -213,6 +216,7 @@ export function ballotEvent(
     choice,
     ...ifAny({ reason }),
     ...late,
+    ...ifAny({ decisions: outcome.decisions }),
     ...usageField(outcome),
   };
 }

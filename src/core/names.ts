@@ -12,6 +12,9 @@ export const DEFAULT_CADRE = 'cadre';
 /** Stands for the cadre's own task queue where pools are listed; no pool may take this name. */
 export const MAIN = 'main';
 
+/** Begins the names of the embedded agents that stand behind those with a model. */
+export const EMBEDDED_PREFIX = 'embedded-';
+
 /** The workflow type of a task. */
 export const TASK_WORKFLOW = 'task';
 
@@ -43,6 +46,15 @@ export const OPERATE_UPDATE = 'operate';
 
 /** The workflow type of an agent's state: one a replica. */
 export const AGENT_WORKFLOW = 'agent';
+
+/** The workflow types of Cadre's own that have no steps: nothing of them is logged as a task's, paid, or undone. */
+export const SERVICE_WORKFLOWS: readonly string[] = [
+  AGENT_WORKFLOW,
+  BREAKER_WORKFLOW,
+  BUDGET_WORKFLOW,
+  ELECTION_WORKFLOW,
+  LOCK_WORKFLOW,
+];
 
 /** By which a task tells an agent what it decided and learnt, replicas each other, and a person an agent to leave. */
 export const REMEMBER_SIGNAL = 'remember';

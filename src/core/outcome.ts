@@ -122,6 +122,9 @@ export function outcomeOf(error: unknown, now: number): Outcome {
   return typeof row.outcome === 'function' ? row.outcome(signs) : row.outcome;
 }
 
+/** The code of what was surely not sent, where it has none of its own. */
+export const NOT_SENT = 'NOT_SENT';
+
 /**
  * True where the provider surely did nothing for it: it refused it, or was not reached. Not where a gateway answered (408,
  * 499, 502, 504, 520 and the like), behind which it may have gone on. Of what gave up after some tries: where that holds
@@ -134,7 +137,7 @@ export function isUnpaid(error: unknown): boolean {
 function isUnpaidWithin(error: unknown, levels: number): boolean {
   const chain = causesOf(error);
   const telling = chain.find((one) => statusOf(one) !== undefined || triesOf(one).length > 0);
-  if (telling === undefined) return chain.flatMap(codesOf).some((code) => UNREACHED.includes(code));
+  if (telling === undefined) return chain.some(wasNotSent);
   const status = statusOf(telling);
   if (status !== undefined) return isRefusal(status);
   return levels > 0 && triesOf(telling).every((one) => isUnpaidWithin(one, levels - 1));
@@ -153,13 +156,35 @@ function triesOf({ errors }: Record<string, unknown>): readonly unknown[] {
   return Array.isArray(errors) ? errors : [];
 }
 
-const UNREACHED: readonly string[] = [
+/** Codes of what happens before a request is sent; not those of connections that may break later, too. */
+const UNSENT: readonly string[] = [
+  // There is no such address, or nobody there.
   'econnrefused',
   'enotfound',
   'eai_again',
   'ehostunreach',
   'enetunreach',
+  'und_err_connect_timeout',
+  'err_invalid_url',
+  // Who answers is not who was meant.
+  'cert_has_expired',
+  'cert_not_yet_valid',
+  'depth_zero_self_signed_cert',
+  'self_signed_cert_in_chain',
+  'unable_to_get_issuer_cert_locally',
+  'unable_to_verify_leaf_signature',
+  'err_tls_cert_altname_invalid',
+  NOT_SENT.toLowerCase(),
 ];
+
+/** What fetch says, without a code, of addresses that it asks nothing of. */
+const UNSENT_MESSAGES: readonly string[] = ['bad port', 'unknown scheme'];
+
+function wasNotSent(one: Record<string, unknown>): boolean {
+  const { message, code } = one;
+  if (code === undefined && UNSENT_MESSAGES.some((text) => text === message)) return true;
+  return codesOf(one).some((of) => UNSENT.includes(of));
+}
 
 function signsOf(error: unknown, now: number): Signs {
   const chain = causesOf(error);

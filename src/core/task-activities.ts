@@ -116,7 +116,7 @@ export interface ActOutcome {
 }
 
 /** What the activity that undoes a step returns; nothing where it made no calls. */
-export type UndoOutcome = Pick<ActOutcome, 'usage'> | undefined;
+export type UndoOutcome = Pick<ActOutcome, 'usage' | 'decisions'> | undefined;
 
 /** Argument of the local activity `pin`; without `agents` all of the roster. */
 export interface PinRequest extends Pinned {
@@ -145,7 +145,14 @@ export function actEvents(step: string, outcome: ActOutcome): TaskEvent[] {
 
 /** The event of a step's undoing; `outcome`: what its activity returned. */
 export function compensatedEvent({ step, agent }: StackEntry, outcome: unknown): TaskEvent {
-  return { type: 'compensated', step, agent, ...usageField(outcome) };
+  const decisions = isRecord(outcome) ? (outcome as Partial<ActOutcome>).decisions : undefined;
+  return {
+    type: 'compensated',
+    step,
+    agent,
+    ...(decisions === undefined ? {} : { decisions }),
+    ...usageField(outcome),
+  };
 }
 
 /** The Web UI cuts summaries at 200 bytes. */

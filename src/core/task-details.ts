@@ -1,5 +1,6 @@
 import { ANSWERS } from './approval';
 import type { AskedQuestion } from './asking';
+import { waitsFor } from './breaker/refusal';
 import { WEB_UI_END, escaped } from './details-text';
 import type { FailureInfo } from './failures';
 import { assertNever } from './json';
@@ -30,7 +31,8 @@ const HASH_SHOWN = 12;
 export function taskDetails(state: TaskState, id: string = idOf(state)): string {
   const steps = state.plan?.steps ?? [];
   const done = steps.filter((step) => stepState(state, step.id).kind === 'completed').length;
-  const progress = steps.length === 0 ? '' : ` · ${done} of ${steps.length} steps`;
+  const progress =
+    steps.length === 0 ? '' : ` · ${done} of ${steps.length} ${steps.length === 1 ? 'step' : 'steps'}`;
   const lines = [`**${cell(state.goal)}**`, '', `${standWords(state)}${leaderWords(state)}${progress}`];
   if (steps.length > 0) lines.push('', '| step | agent | instruction | state |', '|---|---|---|---|');
   for (const step of steps.slice(0, ROWS_MAXIMUM)) {
@@ -205,7 +207,7 @@ function stepWords(step: StepState): string {
     case 'asking':
       return `asks: ${cell(step.question)}`;
     case 'refused':
-      return `waits ${Math.ceil(step.retryAfter / 1000)} s for the breaker ${cell(step.breaker)}`;
+      return `waits ${Math.ceil(step.retryAfter / 1000)} s for ${cell(waitsFor(step))}`;
     case 'scheduled':
       return 'running';
     case 'voting':

@@ -25,6 +25,8 @@ import type { CastBallot, Undecided, VoteOutcome } from './vote';
 
 /** What the calls of all attempts came to; of what failed, see its failure. Left out where there were none. */
 type Usage = readonly ModelUsage[];
+/** What was decided in it, such as that a call was made again. Left out where that is nothing. */
+type Decisions = Stored<readonly Decision[]>;
 
 export type TaskEvent =
   /** `root`: see the envelope. `deadline`: of its time limit, in milliseconds since 1970. */
@@ -48,7 +50,7 @@ export type TaskEvent =
       /** Who made the plan: an agent's name, or `caller`. */
       readonly by: string;
       readonly term: number;
-      readonly decisions?: Stored<readonly Decision[]>;
+      readonly decisions?: Decisions;
       readonly usage?: Usage;
     }
   | { readonly type: 'planFailed'; readonly failure: FailureInfo }
@@ -104,6 +106,7 @@ export type TaskEvent =
       readonly by: string;
       readonly reason: string;
       readonly term: number;
+      readonly decisions?: Decisions;
       readonly usage?: Usage;
     }
   /** There is no other agent for the step: it stays failed. */
@@ -112,6 +115,7 @@ export type TaskEvent =
       readonly step: string;
       readonly reason: string;
       readonly term: number;
+      readonly decisions?: Decisions;
       readonly usage?: Usage;
     }
   | { readonly type: 'assignFailed'; readonly step: string; readonly failure: FailureInfo }
@@ -127,7 +131,7 @@ export type TaskEvent =
   | {
       readonly type: 'decisionsRecorded';
       readonly step: string;
-      readonly decisions: Stored<readonly Decision[]>;
+      readonly decisions: Decisions;
     }
   | {
       readonly type: 'stepCompleted';
@@ -173,6 +177,7 @@ export type TaskEvent =
       readonly type: 'ballotCast';
       readonly step: string;
       readonly late?: true;
+      readonly decisions?: Decisions;
       readonly usage?: Usage;
     } & CastBallot)
   /** The voter failed, or gave no answer that counts. */
@@ -202,6 +207,7 @@ export type TaskEvent =
       readonly type: 'voteDecided';
       readonly step: string;
       readonly outcome: VoteOutcome;
+      readonly decisions?: Decisions;
       readonly usage?: Usage;
     }
   | { readonly type: 'aggregateRequested'; readonly term: number }
@@ -211,7 +217,7 @@ export type TaskEvent =
       readonly term: number;
       /** Left out where the outputs of the final steps are the result as they are. */
       readonly outputs?: Readonly<Record<string, Stored>>;
-      readonly decisions?: Stored<readonly Decision[]>;
+      readonly decisions?: Decisions;
       readonly usage?: Usage;
     }
   | { readonly type: 'aggregateFailed'; readonly failure: FailureInfo }
@@ -223,7 +229,7 @@ export type TaskEvent =
       readonly attempt: number;
       readonly worker: string;
     } & StackEntry)
-  | ({ readonly type: 'compensated'; readonly usage?: Usage } & StackEntry)
+  | ({ readonly type: 'compensated'; readonly decisions?: Decisions; readonly usage?: Usage } & StackEntry)
   /** All its attempts failed: the task waits for a person to say what now. */
   | ({ readonly type: 'compensationFailed'; readonly failure: FailureInfo } & StackEntry)
   | {

@@ -5,7 +5,7 @@ import { isRecord } from './json';
 export interface Amount {
   /** Of the input and the output together. */
   readonly tokens: number;
-  /** Millionths of a US dollar. */
+  /** Millionths of a US dollar: {@link MICRO} are one. */
   readonly microUsd: number;
   /** Calls of models. */
   readonly calls: number;
@@ -25,6 +25,7 @@ export interface ModelUsage extends Amount {
   readonly unpriced?: true;
 }
 
+export const MICRO = 1_000_000;
 export const NOTHING: Amount = { tokens: 0, microUsd: 0, calls: 0 };
 
 /** The sum, by model, sorted by model: one row each. */
@@ -42,7 +43,7 @@ export function totalOf(usage: readonly ModelUsage[]): Amount {
   return usage.reduce(addAmounts, NOTHING);
 }
 
-export function addAmounts(a: Amount, b: Amount): Amount {
+function addAmounts(a: Amount, b: Amount): Amount {
   return { tokens: a.tokens + b.tokens, microUsd: a.microUsd + b.microUsd, calls: a.calls + b.calls };
 }
 

@@ -50,6 +50,8 @@ export interface Conversation<Value> {
   readonly system: readonly string[];
   /** Calls of the model in all. */
   readonly maxSteps: number;
+  /** Whether the model is asked for streams. Default true. */
+  readonly stream?: boolean;
   readonly read: (answer: Answer) => Promise<Reading<Value>> | Reading<Value>;
 }
 
@@ -169,10 +171,10 @@ function usable({ response: { messages }, finishReason, text, toolCalls }: Answe
 
 /** The settings, with all that they call recorded. Their own hooks run as before. */
 function recorded<Value>(
-  { context, tools, settings, rights, system, prompt }: Conversation<Value>,
+  { context, tools, settings, rights, system, prompt, stream = true }: Conversation<Value>,
   limits: Limits,
 ): LoopSettings {
-  const record = recorder(context, tools, limits);
+  const record = recorder(context, tools, limits, stream);
   const { prepareCall, prepareStep, output } = settings;
   return {
     ...settings,
@@ -207,8 +209,10 @@ function recorder(
   context: AgentContext,
   tools: ToolRun,
   limits: Limits,
+  stream: boolean,
 ): (model: LanguageModel) => Promise<LanguageModelV3> {
   const watch: ModelWatch = {
+    stream,
     maxOutputTokens: () => limits.outputTokens,
     onCall: (asked) => {
       tools.beforeCall();

@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AgentContext } from '../activities/agent-context';
+import { aiSdk } from './ai-sdk';
 import { type Model, converse } from './conversation';
 import { requireModel } from './providers';
 import { structured } from './structured';
@@ -31,7 +32,7 @@ export async function generate<Value>(
   context: AgentContext,
   { model = requireModel(), system, prompt, output, check, maxOutputTokens, temperature }: Generation<Value>,
 ): Promise<Value> {
-  const { ToolLoopAgent } = await import('ai');
+  const { ToolLoopAgent } = aiSdk();
   const asked = structured(output, check);
   return converse({
     context,

@@ -5,10 +5,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ToolLoopAgent } from 'ai';
 import type { AgentContext } from '../activities/agent-context';
+import { ANYTHING, invalid, without } from '../activities/agent-fields';
 import { type Agent, type AgentDefinition, defineAgent } from '../activities/define-agent';
+import { type JsonSchema, jsonSchemaOf } from '../activities/json-schema';
 import { CadreError } from '../core/failures';
 import { failureInfo } from '../core/failure-info';
 import { isRecord } from '../core/json';
+import { aiSdk } from './ai-sdk';
 import {
   type Answer,
   type Conversation,
@@ -21,7 +24,7 @@ import {
 } from './conversation';
 import { openMcpTools } from './mcp/mcp-tools';
 import { type McpServers, checkServers } from './mcp/mcp-server';
-import { type AnyTools, type ModelTools, aiTools, checkAllRights, checkTools, invalid } from './model-tools';
+import { type AnyTools, type ModelTools, aiTools, checkAllRights, checkTools } from './model-tools';
 import { modelPolicy } from './policy';
 import { stepPrompt } from './prompt';
 import { checkModelName, chosenModel, requireModel } from './providers';
@@ -34,11 +37,16 @@ interface Common<Input, Output> extends Omit<AgentDefinition<Input, Output>, 'in
   readonly input?: StandardSchemaV1<unknown, Input>;
   /**
    * What the answer must match: the model is asked for JSON, told the schema, and its answer sent back with what is wrong, at
-   * most twice; then the step fails as ModelOutputInvalid. An object at its root: some providers take nothing else.
+   * most twice; then the step fails as ModelOutputInvalid. Of an object: some providers take nothing else at its root.
    */
   readonly output?: StandardSchemaV1<unknown, Output>;
   /** The most calls of the model in a step, repairs included. Default 20; 1 to 10,000. */
   readonly maxSteps?: number;
+  /**
+   * Whether the model is asked for streams, so that whoever follows the task sees its text as it comes. Default true; false for
+   * servers that cannot stream, and for text that nobody is to see before the step is done.
+   */
+  readonly stream?: boolean;
 }
 
 /** What {@link modelAgent} takes. Its policy's default: 5 minutes an attempt, 5 attempts, and the breaker of its model. */
@@ -96,11 +104,13 @@ export function modelAgent<Input, Output, Name extends string>(
     readonly name: Name;
   },
 ): Agent<Input, Output> & { readonly name: Name } {
-  const { input, output, maxSteps = STEPS, policy, ...rest } = definition;
+  const { input, output, maxSteps = STEPS, stream = true, policy, ...rest } = definition;
   checkNumber(definition.name, 'maxSteps', maxSteps, STEPS_RANGE);
+  if (typeof stream !== 'boolean') throw invalid(definition.name, 'stream', 'true or false', stream);
+  if (output !== undefined) checkOutput(definition.name, output);
   const voice = 'agent' in definition ? wrapped(definition) : spoken(definition);
   return defineAgent<Input, Output, Name>({
-    ...withoutOwnFields(rest),
+    ...without(rest, OWN_FIELDS),
     name: definition.name,
     input: input ?? (ANYTHING as StandardSchemaV1<unknown, Input>),
     output: output ?? (ANYTHING as StandardSchemaV1<unknown, Output>),
@@ -117,6 +127,7 @@ export function modelAgent<Input, Output, Name extends string>(
         system: asked?.paragraphs ?? [],
         prompt: stepPrompt(given, context),
         maxSteps,
+        stream,
         read: asked === undefined ? readerOf<Output>(said.settings) : ({ text }) => asked.read(text),
       });
     },
@@ -126,10 +137,6 @@ export function modelAgent<Input, Output, Name extends string>(
 const STEPS = 20;
 const STEPS_RANGE = [1, 10_000] as const;
 const OUTPUT_TOKENS_RANGE = [1, 1_000_000] as const;
-
-const ANYTHING: StandardSchemaV1 = {
-  '~standard': { version: 1, vendor: 'cadre', validate: (value) => ({ value }) },
-};
 
 /** How an agent speaks: what is known of it where it is defined, and what is opened when it acts. */
 interface Voice {
@@ -156,7 +163,7 @@ function spoken<Input, Output>(definition: ModelAgentDefinition<Input, Output, u
   return {
     model: model === undefined ? chosenModel() : modelName(model),
     open: async (context) => {
-      const { ToolLoopAgent } = await import('ai');
+      const { ToolLoopAgent } = aiSdk();
       const servers = await openMcpTools(name, mcp, Object.keys(tools), context);
       const all = { ...(await aiTools(tools)), ...servers.tools };
       const settings: LoopSettings = {
@@ -226,6 +233,23 @@ function checkModel(model: unknown): void {
   throw new CadreError('ModelUnknown', 'Expected `model` to be provider/model, or a model of AI SDK 6');
 }
 
+/** Some providers refuse a schema of anything else; one that cannot say its JSON schema is told to none. */
+function checkOutput(agent: string, output: StandardSchemaV1): void {
+  const schema = isRecord(output['~standard']) ? jsonSchemaOf(output) : undefined;
+  if (schema === undefined || schema['type'] === 'object') return;
+  const text = schema['type'] === 'string' ? '; for a text leave `output` out' : '';
+  throw new CadreError(
+    'ConfigInvalid',
+    `Expected \`output\` of agent "${agent}" to be the schema of an object, got one of ${rootOf(schema)}: put it into a field, as in z.object({ answer: ... })${text}`,
+  );
+}
+
+/** What a schema takes that is none of an object, in words. */
+function rootOf({ type, anyOf, oneOf }: JsonSchema): string {
+  if (typeof type === 'string') return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;
+  return anyOf === undefined && oneOf === undefined ? 'anything' : 'several kinds';
+}
+
 function checkNumber(
   agent: string,
   field: string,
@@ -243,13 +267,6 @@ function checkNumber(
   );
 }
 
-/** What is `defineAgent`'s. */
-function withoutOwnFields<Fields extends object>(fields: Fields): Omit<Fields, OwnField> {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([field]) => !OWN_FIELDS.some((own) => own === field)),
-  ) as Omit<Fields, OwnField>;
-}
-
 const OWN_FIELDS = [
   'model',
   'instructions',
@@ -260,4 +277,3 @@ const OWN_FIELDS = [
   'agent',
   'rights',
 ] as const;
-type OwnField = (typeof OWN_FIELDS)[number];

@@ -6,10 +6,11 @@ import { TemporalFailure } from '@temporalio/common';
 import { CadreError, isCadreError } from '../core/failures';
 import { isRecord } from '../core/json';
 import { oneLine } from '../core/one-line';
-import { outcomeOf } from '../core/outcome';
+import { NOT_SENT, isUnpaid, outcomeOf } from '../core/outcome';
+import { SECRET_NAME, Secrets } from '../core/secrets';
 
 /** What a provider answered, or that it did not. */
-export class ProviderError extends Error {
+class ProviderError extends Error {
   override readonly name = 'ProviderError';
 
   constructor(
@@ -36,7 +37,8 @@ export function modelFailure(error: unknown, model: string): unknown {
   if (isCadreError(error) || error instanceof TemporalFailure) return error;
   const cause = providerError(error);
   const said = cause.message === '' ? '' : `: ${cause.message}`;
-  const answered = cause.status === undefined ? 'gave no answer' : `answered ${cause.status}`;
+  const unanswered = isUnpaid(cause) ? 'was not asked' : 'gave no answer';
+  const answered = cause.status === undefined ? unanswered : `answered ${cause.status}`;
   const final = isMisuse(error) || outcomeOf(cause, Date.now()) === 'final';
   return new CadreError(final ? 'ModelRefused' : 'ModelUnavailable', `${model} ${answered}${said}`, {
     details: { model, ...(cause.status === undefined ? {} : { status: cause.status }) },
@@ -53,7 +55,7 @@ function providerError(error: unknown): ProviderError {
   return new ProviderError(
     oneLine(withoutSecrets(String(message)), MESSAGE_MAXIMUM_LENGTH),
     status,
-    codeOf(data) ?? codeOfConnection(error),
+    codeOf(data) ?? codeOfConnection(error) ?? (status === undefined ? codeOfUnsent(error) : undefined),
     Object.fromEntries(
       headers.filter(
         (header): header is [string, string] =>
@@ -78,6 +80,10 @@ function codeOfConnection(error: unknown): string | undefined {
   return undefined;
 }
 
+function codeOfUnsent(error: unknown): string | undefined {
+  return isMisuse(error) || isUnpaid(error) ? NOT_SENT : undefined;
+}
+
 /** What the AI SDK says of a request that it does not send. */
 function isMisuse(error: unknown): boolean {
   return error instanceof Error && MISUSE.includes(error.name);
@@ -94,20 +100,9 @@ const MISUSE: readonly string[] = [
 
 /** Some providers repeat the key that they refuse; addresses may hold a password. */
 function withoutSecrets(text: string): string {
-  return secrets()
-    .reduce((left, secret) => left.replaceAll(secret, '[removed]'), text)
-    .replaceAll(/\/\/[^\s/?#]*@/g, '//[removed]@');
-}
-
-const SECRET = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/i;
-/** What is shorter is no secret, and stands in any text. */
-const SECRET_MINIMUM_LENGTH = 8;
-
-/** The longest first: one may begin another, of which the rest would stay. */
-function secrets(): string[] {
-  return Object.entries(process.env)
-    .flatMap(([name, value]) =>
-      value !== undefined && value.length >= SECRET_MINIMUM_LENGTH && SECRET.test(name) ? [value] : [],
-    )
-    .toSorted((one, other) => other.length - one.length);
+  const secrets = new Secrets();
+  for (const [name, value = ''] of Object.entries(process.env)) {
+    if (SECRET_NAME.test(name)) secrets.add(value, '[removed]');
+  }
+  return secrets.hide(text).replaceAll(/\/\/[^\s/?#]*@/g, '//[removed]@');
 }

@@ -1,9 +1,11 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { invalid } from '../activities/agent-fields';
+import { type JsonSchema, jsonSchemaOf } from '../activities/json-schema';
 import { refuseUnknown } from '../activities/policy-fields';
 import { validate } from '../activities/validate';
 import { CadreError } from '../core/failures';
-import { isRecord, shownJson } from '../core/json';
-import { type JsonSchema, jsonSchemaOf } from './json-schema';
+import { isRecord } from '../core/json';
+import { aiSdk } from './ai-sdk';
 import type { AiTool, ToolContext, ToolOptions, ToolRights } from './tool-run';
 
 /** A function that a model may call. */
@@ -25,8 +27,14 @@ export type ModelTools<Inputs> = { readonly [Name in keyof Inputs]: ModelTool<In
 // oxlint-disable-next-line typescript/no-explicit-any -- `run` is contravariant in its input: tools of different inputs have no narrower type.
 export type AnyTools = Readonly<Record<string, ModelTool<any>>>;
 
-const RIGHTS_FIELDS = ['effect', 'allowWritesAfterUntrusted', 'trusted'] satisfies (keyof ToolRights)[];
+const RIGHTS_FIELDS = [
+  'effect',
+  'allowWritesAfterUntrusted',
+  'trusted',
+  'maxResultBytes',
+] satisfies (keyof ToolRights)[];
 const TOOL_FIELDS = [...RIGHTS_FIELDS, 'description', 'input', 'run'] satisfies (keyof ModelTool)[];
+const RESULT_BYTES_RANGE = [1024, 16 * 1024 * 1024] as const;
 /** What all providers take for a name. */
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -56,12 +64,17 @@ function checkTool(agent: string, of: string, tool: ModelTool): void {
 
 /** Throws ConfigInvalid; PolicyInvalid for a field that there is not. */
 export function checkRights(agent: string, of: string, rights: ToolRights): void {
-  const { effect = 'write', allowWritesAfterUntrusted = false, trusted = false } = rights;
+  const { effect = 'write', allowWritesAfterUntrusted = false, trusted = false, maxResultBytes } = rights;
   if (effect !== 'read' && effect !== 'write')
     throw invalid(agent, `${of}.effect`, "'read' or 'write'", effect);
   for (const [field, value] of Object.entries({ allowWritesAfterUntrusted, trusted })) {
     if (typeof value !== 'boolean') throw invalid(agent, `${of}.${field}`, 'true or false', value);
   }
+  if (maxResultBytes === undefined || maxResultBytes === Infinity) return;
+  const [least, most] = RESULT_BYTES_RANGE;
+  if (Number.isInteger(maxResultBytes) && maxResultBytes >= least && maxResultBytes <= most) return;
+  const expected = `a whole number from ${least} to ${most}, or Infinity`;
+  throw invalid(agent, `${of}.maxResultBytes`, expected, maxResultBytes);
 }
 
 /** The same where there are rights alone, by the name of the tool; says which of `tools` have none. */
@@ -84,7 +97,7 @@ export function checkAllRights(
 
 /** The tools as the AI SDK has them. */
 export async function aiTools(tools: AnyTools): Promise<Record<string, AiTool>> {
-  const { jsonSchema } = await import('ai');
+  const { jsonSchema } = aiSdk();
   return Object.fromEntries(
     Object.entries(tools).map(([name, tool]) => {
       const { description, input } = tool;
@@ -106,11 +119,4 @@ async function checked(
   } catch (error) {
     return { success: false, error: error as Error };
   }
-}
-
-export function invalid(agent: string, field: string, expected: string, got: unknown): CadreError {
-  return new CadreError(
-    'ConfigInvalid',
-    `Expected \`${field}\` of agent "${agent}" to be ${expected}, got ${shownJson(got)}`,
-  );
 }

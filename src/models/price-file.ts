@@ -13,16 +13,20 @@ function readJson(file: string): unknown {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CadreError('ConfigInvalid', `Cannot read the prices of CADRE_PRICES, ${file}: ${reason}`, {
-      cause,
-    });
+    throw new CadreError(
+      'ConfigInvalid',
+      `Cannot read the prices of the worker's CADRE_PRICES, ${file}: ${reason}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
 function parsePrices(value: unknown, file: string): Prices {
   const check = (holds: boolean, field: string, expected: string, got: unknown): void => {
     if (holds) return;
-    const problem = `Expected ${field} of CADRE_PRICES, ${file}, to be ${expected}, got ${shownJson(got)}`;
+    const problem = `Expected ${field} of the worker's CADRE_PRICES, ${file}, to be ${expected}, got ${shownJson(got)}`;
     throw new CadreError('ConfigInvalid', problem);
   };
   check(isRecord(value) && isRecord(value['models']), 'the prices', 'an object with `models`', value);

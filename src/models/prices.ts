@@ -3,7 +3,6 @@
  * and how tokens become money. A model that is in neither has no price: its tokens are counted, its money is not.
  */
 import { resolve } from 'node:path';
-import { CadreError } from '../core/failures';
 import type { Amount, ModelUsage } from '../core/usage';
 import { readPrices } from './price-file';
 import builtIn from './prices.json';
@@ -92,11 +91,6 @@ export function reserveFor(
   const costs = price === undefined ? [] : [price, ...(price.long === undefined ? [] : [price.long])];
   const most = costs.map((rates) => dearest(rates) * inputTokens + rates.output * outputTokens);
   return { tokens: inputTokens + outputTokens, microUsd: wholeMicroUsd(Math.max(0, ...most)), calls: 1 };
-}
-
-/** What is said where money is limited and the price of `model` is not known. */
-export function priceUnknown(model: string): CadreError {
-  return new CadreError('PriceUnknown', `A budget limits money, and the price of ${model} is not known`);
 }
 
 function microUsdOf(tokens: Tokens, price: Price): number {

@@ -5,7 +5,8 @@
  * A key is read when a model is opened, inside a call, and leaves this module only with the request.
  */
 import type { LanguageModelV3 } from '@ai-sdk/provider';
-import { CadreError } from '../core/failures';
+import { CadreError, isCadreError } from '../core/failures';
+import { anthropicSdk, openaiSdk } from './ai-sdk';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -94,16 +95,17 @@ export async function openModel(
   const baseURL = addressOf(providerName, provider, environment);
   const apiKey = keyOf(providerName, provider, environment);
   if (provider.wire === 'anthropic') {
-    const { createAnthropic } = await import('@ai-sdk/anthropic');
+    const { createAnthropic } = anthropicSdk();
     return createAnthropic({ baseURL, apiKey: apiKey ?? '', fetch: fetchThere })(model);
   }
-  const { createOpenAICompatible } = await import('@ai-sdk/openai-compatible');
+  const { createOpenAICompatible } = openaiSdk();
   const compatible = createOpenAICompatible({
     name: providerName,
     baseURL,
     fetch: fetchThere,
     ...(apiKey === undefined ? {} : { apiKey }),
     supportsStructuredOutputs: provider.schemas ?? false,
+    includeUsage: true,
     transformRequestBody: (body) => requestBody(body, provider),
   });
   return compatible.chatModel(model);
@@ -132,6 +134,21 @@ export function providerAccess(
     url: addressOf(name, provider, environment),
     ...(key === undefined ? {} : { key }),
   };
+}
+
+/**
+ * What the environment lacks for `name` (`provider/model`) to be asked: ModelKeyMissing, or ModelUnknown for the address.
+ * Undefined where it has both, whatever the provider makes of them. Throws ModelUnknown for what is no such name.
+ */
+export function lackOf(name: string, environment: Environment = process.env): CadreError | undefined {
+  const { provider } = parse(name);
+  try {
+    providerAccess(provider, environment);
+    return undefined;
+  } catch (error) {
+    if (isCadreError(error)) return error;
+    throw error;
+  }
 }
 
 function parse(name: string): { readonly provider: keyof typeof PROVIDERS; readonly model: string } {

@@ -11,11 +11,15 @@ import type {
 import type { AgentContext } from '../activities/agent-context';
 import { isRecord } from '../core/json';
 import type { ModelUsage } from '../core/usage';
+import { aiSdk } from './ai-sdk';
 import { modelFailure } from './model-failure';
 import { type Price, priceOf, reserveFor, usageOf } from './prices';
+import { refusesToStream, streamed } from './streamed';
 
 /** What is done around the calls of a model. */
 export interface ModelWatch {
+  /** Whether it is asked for streams, whose text goes to `context.stream`. */
+  readonly stream: boolean;
   /** The most output tokens of a call that does not say. */
   readonly maxOutputTokens: () => number;
   /** Before each call; `prompt`: all its messages, as JSON. What it throws ends the conversation. */
@@ -30,17 +34,18 @@ export interface ModelWatch {
 export async function recordedModel(
   model: LanguageModelV3,
   name: string,
-  context: Pick<AgentContext, 'calls' | 'signal'>,
-  { maxOutputTokens, onCall, onMake, onAnswer }: ModelWatch,
+  context: Pick<AgentContext, 'calls' | 'signal' | 'stream'>,
+  { stream, maxOutputTokens, onCall, onMake, onAnswer }: ModelWatch,
 ): Promise<LanguageModelV3> {
-  const { wrapLanguageModel } = await import('ai');
+  const { wrapLanguageModel } = aiSdk();
   const price = priceOf(name);
+  const ask: Ask = stream ? streaming(model, context) : (params) => model.doGenerate(params);
   return wrapLanguageModel({
     model,
     middleware: {
       specificationVersion: 'v3',
       transformParams: async ({ params }) => ({ maxOutputTokens: maxOutputTokens(), ...defined(params) }),
-      wrapGenerate: async ({ doGenerate, params }) => {
+      wrapGenerate: async ({ params }) => {
         onCall(JSON.stringify(params.prompt, bytesAsText));
         const most = mostOf(params, maxOutputTokens());
         const answer = await context.calls.run({
@@ -50,7 +55,7 @@ export async function recordedModel(
           reserves: { ...reserveFor(most, price), ...(price === undefined ? { unpriced: true } : {}) },
           run: () => {
             onMake();
-            return answerOf(doGenerate, name, context.signal);
+            return answerOf(() => ask(params), name, context.signal);
           },
           usageOf: (given) => usedBy(given, name, most, price),
         });
@@ -59,6 +64,30 @@ export async function recordedModel(
       },
     },
   });
+}
+
+type Ask = (params: LanguageModelV3CallOptions) => PromiseLike<LanguageModelV3GenerateResult>;
+
+/** Asks `model` for streams; after one that it refuses, for answers as a whole. */
+function streaming(model: LanguageModelV3, context: Pick<AgentContext, 'stream'>): Ask {
+  let refused = false;
+  return async (params) => {
+    if (refused) return model.doGenerate(params);
+    let last = '';
+    try {
+      return await streamed(model, params, (text) => {
+        context.stream(text);
+        last = text;
+      });
+    } catch (error) {
+      if (!refusesToStream(error)) throw error;
+      refused = true;
+      return model.doGenerate(params);
+    } finally {
+      // The next answer begins on a line of its own.
+      if (last !== '' && !last.endsWith('\n')) context.stream('\n');
+    }
+  };
 }
 
 /** The AI SDK writes what is not set as undefined. */
@@ -99,12 +128,12 @@ function bytesAsText(_key: string, value: unknown): unknown {
 
 /** What is kept of an answer: neither headers nor bodies. */
 async function answerOf(
-  doGenerate: () => PromiseLike<LanguageModelV3GenerateResult>,
+  ask: () => PromiseLike<LanguageModelV3GenerateResult>,
   name: string,
   signal: AbortSignal,
 ): Promise<LanguageModelV3GenerateResult> {
   try {
-    const { content, finishReason, usage, providerMetadata, response } = await doGenerate();
+    const { content, finishReason, usage, providerMetadata, response } = await ask();
     const { id, timestamp, modelId } = response ?? {};
     const { raw: _raw, ...tokens } = usage;
     return {

@@ -4,10 +4,10 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { OutputInterface as Output } from 'ai';
-import { failureInfo } from '../core/failure-info';
+import { jsonSchemaOf } from '../activities/json-schema';
 import { validate } from '../activities/validate';
+import { failureInfo } from '../core/failure-info';
 import type { Reading } from './conversation';
-import { jsonSchemaOf } from './json-schema';
 
 /** How an answer is asked for, and read. */
 export interface Structured<Value> {

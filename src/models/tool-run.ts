@@ -20,6 +20,7 @@ import { isCadreError } from '../core/failures';
 import { failureInfo } from '../core/failure-info';
 import { assertNever, canonicalJson } from '../core/json';
 import { WORKFLOW_CODE } from '../core/step-inputs';
+import { RESULT_BYTES, cutBytes } from './cut-bytes';
 import { untrusted } from './untrusted';
 
 /** What a tool may do, and what its results are. All fields are optional. */
@@ -33,6 +34,11 @@ export interface ToolRights {
   readonly allowWritesAfterUntrusted?: boolean;
   /** Its results are the program's own words (a sum, a receipt) and hold no text of others. Default false. */
   readonly trusted?: boolean;
+  /**
+   * What the model is shown of each text of a result, or of what the tool throws, in bytes; the rest is cut off, and the
+   * model told so. What is recorded is whole. Default 262,144; 1,024 to 16,777,216, or `Infinity`.
+   */
+  readonly maxResultBytes?: number;
 }
 
 /**
@@ -102,6 +108,7 @@ export class ToolRun {
   execute({ name, rights, input, run }: ToolCall): Promise<unknown> {
     const place = (this.calls += 1);
     const { effect = 'write', allowWritesAfterUntrusted = false, trusted = false } = rights;
+    const { maxResultBytes = RESULT_BYTES } = rights;
     if (effect === 'write' && !allowWritesAfterUntrusted && this.known !== undefined) {
       return this.refuse(name, this.known);
     }
@@ -117,7 +124,10 @@ export class ToolRun {
       ({ output, error, decisions = [] }) => {
         if (!trusted) this.reads(`the result of the tool ${name}`, place);
         for (const decision of decisions) this.context.decide(decision);
-        if (error !== undefined) throw new Error(trusted ? error : untrusted(`tool ${name}`, error));
+        if (error !== undefined) {
+          const told = cutBytes(error, maxResultBytes);
+          throw new Error(trusted ? told : untrusted(`tool ${name}`, told));
+        }
         return output;
       },
       (error: unknown) => {
@@ -205,8 +215,12 @@ export function recordedTool(name: string, tool: AiTool, rights: ToolRights, too
         run: (context) => lastOf(execute.call(tool, input, { ...options, cadre: context })),
       }),
     toModelOutput: async (options: Parameters<ToModelOutput>[0]) => {
-      const output = await toModelOutput(options);
-      return rights.trusted === true ? output : marked(`tool ${name}`, output);
+      const { trusted = false, maxResultBytes = RESULT_BYTES } = rights;
+      const origin = `tool ${name}`;
+      return withTexts(await toModelOutput(options), (text) => {
+        const shown = cutBytes(text, maxResultBytes);
+        return trusted ? shown : untrusted(origin, shown);
+      });
     },
   };
 }
@@ -224,23 +238,24 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
 }
 
 function plainOutput({ output }: { readonly output: unknown }): ModelOutput {
-  return { type: 'text', value: typeof output === 'string' ? output : JSON.stringify(output) };
+  return { type: 'text', value: typeof output === 'string' ? output : JSON.stringify(output ?? null) };
 }
 
-function marked(origin: string, output: ModelOutput): ModelOutput {
+/** The same with its texts as `shown` has them; JSON becomes one. */
+function withTexts(output: ModelOutput, shown: (text: string) => string): ModelOutput {
   switch (output.type) {
     case 'text':
     case 'error-text':
-      return { ...output, value: untrusted(origin, output.value) };
+      return { ...output, value: shown(output.value) };
     case 'json':
-      return { ...output, type: 'text', value: untrusted(origin, JSON.stringify(output.value)) };
+      return { ...output, type: 'text', value: shown(JSON.stringify(output.value)) };
     case 'error-json':
-      return { ...output, type: 'error-text', value: untrusted(origin, JSON.stringify(output.value)) };
+      return { ...output, type: 'error-text', value: shown(JSON.stringify(output.value)) };
     case 'content':
       return {
         ...output,
         value: output.value.map((part) =>
-          part.type === 'text' ? { ...part, text: untrusted(origin, part.text) } : part,
+          part.type === 'text' ? { ...part, text: shown(part.text) } : part,
         ),
       };
     case 'execution-denied':

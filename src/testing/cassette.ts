@@ -6,14 +6,7 @@
  * 2. A request without an answer is always a miss, and a miss always rejects `close`, whatever the caller made of it.
  * 3. In `record` a file is replaced only where nothing was missed.
  */
-import {
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  createServer,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { inputInvalid } from '../core/failures';
 import { canonicalJson } from '../core/json';
@@ -29,6 +22,7 @@ import {
 import { forward } from './cassette/forward';
 import { secretsIn, withoutSecrets } from './cassette/secrets';
 import { type Nearest, Tape } from './cassette/tape';
+import { addressOf, listen, written } from './loopback';
 
 const MODES = ['replay', 'record', 'auto'] as const;
 
@@ -113,12 +107,7 @@ export class Cassette {
       anthropic: Cassette.accessOf('anthropic'),
       compatible: Cassette.accessOf('compatible'),
     };
-    const server = createServer();
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(0, '127.0.0.1', resolve);
-    });
-    return new Cassette(server, mode, ignore, tape, access, secretsIn(process.env));
+    return new Cassette(await listen(), mode, ignore, tape, access, secretsIn(process.env));
   }
 
   private static accessOf(provider: CassetteProvider): Access {
@@ -151,7 +140,7 @@ export class Cassette {
   }
 
   private urlOf(provider: CassetteProvider): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/${provider}`;
+    return `${addressOf(this.server)}/${provider}`;
   }
 
   private async finish(): Promise<void> {
@@ -280,13 +269,6 @@ async function play(response: ServerResponse, { status, headers, body }: Recorde
   response.writeHead(status, headers);
   for (const piece of piecesOf(body)) if (piece !== '') await written(response, piece);
   response.end();
-}
-
-/** Resolves once the piece is with the system, or its reader has gone away. */
-function written(response: ServerResponse, piece: string): Promise<void> {
-  return new Promise((resolve) => {
-    response.write(piece, () => resolve());
-  });
 }
 
 /** `fetch failed` says nothing; its cause does. */

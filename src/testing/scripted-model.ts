@@ -5,17 +5,11 @@
  * 1. A key never gets further than the check of it: no call holds one, and no script sees one.
  * 2. A call is remembered before its script is asked, in the order of arrival.
  */
-import {
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  createServer,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { buffer } from 'node:stream/consumers';
 import { assertNever, isRecord } from '../core/json';
+import { addressOf, listen, written } from './loopback';
 import { anthropicBody, anthropicError, anthropicEvents, parseAnthropic } from './scripted-model/anthropic';
 import { openaiBody, openaiError, openaiEvents, parseOpenai } from './scripted-model/openai';
 import {
@@ -118,18 +112,13 @@ export class ScriptedModel {
     });
   }
 
-  static async start(script: Script, { key, port = 0 }: ScriptedModelOptions = {}): Promise<ScriptedModel> {
-    const server = createServer();
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, '127.0.0.1', resolve);
-    });
-    return new ScriptedModel(server, script, key);
+  static async start(script: Script, { key, port }: ScriptedModelOptions = {}): Promise<ScriptedModel> {
+    return new ScriptedModel(await listen(port), script, key);
   }
 
   /** Base URL for both formats, which ends in `/v1`. */
   get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/v1`;
+    return `${addressOf(this.server)}/v1`;
   }
 
   /** Calls in flight now. */
@@ -273,13 +262,6 @@ async function sendAnswer(
     if (left < 0) return breakOff(response, cut?.how);
   }
   response.end();
-}
-
-/** Resolves once the bytes are with the system, or their reader has gone away. */
-function written(response: ServerResponse, bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve) => {
-    response.write(bytes, () => resolve());
-  });
 }
 
 function breakOff(response: ServerResponse, how: Cut['how'] = 'reset'): void {

@@ -18,16 +18,9 @@ export function buildId(): string {
   return `${version}+${createHash('sha256').update(code).digest('hex').slice(0, 8)}`;
 }
 
-/** How a worker of this process names itself to Temporal: `pid@host/build`. */
+/** How a worker of this process names itself to Temporal: `pid@host/build`; `parseIdentity` of the client takes it apart. */
 export function workerIdentity(): string {
   return `${process.pid}@${hostname()}/${buildId()}`;
-}
-
-/** The parts of a {@link workerIdentity}; undefined for the identity of a worker that is not ours. */
-export function parseIdentity(identity: string): { pid: number; host: string; build: string } | undefined {
-  const match = /^(\d+)@([^/]*)\/(.+)$/.exec(identity);
-  if (match?.[1] === undefined || match[2] === undefined || match[3] === undefined) return undefined;
-  return { pid: Number(match[1]), host: match[2], build: match[3] };
 }
 
 /** The source map at the bundle's end holds paths of the machine that built it. */

@@ -24,6 +24,7 @@ import { ledgerFile } from '../storage/folders';
 import type { EffectLedger } from '../storage/effect-ledger';
 import { FileLedger } from '../storage/file-ledger';
 import { ROLES, type Role } from '../core/roles';
+import { STREAM_INTERVAL } from '../core/text-stream';
 import { PREBUILT_BUNDLE, workerIdentity } from './build-id';
 import { Candidate } from './leadership/candidate';
 import { LeaderWorker } from './leadership/leader-worker';
@@ -276,8 +277,9 @@ function commonOptions(options: Settled, queue: string): Server {
     maxConcurrentActivityTaskExecutions: options.concurrency ?? CONCURRENCY,
     // As many steps side by side begin where the workflow is, without a way over the server's queue. The SDK's default is 3.
     maxEagerActivityReservationsPerWorkflowTask: EAGER_MAXIMUM,
-    // A heartbeat is also how a cancellation reaches the agent: the SDK's default holds it back for 0.8 of the timeout.
-    maxHeartbeatThrottleInterval: 1000,
+    // A heartbeat is also how a cancellation reaches the agent, and how what it streams reaches those who follow the task: the
+    // SDK's default holds it back for 0.8 of the timeout.
+    maxHeartbeatThrottleInterval: STREAM_INTERVAL,
     shutdownGraceTime: options.shutdownGrace ?? 10_000,
   };
 }

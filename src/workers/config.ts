@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import type * as swc from '@swc/core';
 import type * as agents from '../activities/agents';
+import type * as persons from '../activities/agents/person';
 import { checkBreakers } from '../activities/breaker/breakers';
 import type { AnyAgent } from '../activities/define-agent';
 import type { CadreConfig } from '../activities/define-config';
@@ -17,7 +18,7 @@ export interface LoadedConfig {
   readonly cadre: string;
   /** Read where there is no file: throws ModelUnknown for a CADRE_MODEL that is none. */
   readonly agents: readonly AnyAgent[];
-  /** Whether the embedded agents are among them, by CADRE_MODEL with a model. */
+  /** Whether all embedded agents are among them, by CADRE_MODEL with a model; `person` always is. */
   readonly embedded: boolean;
   readonly workflowsPath?: string;
   /** What all agents may use a day together. */
@@ -58,6 +59,17 @@ function teamOf(model: string | undefined): readonly AnyAgent[] {
     : (require('../models/team') as typeof models).modelTeam(model);
 }
 
+/** `agents`, and those of `others` whose names none of them has. */
+function joinedBy(agents: readonly AnyAgent[], others: readonly AnyAgent[]): readonly AnyAgent[] {
+  const taken = new Set(agents.map(({ name }) => name));
+  return [...agents, ...others.filter(({ name }) => !taken.has(name))];
+}
+
+/** Any plan may ask a person, whoever else is in the team. */
+function personAlone(): readonly AnyAgent[] {
+  return [(require('../activities/agents/person') as typeof persons).person];
+}
+
 function resolveConfig(config: unknown, file: string): LoadedConfig {
   const invalid = (expected: string): CadreError =>
     new CadreError('ConfigInvalid', `Expected ${file} to export ${expected}`);
@@ -84,15 +96,16 @@ function resolveConfig(config: unknown, file: string): LoadedConfig {
   for (const [index, agent] of (agents as AnyAgent[]).entries()) {
     if (agent?.resolvedPolicy === undefined) throw invalid(`agents[${index}] as made by defineAgent({...})`);
   }
-  const own = new Set((agents as AnyAgent[]).map(({ name }) => name));
-  const all = [
-    ...(agents as AnyAgent[]),
-    ...(embedded ? embeddedTeam().agents.filter(({ name }) => !own.has(name)) : []),
-  ];
-  checkBreakers(all);
+  const own = agents as readonly AnyAgent[];
+  const team = embedded ? joinedBy(own, embeddedTeam().agents) : own;
+  checkBreakers(team);
+  let all: readonly AnyAgent[] | undefined;
   return {
     cadre: validName('cadre', cadre),
-    agents: all,
+    // Loaded when they are asked for: most commands only read.
+    get agents() {
+      return (all ??= joinedBy(team, personAlone()));
+    },
     embedded,
     ...(workflowsPath === undefined ? {} : { workflowsPath }),
     ...(budget === undefined ? {} : { budget }),

@@ -3,6 +3,7 @@ export { CadreWorker, type CadreWorkerOptions } from './cadre-worker';
 export { MAIN } from '../core/names';
 export { type LoadedConfig, loadConfig } from './config';
 export { embeddedAgents } from '../activities/agents';
+export { person } from '../activities/agents/person';
 export { type ArtifactStore, FileArtifactStore } from '../storage/artifact-store';
 export { artifactsFolder, ledgerFile } from '../storage/folders';
 export { openArtifacts } from '../storage/open-artifacts';

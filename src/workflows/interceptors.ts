@@ -8,27 +8,11 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { maybeGetActivator } from '@temporalio/workflow/lib/global-attributes';
-import {
-  AGENT_WORKFLOW,
-  BREAKER_WORKFLOW,
-  BUDGET_WORKFLOW,
-  ELECTION_WORKFLOW,
-  LOCK_WORKFLOW,
-  SAGA_WORKFLOW,
-  TASK_WORKFLOW,
-} from '../core/names';
+import { SAGA_WORKFLOW, SERVICE_WORKFLOWS, TASK_WORKFLOW } from '../core/names';
 import { guard, inHandler } from './own-saga';
 
 /** Cadre's own workflows, in which there is no class Saga to end. */
-const CADRES = new Set([
-  AGENT_WORKFLOW,
-  BREAKER_WORKFLOW,
-  BUDGET_WORKFLOW,
-  ELECTION_WORKFLOW,
-  LOCK_WORKFLOW,
-  SAGA_WORKFLOW,
-  TASK_WORKFLOW,
-]);
+const CADRES = new Set([...SERVICE_WORKFLOWS, SAGA_WORKFLOW, TASK_WORKFLOW]);
 
 export const interceptors: WorkflowInterceptorsFactory = () =>
   CADRES.has(workflowInfo().workflowType) ? {} : aroundSagas();

@@ -5,7 +5,7 @@
 import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
 import { APPROVAL_VALID_FOR, inputHash } from '../core/approval';
 import { isAsking, readAsking } from '../core/asking';
-import { afterRefusal, breakerTimer, isRefusal } from '../core/breaker/refusal';
+import { afterRefusal, isRefusal, refusalTimer } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
 import type { AgentStep } from '../core/plan';
@@ -139,7 +139,7 @@ export class StepRun {
     places?.leave();
     let entered = false;
     const timer = new CancellationScope();
-    const summary = breakerTimer(this.step.id, refused.breaker);
+    const summary = refusalTimer(this.step.id, refused);
     try {
       await timer.run(() =>
         Promise.race([sleep(refused.retryAfter, { summary }), condition(() => this.goesOnLater())]),

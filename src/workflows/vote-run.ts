@@ -1,5 +1,5 @@
 import { CancellationScope, condition, isCancellation, sleep, workflowInfo } from '@temporalio/workflow';
-import { type Refusal, afterRefusal, breakerTimer, isRefusal, readRefusal } from '../core/breaker/refusal';
+import { type Refusal, afterRefusal, isRefusal, readRefusal, refusalTimer } from '../core/breaker/refusal';
 import { failureDetails, failureInfo } from '../core/failure-info';
 import { type FailureInfo, isHandedBack } from '../core/failures';
 import {
@@ -100,13 +100,13 @@ export class VoteRun {
 
   /** Goes to the fallback, or waits for the breaker unless the vote is over before. */
   private async heldBallot(agent: string, voter: number, refusal: Refusal): Promise<void> {
-    const { breaker, why, retryAfter } = refusal;
+    const { why, retryAfter } = refusal;
     const onOpen = onOpenOf(this.task.state, agent, { why });
     const open = (): boolean => this.kind() === 'voting' && !CancellationScope.current().consideredCancelled;
     if (typeof onOpen === 'object' && policyOf(this.task.state, onOpen.fallback) !== undefined) {
       if (open()) return this.ballot(onOpen.fallback, voter);
     } else {
-      const summary = breakerTimer(ballotStep(this.step.id, voter), breaker);
+      const summary = refusalTimer(ballotStep(this.step.id, voter), refusal);
       await sleep(retryAfter, { summary }).catch(() => undefined);
       if (open()) return this.ballot(agent, voter, afterRefusal(refusal));
     }

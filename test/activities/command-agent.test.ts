@@ -1,5 +1,4 @@
 // Real small programs, without a server.
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,13 +7,10 @@ import { type CommandAgentDefinition, commandAgent } from '../../src/activities/
 import { FileArtifactStore } from '../../src/storage/artifact-store';
 import { type CallOptions, callAgent } from '../../src/testing/call-agent';
 import { fakeAgentContext } from '../support/agent-context';
+import { STUBBORN, isAlive } from '../support/programs';
 import { TemporaryFolder } from '../support/temporary-folder';
 
-let folder: TemporaryFolder;
-beforeEach(() => {
-  folder = new TemporaryFolder();
-});
-afterEach(() => folder.remove());
+const folder = TemporaryFolder.ofEachTest();
 
 type Change = Partial<CommandAgentDefinition<unknown, unknown>>;
 
@@ -46,12 +42,6 @@ async function written(name: string): Promise<string> {
     if (existsSync(path) && readFileSync(path, 'utf8') !== '') return readFileSync(path, 'utf8');
     await delay(10);
   }
-}
-
-/** False also for what has ended, and nobody has waited for yet. */
-function isAlive(pid: number): boolean {
-  const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' });
-  return stdout.trim() !== '' && !stdout.startsWith('Z');
 }
 
 describe('what goes in and comes out', () => {
@@ -291,13 +281,6 @@ describe('a program that fails', () => {
 });
 
 describe('the end of a program', () => {
-  /** Starts another that ignores SIGTERM, and writes the ids of both to `pids`. */
-  const STUBBORN = `
-    process.on('SIGTERM', () => {});
-    const { spawn } = require('child_process');
-    const child = spawn(process.execPath, ['-e', "process.on('SIGTERM', () => {}); console.log(1); setInterval(() => {}, 1000)"]);
-    child.stdout.once('data', () => require('fs').writeFileSync('pids', process.pid + ' ' + child.pid));
-    setInterval(() => {}, 1000);`;
   const pids = async (): Promise<number[]> => (await written('pids')).split(' ').map(Number);
 
   test('a cancelled step ends it and what it started, by SIGKILL 2 s after a SIGTERM that they ignore', async () => {

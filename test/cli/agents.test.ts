@@ -50,7 +50,9 @@ describe('before any task', () => {
     sane(ended);
     expect(ended.code).toBe(0);
     expect(ended.stdout).toMatch(/^No agent of "cadre" remembers anything yet: a task tells its agents/);
-    expect(ended.stdout).toMatch(/^ {2}NOT TOLD YET\n {2}scout\n {2}judge\n {2}watch\n {2}spare$/m);
+    expect(ended.stdout).toMatch(
+      /^ {2}NOT TOLD YET\n {2}scout\n {2}judge\n {2}watch\n {2}spare\n {2}person$/m,
+    );
     expect(value).toEqual({
       agents: [],
       configured: [
@@ -58,6 +60,7 @@ describe('before any task', () => {
         { agent: 'judge', replicas: 1 },
         { agent: 'watch', replicas: 1 },
         { agent: 'spare', replicas: 1 },
+        { agent: 'person', replicas: 1 },
       ],
     });
   });
@@ -85,7 +88,7 @@ describe('before any task', () => {
       sane(ended);
       expect(ended.code).toBe(1);
       expect(ended.stdout).toMatch(
-        /The agent "juge" .*; there are: judge, scout, spare, watch\n {2}→ .*cadre agents/,
+        /The agent "juge" .*; there are: judge, person, scout, spare, watch\n {2}→ .*cadre agents/,
       );
     }
     expect(left?.code).toBe(1);

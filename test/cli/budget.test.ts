@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { pickPort } from '../../src/workers/server';
 import { step } from '../support/agents';
-import { ROOT, json, sane } from '../support/cli';
+import { ROOT, json, sane, until } from '../support/cli';
 import { CliStage } from '../support/cli-stage';
 
 let cli: CliStage;
@@ -52,6 +52,13 @@ describe('what cannot be meant is refused with 2 before anything is sent:', () =
   test.each<[string, string[], RegExp]>([
     ['an unknown field', ['run', 'goal', '--budget', 'cats=3'], /--budget to be tokens=…,money=…/],
     ['a field without a value', ['run', 'goal', '--budget', 'tokens'], /got "tokens"/],
+    ['a word', ['run', 'goal', '--budget', 'tokens=abc'], /`budget\.tokens` to be .*, got "abc"/],
+    ['thousands', ['run', 'goal', '--budget', 'tokens=20k'], /`budget\.tokens` to be .*, got "20k"/],
+    [
+      'a limit twice',
+      ['run', 'goal', '--budget', 'tokens=1,tokens=2'],
+      /tokens of --budget to be given once/,
+    ],
     ['half a token', ['run', 'goal', '--budget', 'tokens=0.5'], /`budget\.tokens` to be a whole number/],
     ['a time that is none', ['resume', 'id', '--budget', 'wallTime=soon'], /`budget\.wallTime`/],
   ])('%s', async (_what, args, message) => {
@@ -78,11 +85,23 @@ test('a task that reaches its budget says how to go on, and goes on with more', 
   expect(ended.stdout).toMatch(
     /allows 200 tokens: used 200 tokens, set aside 0 tokens, asked for 100 tokens more/,
   );
-  expect(ended.stdout).toContain('→ Go on with more: `cadre resume short --budget tokens=N`');
+  expect(ended.stdout).toContain('`cadre resume short --budget tokens=300`');
 
-  const shown = await cli.run(['budget', 'short']);
+  const forgotten = await cli.run(['resume', 'short']);
+  expect(forgotten.code).toBe(2);
+  expect(forgotten.stdout).toMatch(
+    /`budget\.tokens` to be more than 200 tokens.*used 200 tokens, asked for 100 tokens more.*`--budget tokens=300`/,
+  );
+
+  let shown = await cli.run(['budget', 'short']);
+  // The server lists what has ended about a second late.
+  await until(async () => {
+    shown = /ended/.test(shown.stdout) ? shown : await cli.run(['budget', 'short']);
+    return /ended/.test(shown.stdout);
+  });
   sane(shown);
-  expect(shown.stdout).toMatch(/^ {2}task\.[0-9a-f]{16} +tokens +200 +200 +0 +0 +1$/m);
+  expect(shown.stdout).toMatch(/^The budget of the task short\n/);
+  expect(shown.stdout).toMatch(/^ {2}task\.[0-9a-f]{16} +short, ended +tokens +200 +200 +0 +0 +1$/m);
   expect(shown.stdout).toMatch(/^ +money +\$0\.5 +\$0\.003 +\$0 +\$0$/m);
   expect(shown.stdout).toMatch(/^ {2}! \S+ +The budget task\.\S+ allows 200 tokens/m);
 
@@ -95,14 +114,41 @@ test('a task that reaches its budget says how to go on, and goes on with more', 
   expect(again.stdout).toContain('it ended otherwise (completed)');
 }, 60_000);
 
+test('the line of a step that reached it is short: the end says what was allowed and used, once', async () => {
+  const args = ['run', 'a goal', '--plan', 'plan.json', '--budget', 'tokens=200'];
+  const [ended, all] = await Promise.all([cli.run(args), cli.run([...args, '--follow'])]);
+  sane(ended);
+  expect(ended.stdout).toMatch(
+    / ask +failed: it would use more than its budget allows \(2 calls, 200 tokens, /,
+  );
+  expect(ended.stdout.match(/allows 200 tokens/g)).toHaveLength(1);
+  expect(all.stdout).toMatch(/stepFailed failed: .* allows 200 tokens/);
+}, 60_000);
+
+test('the costs of a task and of what goes on with it stand together', async () => {
+  const [first, second] = await Promise.all([cli.run(['cost', 'short']), cli.run(['cost', 'short.resume'])]);
+  for (const { stdout } of [first, second]) {
+    expect(stdout).toMatch(
+      /^ {2}TASK +CALLS .*\n {2}short +2 +120 +0 +80 +\$0\.003000\n {2}short\.resume +1 +60 .*\n {2}in all +3 +180 /m,
+    );
+  }
+  sane(first);
+  expect(first.stdout).toMatch(/^short {2}2 calls, 200 tokens/);
+  expect(first.stdout).toMatch(
+    /\n {2}It goes on as short\.resume: in all 3 calls, 300 tokens, \$0\.004500\.\n$/,
+  );
+  expect(second.stdout).toMatch(/^short\.resume {2}3 calls, 300 tokens/);
+  expect(second.stdout).toMatch(/\n {2}It goes on with short: the calls there are in its numbers too\.\n$/);
+}, 60_000);
+
 test('the budgets that are in use are listed with what was used of them', async () => {
   const { accounts } = json(await cli.run(['budget', '--json'])) as { accounts: { account: string }[] };
   const names = accounts.map(({ account }) => account);
   expect(names.slice(0, 2)).toEqual(['agent.caller', 'cadre']);
   const listed = await cli.run(['budget']);
   sane(listed);
-  expect(listed.stdout).toMatch(/^ {2}agent\.caller +tokens +– +300 +0 +0 +0$/m);
-  expect(listed.stdout).toMatch(/^ +calls +50 +3 +0 +0$/m);
+  expect(listed.stdout).toMatch(/^ {2}agent\.caller +– +tokens +– +700 +0 +0 +0$/m);
+  expect(listed.stdout).toMatch(/^ +calls +50 +7 +0 +0$/m);
   const [shown, value] = await Promise.all([cli.run(['budget', 'cadre']), cli.json(['budget', 'cadre'])]);
   sane(shown);
   expect(shown.stdout).toMatch(/^The budget of the cadre for the day \(UTC\): \d{4}-\d{2}-\d{2}$/m);

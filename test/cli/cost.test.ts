@@ -145,6 +145,16 @@ describe('once models were called', () => {
     const ended = await cli.run(['cost', 'priced', '--json']);
     expect(json(ended)).toMatchObject({ total: { microUsd: 41 * 10 + 20 } });
   });
+
+  test('what nobody saw the end of is said to stand in no column', async () => {
+    await run('lost', step('ask', 'loses', { input: 1 }), step('again', 'loses', { input: 2 }));
+    const ended = await cli.run(['cost', 'lost']);
+    sane(ended);
+    expect(ended.stdout).toMatch(/^lost {2}2 calls, 100 tokens/m);
+    expect(ended.stdout).toMatch(
+      /^ {2}Nobody saw the end of 2 calls: they count with the most that they may have cost, 100 tokens that stand under neither INPUT nor OUTPUT\.$/m,
+    );
+  });
 });
 
 const SOURCE = `
@@ -161,8 +171,11 @@ const ask = ({ model, tokens }, { calls }) =>
     run: async () => 'said',
     usageOf: () => usageOf(model, { inputTokens: tokens, outputTokens: 1 }, priceOf(model)),
   });
+const unseen = { tokens: 50, microUsd: 10, calls: 1, inputTokens: 0, cachedTokens: 0, outputTokens: 0, unseen: 1 };
+const lose = (_input, { calls }) =>
+  calls.run({ kind: 'model', name: 'own/lost', request: 1, run: async () => 1, usageOf: () => ({ model: 'own/lost', ...unseen }) });
 module.exports = defineConfig({
   embedded: false,
-  agents: [make('asks', ask), make('tells', ask), make('mute', () => 'nothing')],
+  agents: [make('asks', ask), make('tells', ask), make('mute', () => 'nothing'), make('loses', lose)],
 });
 `;

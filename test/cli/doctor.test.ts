@@ -1,6 +1,8 @@
 // What `cadre doctor` finds, against a real server.
 import { join } from 'node:path';
 import { msToTs } from '@temporalio/common/lib/time';
+import { ScriptedModel } from '../../src/testing/scripted-model';
+import { pickPort } from '../../src/workers/server';
 import { step } from '../support/agents';
 import { json, sane, until } from '../support/cli';
 import { CliStage } from '../support/cli-stage';
@@ -91,6 +93,97 @@ describe('cadre doctor', () => {
     sane(ended);
     expect(ended.stdout).toMatch(/✗ artifacts +cannot write to/);
     expect(ended.code).toBe(1);
+  });
+
+  describe('of the model of CADRE_MODEL', () => {
+    const KEY = 'the-key-of-this-model';
+    let model: ScriptedModel;
+
+    beforeAll(async () => {
+      model = await ScriptedModel.start(() => ({ kind: 'answer', text: 'ok', usage: USAGE }), { key: KEY });
+    });
+    beforeEach(async () => {
+      model.calls.length = 0;
+      closed = await pickPort([]);
+    });
+    afterAll(() => model.close());
+    let closed: number;
+    const USAGE = { inputTokens: 20, outputTokens: 2 };
+    const openai = (key = KEY): Record<string, string> => ({
+      CADRE_MODEL: 'openai/gpt-5-mini',
+      OPENAI_BASE_URL: model.url,
+      OPENAI_API_KEY: key,
+    });
+
+    test('asks it once, and says how long it took and what it cost', async () => {
+      const ended = await cli.run(['doctor'], openai());
+      sane(ended);
+      expect(ended.stdout).toMatch(
+        /^✓ model +openai\/gpt-5-mini answered in [\d.]+ m?s \(1 call, 22 tokens, \$0\.000009\)$/m,
+      );
+      expect(ended.code).toBe(0);
+      expect(model.calls).toHaveLength(1);
+    });
+
+    test('asks nothing where there is none, or CADRE_OFFLINE=1 says so', async () => {
+      for (const environment of [{}, { ...openai(), CADRE_OFFLINE: '1' }]) {
+        const ended = await cli.run(['doctor'], environment);
+        expect(ended.stdout).not.toMatch(/^. model/m);
+      }
+      expect(model.calls).toEqual([]);
+    });
+
+    test('says that its price is not known', async () => {
+      const ended = await cli.run(['doctor'], {
+        CADRE_MODEL: 'compatible/own',
+        CADRE_MODEL_URL: model.url,
+        CADRE_MODEL_KEY: KEY,
+      });
+      expect(ended.stdout).toMatch(
+        /^! model +compatible\/own answered in .* \(1 call, 22 tokens, price unknown\)\n +→ Give the price .* CADRE_PRICES/m,
+      );
+      expect(ended.code).toBe(0);
+    });
+
+    test.each<[string, () => Record<string, string>, RegExp]>([
+      [
+        'refuses the key',
+        () => openai('a-wrong-key'),
+        /openai\/gpt-5-mini answered 401: Incorrect API key provided\n +→ Correct what the provider says/,
+      ],
+      [
+        'has no key',
+        () => ({ CADRE_MODEL: 'anthropic/claude-haiku-4-5' }),
+        /Expected ANTHROPIC_API_KEY to hold the key .*\n +→ Set the provider's key/,
+      ],
+      [
+        'is not reached',
+        () => ({ CADRE_MODEL: 'compatible/own', CADRE_MODEL_URL: `http://127.0.0.1:${closed}/v1` }),
+        /compatible\/own .*ECONNREFUSED.*\n +→ Wait until the provider is back/,
+      ],
+      [
+        'is none',
+        () => ({ CADRE_MODEL: 'own' }),
+        /Expected a model as provider\/model.*\n +→ Set CADRE_MODEL/,
+      ],
+    ])('says that it %s, and fails', async (_what, environment, message) => {
+      const ended = await cli.run(['doctor'], environment());
+      expect(ended.stdout).toMatch(new RegExp(`^✗ model +(?:${message.source})`, 'm'));
+      expect(ended.stdout).not.toContain('a-wrong-key');
+      expect(ended.code).toBe(1);
+    });
+
+    test('says of which day its prices are, and what is wrong with their file', async () => {
+      const file = cli.folder.write('prices.json', '{ "date": "2026-11-22", "models": {} }');
+      const known = await cli.run(['doctor'], { CADRE_PRICES: file });
+      expect(known.stdout).toMatch(/^✓ prices +.*prices\.json, of 2026-11-22$/m);
+      cli.folder.write('prices.json', '{ "models": { "own/model": { "input": -1, "output": 2 } } }');
+      const wrong = await cli.run(['doctor'], { CADRE_PRICES: file });
+      expect(wrong.stdout).toMatch(
+        /^✗ prices +Expected `input` in `models\["own\/model"\]` of .*prices\.json, .* got -1\n +→ /m,
+      );
+      expect(wrong.code).toBe(1);
+    });
   });
 
   describe('of artifacts in S3', () => {

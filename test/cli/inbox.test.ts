@@ -92,7 +92,16 @@ test('a question is shown with what it is about, and takes only what may be said
   expect([refused.code, refused.stdout]).toEqual([2, expect.stringMatching(/to be yes or not now/)]);
   const other = await cli.run(['answer', 'all', 'pay', 'yes', '--as', 'bob']);
   sane(other);
-  expect([other.code, other.stdout]).toEqual([2, expect.stringMatching(/`by` to be ada, got "bob"/)]);
+  expect([other.code, other.stdout]).toEqual([
+    2,
+    expect.stringMatching(/Expected --as to be ada, got "bob"/),
+  ]);
+  const nobody = await cli.run(['answer', 'all', 'pay', 'yes']);
+  sane(nobody);
+  expect([nobody.code, nobody.stdout]).toEqual([
+    2,
+    expect.stringMatching(/Expected --as to be ada, got nothing/),
+  ]);
   const stale = await cli.run(['answer', 'all', 'pay', 'yes', '--as', 'ada', '--hash', 'f'.repeat(12)]);
   expect([stale.code, stale.stdout]).toEqual([1, expect.stringContaining(`asks about ${String(hash)}`)]);
   const said = ['answer', 'all', 'pay', 'not now', '--as', 'ada', '--note', 'too dear'];

@@ -77,7 +77,7 @@ describe('before any task', () => {
     const ended = await run('knowledge', 'juge');
     sane(ended);
     expect(ended.code).toBe(1);
-    expect(ended.stdout).toMatch(/The agent "juge" .*; there are: judge, scout, spare, watch\n/);
+    expect(ended.stdout).toMatch(/The agent "juge" .*; there are: judge, person, scout, spare, watch\n/);
   });
 
   test('a run in which nothing is remembered says nothing of replicas', async () => {

@@ -26,7 +26,7 @@ describe('cadre worker', () => {
         roles: ['leader', 'workflows', 'agents'],
         identity: expect.stringMatching(new RegExp(`^${worker.pid}@`)) as string,
         queues: ['cadre'],
-        agents: ['echo', 'gate', 'gate-once', 'stubborn', 'broken'],
+        agents: ['echo', 'gate', 'gate-once', 'stubborn', 'broken', 'person'],
       },
     ]);
   });

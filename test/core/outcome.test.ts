@@ -2,7 +2,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { crossingFailure } from '../../src/core/failure-info';
 import { CadreError, type FailureType } from '../../src/core/failures';
-import { type Outcome, isUnpaid, outcomeOf } from '../../src/core/outcome';
+import { NOT_SENT, type Outcome, isUnpaid, outcomeOf } from '../../src/core/outcome';
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
 const SECONDS_20 = 'Fri, 02 Jan 2026 03:04:25 GMT';
@@ -280,14 +280,39 @@ describe('whether a call was paid that failed', () => {
     expect(isUnpaid(Object.assign(error, { errors: [error] }))).toBe(false);
   });
 
-  test.each(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'])('%s says that nobody was reached', (code) => {
+  test.each([
+    'ECONNREFUSED',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'UND_ERR_CONNECT_TIMEOUT',
+    'ERR_INVALID_URL',
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    NOT_SENT,
+  ])('%s says that nothing was sent', (code) => {
     expect(isUnpaid(wrapped(thrown({ code })))).toBe(true);
   });
 
-  test.each([thrown({ code: 'ECONNRESET' }), new Error('timed out'), 'no', undefined])(
-    'nobody knows of %p',
-    (error) => {
-      expect(isUnpaid(error)).toBe(false);
+  test.each(['http://127.0.0.1:1/v1', 'http://[nowhere', 'ftp://127.0.0.1/v1'])(
+    'fetch sends nothing to %s, and says so in its own way',
+    async (address) => {
+      const error: unknown = await fetch(address).catch((thrownByFetch: unknown) => thrownByFetch);
+      expect(isUnpaid(error)).toBe(true);
+      expect(isUnpaid(wrapped(error))).toBe(true);
     },
   );
+
+  test.each([
+    thrown({ code: 'ECONNRESET' }),
+    thrown({ code: 'ETIMEDOUT' }),
+    thrown({ code: 'UND_ERR_SOCKET' }),
+    thrown({ code: 'UND_ERR_HEADERS_TIMEOUT' }),
+    thrown({ code: 'EPROTO' }),
+    new Error('timed out'),
+    new Error('the answer names a bad port'),
+    'no',
+    undefined,
+  ])('nobody knows of %p', (error) => {
+    expect(isUnpaid(error)).toBe(false);
+  });
 });

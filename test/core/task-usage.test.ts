@@ -4,7 +4,7 @@ import type { ResumeOrigin } from '../../src/core/resume';
 import type { TaskEvent } from '../../src/core/task-events';
 import { foldTask } from '../../src/core/task-fold';
 import { TaskProjection } from '../../src/core/task-projection';
-import { usageOf, usageRows } from '../../src/core/task-usage';
+import { recordsOf, unsaidUsage, usageOf, usageRows } from '../../src/core/task-usage';
 import { type ModelUsage, addUsage, readUsage } from '../../src/core/usage';
 import { step } from '../support/agents';
 
@@ -166,4 +166,87 @@ test('the history of a task tells who used what: steps, voters, what failed, and
       .sort(),
   ).toEqual(['a act caller', 'a undo caller', 'b/1 act caller', 'b/2 act caller', 'c act broken-caller']);
   expect(usageOf(state)).toMatchObject([{ model: 'test/model', calls: 5, tokens: 60, unseen: 0 }]);
+});
+
+describe('what was cut off before it could say what its calls came to', () => {
+  const timedOut = { type: 'TimedOut', message: 'Timed out: START_TO_CLOSE' };
+  const refusal = { breaker: 'cadre', why: 'setAside', retryAfter: 1, attemptsUsed: 0, began: true } as const;
+  const ended: TaskEvent = { type: 'taskTerminated', how: 'terminated' };
+  const undone = { step: 'a', agent: 'scout' };
+  const PLAN = 'plan planner plan';
+  const RESULT = 'aggregate aggregator aggregate';
+
+  test.each<[string, TaskEvent[], string[]]>([
+    [
+      'a step that timed out',
+      [scheduled('a'), { type: 'stepFailed', step: 'a', failure: timedOut }],
+      ['act scout a'],
+    ],
+    ['a step that was cancelled', [scheduled('a'), { type: 'stepCancelled', step: 'a' }], ['act scout a']],
+    [
+      'a step that waits',
+      [scheduled('a'), { type: 'stepRefused', step: 'a', agent: 'scout', ...refusal }],
+      ['act scout a'],
+    ],
+    ['a step that was handed back', [scheduled('a'), { type: 'stepHandedBack', step: 'a' }], ['act scout a']],
+    ['no step that runs', [scheduled('a')], []],
+    ['no step that is done', [scheduled('a'), completed('a')], []],
+    [
+      'the agents that had a step before',
+      [
+        scheduled('a'),
+        { type: 'stepFailed', step: 'a', failure: timedOut },
+        { type: 'assigned', step: 'a', agent: 'other', policy, by: 'leader', reason: '', term: 0 },
+        scheduled('a'),
+        completed('a'),
+      ],
+      ['act scout a', 'assign assigner a'],
+    ],
+    [
+      'undoing that failed',
+      [
+        scheduled('a'),
+        completed('a'),
+        { type: 'compensationScheduled', outcome: 'completed', ...undone },
+        { type: 'compensationFailed', failure: timedOut, ...undone },
+      ],
+      ['undo scout a'],
+    ],
+  ])('%s', (_what, events, keys) => {
+    expect(unsaidUsage(foldTask([...begun, ...events]))).toEqual([...keys, PLAN]);
+  });
+
+  test('all that ran where the task was terminated', () => {
+    const state = foldTask([...begun, scheduled('a'), ended]);
+    expect(unsaidUsage(state)).toEqual(['act scout a', PLAN, RESULT]);
+  });
+
+  test('ballots of a vote that is over, where they said nothing', () => {
+    const voting: TaskEvent[] = [
+      {
+        type: 'planned',
+        plan: { steps: [{ id: 'v', instruction: '', vote: { agents: ['one', 'two'] } }] },
+        policies: {},
+        by: 'caller',
+        term: 0,
+      },
+      { type: 'ballotRequested', step: 'v', voter: 1, agent: 'one', term: 0 },
+      { type: 'ballotCast', step: 'v', voter: 1, agent: 'one', choice: 1, usage: [row(1)] },
+    ];
+    const started = begun.slice(0, 1);
+    expect(unsaidUsage(foldTask([...started, ...voting]))).toEqual([]);
+    const over = foldTask([...started, ...voting, { type: 'stepCancelled', step: 'v' }]);
+    expect(unsaidUsage(over)).toEqual(['act two v/2', 'arbitrate arbiter v']);
+  });
+
+  test('is recorded under the key of its action', () => {
+    expect(recordsOf('task/run', 'act scout a')).toEqual({
+      action: 'task/run/a/act',
+      agent: 'scout',
+      of: 'step',
+      step: 'a',
+    });
+    expect(recordsOf('task/run', 'undo mender/scout a')).toMatchObject({ agent: 'mender/scout' });
+    expect(recordsOf('task/run', 'plan planner plan')).toMatchObject({ agent: 'leader', of: 'leader' });
+  });
 });

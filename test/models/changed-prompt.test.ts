@@ -7,25 +7,17 @@ import { modelAgent } from '../../src/models/model-agent';
 import { FileArtifactStore } from '../../src/storage/artifact-store';
 import { MemoryLedger } from '../../src/storage/memory-ledger';
 import type { CallOptions, CallResult } from '../../src/testing/call-agent';
-import type { ScriptedModel } from '../../src/testing/scripted-model';
 import { TemporaryFolder } from '../support/temporary-folder';
-import { callScripted, startModel } from './scripted';
+import { callScripted, modelOfFile } from './scripted';
 
-let model: ScriptedModel;
-beforeAll(async () => {
-  model = await startModel();
-});
-afterAll(() => model.close());
-
-let folder: TemporaryFolder;
+const model = modelOfFile();
+const folder = TemporaryFolder.ofEachTest();
 let stores: Pick<CallOptions, 'artifacts' | 'ledger'>;
 let refunds: Refund[];
 beforeEach(() => {
-  folder = new TemporaryFolder();
   stores = { artifacts: new FileArtifactStore(join(folder.path, 'artifacts')), ledger: new MemoryLedger() };
   refunds = [];
 });
-afterEach(() => folder.remove());
 
 interface Refund {
   readonly dollars: number;

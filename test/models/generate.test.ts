@@ -2,14 +2,9 @@ import { z } from 'zod';
 import { defineAgent } from '../../src/activities/define-agent';
 import { generate } from '../../src/models/generate';
 import { untrusted } from '../../src/models/untrusted';
-import type { ScriptedModel } from '../../src/testing/scripted-model';
-import { callScripted, startModel } from './scripted';
+import { callScripted, modelOfFile } from './scripted';
 
-let model: ScriptedModel;
-beforeAll(async () => {
-  model = await startModel();
-});
-afterAll(() => model.close());
+const model = modelOfFile();
 
 const numbered = (check?: (value: { number: number }) => string | undefined) =>
   defineAgent({

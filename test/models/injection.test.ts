@@ -9,7 +9,6 @@ import type { AnyAgent } from '../../src/activities/define-agent';
 import { modelAgent } from '../../src/models/model-agent';
 import { openModel } from '../../src/models/providers';
 import type { ToolRights } from '../../src/models/tool-run';
-import type { ScriptedModel } from '../../src/testing/scripted-model';
 import type { Script, ScriptedRequest } from '../../src/testing/scripted-model';
 import { untrusted } from '../../src/models/untrusted';
 import type { Envelope } from '../../src/core/envelope';
@@ -19,21 +18,12 @@ import { MemoryLedger } from '../../src/storage/memory-ledger';
 import { callAgent } from '../../src/testing/call-agent';
 import { TemporaryFolder } from '../support/temporary-folder';
 import { Random } from '../support/random';
-import { callScripted, startModel } from './scripted';
+import { callScripted, modelOfFile } from './scripted';
 
 const ATTEMPTS = 200;
 
-let model: ScriptedModel;
-beforeAll(async () => {
-  model = await startModel();
-});
-afterAll(() => model.close());
-
-let folder: TemporaryFolder;
-beforeEach(() => {
-  folder = new TemporaryFolder();
-});
-afterEach(() => folder.remove());
+const model = modelOfFile();
+const folder = TemporaryFolder.ofEachTest();
 
 /** What each command that stands in any message says, and was not done yet, is what the model asks for next. */
 const obeys: Script = ({ messages, system }: ScriptedRequest) => {
@@ -209,6 +199,7 @@ test('a write does not run that is asked for in the answer in which the provider
       },
     }),
     rights: { send: {} },
+    stream: false,
   });
   const { decisions } = await callAgent(agent, {});
   expect(world.forbidden).toEqual([]);

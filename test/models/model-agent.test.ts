@@ -1,23 +1,15 @@
 // The real AI SDK against a scripted model on loopback, without a server of Temporal's.
 import { z } from 'zod';
 import { ApplicationFailure } from '@temporalio/common';
+import { fixFor } from '../../src/core/failures';
 import { modelAgent } from '../../src/models/model-agent';
-import type { Script, ScriptedModel } from '../../src/testing/scripted-model';
+import type { Script } from '../../src/testing/scripted-model';
 import { FileArtifactStore } from '../../src/storage/artifact-store';
 import { TemporaryFolder } from '../support/temporary-folder';
-import { callScripted, startModel } from './scripted';
+import { callScripted, modelOfFile } from './scripted';
 
-let model: ScriptedModel;
-beforeAll(async () => {
-  model = await startModel();
-});
-afterAll(() => model.close());
-
-let folder: TemporaryFolder;
-beforeEach(() => {
-  folder = new TemporaryFolder();
-});
-afterEach(() => folder.remove());
+const model = modelOfFile();
+const folder = TemporaryFolder.ofEachTest();
 const newStore = (): FileArtifactStore => new FileArtifactStore(folder.path);
 
 const described = { description: 'an agent', instructions: 'Do what the step says.' } as const;
@@ -224,6 +216,47 @@ describe('tools', () => {
     expect(model.calls).toHaveLength(1);
   });
 
+  const printer = (maxResultBytes?: number, trusted = true) =>
+    modelAgent({
+      name: 'printer',
+      model: 'openai/gpt-5-mini',
+      ...described,
+      tools: {
+        print: {
+          description: 'Prints so many characters',
+          input: z.object({ count: z.number(), fails: z.boolean().optional() }),
+          effect: 'read',
+          trusted,
+          ...(maxResultBytes === undefined ? {} : { maxResultBytes }),
+          run: ({ count, fails }) => {
+            if (fails) throw new Error('x'.repeat(count));
+            return 'ü'.repeat(count);
+          },
+        },
+      },
+    });
+  const shownOf = async (agent: ReturnType<typeof printer>, input: object): Promise<string> => {
+    await callScripted(model, agent, {}, ({ turn }) => (turn === 1 ? asks('print', input) : 'done'));
+    return model.calls[1]?.request.messages.at(-1)?.text ?? '';
+  };
+
+  test('show the model 256 KiB of a result, and it is told what was cut off', async () => {
+    const kept = 'ü'.repeat(131_072);
+    expect(await shownOf(printer(), { count: 131_072 })).toBe(kept);
+    expect(await shownOf(printer(), { count: 131_073 })).toBe(`${kept}\n[cut after 262144 of 262146 bytes]`);
+  });
+
+  test('show as much as they say, also of what they throw, and what is cut stays marked', async () => {
+    // Half a character is left out.
+    expect(await shownOf(printer(1025), { count: 1000 })).toBe(
+      `${'ü'.repeat(512)}\n[cut after 1025 of 2000 bytes]`,
+    );
+    expect(await shownOf(printer(1024, false), { count: 2000, fails: true })).toMatch(
+      /^<untrusted id="([0-9a-f]{16})" from="tool print">\nx{1024}\n\[cut after 1024 of 2000 bytes\]\n<\/untrusted id="\1">$/,
+    );
+    expect(await shownOf(printer(Infinity), { count: 200_000 })).toBe('ü'.repeat(200_000));
+  });
+
   test('and answers that are recorded are neither run nor paid again by the next attempt', async () => {
     const artifacts = newStore();
     const seen: unknown[] = [];
@@ -287,6 +320,7 @@ describe('tools', () => {
       message: expect.stringContaining('maxSteps'),
       nonRetryable: true,
     });
+    expect(fixFor('ModelOutputInvalid')).toMatch(/`maxSteps` where it asked for tools to the end/);
     expect(model.calls).toHaveLength(5);
   });
 
@@ -402,10 +436,20 @@ describe('a definition', () => {
     [{ temperature: 3 }, 'ConfigInvalid', /`temperature`.* from 0 to 2, got 3/],
     [{ maxOutputTokens: 0 }, 'ConfigInvalid', /`maxOutputTokens`/],
     [{ maxSteps: 1.5 }, 'ConfigInvalid', /`maxSteps`.* whole number from 1/],
+    [{ output: z.array(city) }, 'ConfigInvalid', /`output`.* an object, got one of an array: .*z\.object\(/],
+    [{ output: z.string() }, 'ConfigInvalid', /got one of a string: .*; for a text leave `output` out/],
+    [{ output: z.union([city, z.object({})]) }, 'ConfigInvalid', /got one of several kinds/],
+    [{ output: z.unknown() }, 'ConfigInvalid', /got one of anything/],
+    [{ output: 'a text' }, 'ConfigInvalid', /`output`.* Standard Schema/],
     [{ tools: { 'a b': tool } }, 'ConfigInvalid', /A-Z a-z/],
     [{ tools: { a: { ...tool, efect: 'read' } } }, 'PolicyInvalid', /`efect`/],
     [{ tools: { a: { ...tool, effect: 'none' } } }, 'ConfigInvalid', /'read' or 'write'/],
     [{ tools: { a: { ...tool, trusted: 'yes' } } }, 'ConfigInvalid', /tools\.a\.trusted/],
+    [
+      { tools: { a: { ...tool, maxResultBytes: 1000 } } },
+      'ConfigInvalid',
+      /tools\.a\.maxResultBytes.* from 1024 to 16777216, or Infinity, got 1000/,
+    ],
     [{ tools: { a: { ...tool, description: '' } } }, 'ConfigInvalid', /tools\.a\.description/],
     [{ tools: { a: { ...tool, run: undefined } } }, 'ConfigInvalid', /tools\.a\.run/],
     [

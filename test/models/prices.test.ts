@@ -1,23 +1,17 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CadreError } from '../../src/core/failures';
-import { type Price, loadPrices, priceOf, priceUnknown, reserveFor, usageOf } from '../../src/models/prices';
+import { type Price, loadPrices, priceOf, reserveFor, usageOf } from '../../src/models/prices';
+import { TemporaryFolder } from '../support/temporary-folder';
 
 const CHEAP: Price = { input: 2, cachedInput: 0.5, cacheWrite: 2.5, output: 8 };
 const TIERED: Price = { ...CHEAP, long: { over: 1000, input: 4, output: 12 } };
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'cadre-prices-'));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+const folder = TemporaryFolder.ofEachTest();
 
 /** An environment whose CADRE_PRICES is a file with `content`. */
 function withPrices(content: unknown): Record<string, string> {
-  const file = join(folder, 'prices.json');
-  writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
-  return { CADRE_PRICES: file };
+  const text = typeof content === 'string' ? content : JSON.stringify(content);
+  return { CADRE_PRICES: folder.write('prices.json', text) };
 }
 
 describe('the built-in list', () => {
@@ -68,11 +62,6 @@ describe('the price of a model', () => {
     'is not known: %s',
     (model) => expect(priceOf(model, prices)).toBeUndefined(),
   );
-
-  it('is named where it is missed', () => {
-    expect(priceUnknown('own/model')).toMatchObject({ type: 'PriceUnknown', retryable: false });
-    expect(priceUnknown('own/model').message).toContain('own/model');
-  });
 });
 
 describe('what a call came to', () => {
@@ -178,9 +167,12 @@ describe('the file of CADRE_PRICES', () => {
     expect(refused).toMatchObject({ type: 'ConfigInvalid' });
     expect((refused as Error).message).toContain(says);
     expect((refused as Error).message).toContain(environment['CADRE_PRICES']);
+    expect((refused as Error).message).toContain("the worker's CADRE_PRICES");
   });
 
   it('is refused where it is not there', () => {
-    expect(() => loadPrices({ CADRE_PRICES: join(folder, 'none.json') })).toThrow('Cannot read the prices');
+    expect(() => loadPrices({ CADRE_PRICES: join(folder.path, 'none.json') })).toThrow(
+      'Cannot read the prices',
+    );
   });
 });

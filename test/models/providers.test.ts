@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { APICallError } from 'ai';
+import { isUnpaid } from '../../src/core/outcome';
 import { modelFailure } from '../../src/models/model-failure';
 import { checkModelName, chosenModel, openModel, requireModel } from '../../src/models/providers';
 
@@ -134,6 +135,31 @@ describe('what a call failed with', () => {
       delete process.env['A_SHORT_TOKEN'];
       delete process.env['Z_LONG_TOKEN'];
     }
+  });
+
+  test('says of what was not sent that it was not asked, and not of what may have been', async () => {
+    const address = 'http://127.0.0.1:1/v1';
+    const blocked: unknown = await fetch(address).catch((thrown: unknown) => thrown);
+    const message = 'Cannot connect to API: bad port';
+    const unsent = new APICallError({
+      message,
+      url: address,
+      requestBodyValues: {},
+      cause: (blocked as Error).cause,
+    });
+    const misused = Object.assign(new Error('no messages'), { name: 'AI_InvalidPromptError' });
+    for (const error of [blocked, unsent, misused]) {
+      const failure = modelFailure(error, 'openai/gpt-5-mini');
+      expect(failure).toMatchObject({
+        message: expect.stringMatching(/^openai\/gpt-5-mini was not asked: /) as string,
+      });
+      expect(isUnpaid(failure)).toBe(true);
+    }
+    const lost = modelFailure(Object.assign(new Error('reset'), { code: 'ECONNRESET' }), 'openai/gpt-5-mini');
+    expect(lost).toMatchObject({ message: 'openai/gpt-5-mini gave no answer: reset' });
+    expect(isUnpaid(lost)).toBe(false);
+    const refused = new APICallError({ message, url: address, requestBodyValues: {}, statusCode: 400 });
+    expect((modelFailure(refused, 'openai/gpt-5-mini') as Error).cause).toMatchObject({ code: undefined });
   });
 
   test('a provider without credit is not asked again, whatever its status', () => {

@@ -39,9 +39,15 @@ async function called(
       return result;
     },
   };
-  const context = { calls, signal: new AbortController().signal };
   const ignore = (): void => undefined;
-  const watch = { maxOutputTokens: () => 1000, onCall: ignore, onMake: ignore, onAnswer: ignore };
+  const context = { calls, signal: new AbortController().signal, stream: ignore };
+  const watch = {
+    stream: false,
+    maxOutputTokens: () => 1000,
+    onCall: ignore,
+    onMake: ignore,
+    onAnswer: ignore,
+  };
   const recorded = await recordedModel(model, 'anthropic/test', context, watch);
   await recorded.doGenerate({
     prompt: [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }],

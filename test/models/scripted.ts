@@ -3,7 +3,7 @@ import type { Agent } from '../../src/activities/define-agent';
 import { ScriptedModel } from '../../src/testing/scripted-model';
 import type { Script } from '../../src/testing/scripted-model';
 
-export const KEY = 'key-of-the-scripted-model';
+const KEY = 'key-of-the-scripted-model';
 
 /** The model that agents ask in these tests; it is at the addresses of all providers that have a variable for theirs. */
 export async function startModel(): Promise<ScriptedModel> {
@@ -20,9 +20,27 @@ export async function startModel(): Promise<ScriptedModel> {
   return model;
 }
 
+/** What tests see of such a model. */
+export type TestModel = Pick<ScriptedModel, 'calls' | 'becomes'>;
+
+/** The model of a test file, where it is called outside of the tests: it is there from the first to the last of them. */
+export function modelOfFile(): TestModel {
+  let model: ScriptedModel;
+  beforeAll(async () => {
+    model = await startModel();
+  });
+  afterAll(() => model.close());
+  return {
+    get calls() {
+      return model.calls;
+    },
+    becomes: (script) => model.becomes(script),
+  };
+}
+
 /** One attempt of `agent`, whose model answers as `script` says. */
 export async function callScripted<Input, Output>(
-  model: ScriptedModel,
+  model: TestModel,
   agent: Agent<Input, Output>,
   input: Input,
   script: Script,

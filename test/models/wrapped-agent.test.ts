@@ -4,20 +4,11 @@ import { Output, ToolLoopAgent, hasToolCall, stepCountIs, tool } from 'ai';
 import { modelAgent } from '../../src/models/model-agent';
 import { openModel } from '../../src/models/providers';
 import { FileArtifactStore } from '../../src/storage/artifact-store';
-import type { ScriptedModel } from '../../src/testing/scripted-model';
 import { TemporaryFolder } from '../support/temporary-folder';
-import { callScripted, startModel } from './scripted';
+import { callScripted, modelOfFile } from './scripted';
 
-let model: ScriptedModel;
-let folder: TemporaryFolder;
-beforeAll(async () => {
-  model = await startModel();
-});
-afterAll(() => model.close());
-beforeEach(() => {
-  folder = new TemporaryFolder();
-});
-afterEach(() => folder.remove());
+const model = modelOfFile();
+const folder = TemporaryFolder.ofEachTest();
 
 const weather = z.object({ city: z.string() });
 const asks = { kind: 'answer', toolCalls: [{ name: 'weather', input: { city: 'Rome' } }] } as const;

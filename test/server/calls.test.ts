@@ -1,4 +1,5 @@
-// Real workers on a real server, ended by SIGKILL in the middle of an agent's calls. What was paid a provider outside counts.
+// Calls of an agent's own, in workers that are ended by SIGKILL. What was paid a provider outside counts. Agents that ask a
+// model are killed in model-kills.test.ts.
 import { type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -8,9 +9,10 @@ import { usageOf } from '../../src/core/task-usage';
 import { step } from '../support/agents';
 import { ROOT } from '../support/cli';
 import { CliStage } from '../support/cli-stage';
+import { repeatedCalls } from '../support/dying-workers';
 import { logOf } from '../support/team-processes';
 
-const CALLS = 10;
+const CALLS = 3;
 const RESERVED = 50;
 const USED = 12;
 
@@ -45,7 +47,7 @@ afterAll(async () => {
 });
 
 /**
- * `caller` asks the provider ten questions; `dies` says when its process ends itself by SIGKILL at each of them, once:
+ * `caller` asks the provider three questions; `dies` says when its process ends itself by SIGKILL at each of them, once:
  * `before` the answer is recorded, `after` that, or `never`.
  */
 function teamOf(folder: string, url: string): string {
@@ -117,29 +119,19 @@ const asked = (id: string, index: number): string => `${id} asks ${index}`;
 const times = (id: string): number[] =>
   Array.from({ length: CALLS }, (_, index) => paid.get(asked(id, index)) ?? 0);
 
-async function repeated(task: TaskHandle): Promise<unknown[]> {
-  const log = await logOf(task);
-  return log
-    .flatMap((event) =>
-      event.type === 'decisionsRecorded' && 'value' in event.decisions ? event.decisions.value : [],
-    )
-    .filter(({ type }) => type === 'callRepeated')
-    .map(({ evidence }) => evidence);
-}
-
-test('killed after the record of each of ten calls, an agent pays each once, and goes on with what was answered', async () => {
+test('killed after the record of each of three calls, an agent pays each once, and goes on with what was answered', async () => {
   const task = await carriedOut('after', 'after');
   expect(times('after')).toEqual(Array(CALLS).fill(1));
   const answers = Array.from({ length: CALLS }, (_, index) => `${asked('after', index)}, 1`);
   expect(await task.result()).toEqual({ after: answers });
   const { state } = await task.describe();
   expect(usageOf(state)).toMatchObject([{ calls: CALLS, tokens: CALLS * USED, unseen: 0 }]);
-  expect(await repeated(task)).toEqual([]);
+  expect(await repeatedCalls(task)).toEqual([]);
   const started = (await logOf(task)).find(({ type }) => type === 'stepStarted');
   expect(started).toMatchObject({ attempt: CALLS + 1 });
 }, 180_000);
 
-test('killed before the record of each of ten calls, an agent makes each at most once more, and the log says so', async () => {
+test('killed before the record of each of three calls, an agent makes each at most once more, and the log says so', async () => {
   const task = await carriedOut('before', 'before');
   expect(times('before')).toEqual(Array(CALLS).fill(2));
   expect(await task.result()).toEqual({
@@ -149,7 +141,7 @@ test('killed before the record of each of ten calls, an agent makes each at most
   expect(usageOf(state)).toMatchObject([
     { calls: 2 * CALLS, tokens: CALLS * (USED + RESERVED), unseen: CALLS },
   ]);
-  expect(await repeated(task)).toEqual(
+  expect(await repeatedCalls(task)).toEqual(
     Array.from({ length: CALLS }, (_, call) => ({
       call,
       kind: 'model',
@@ -159,15 +151,15 @@ test('killed before the record of each of ten calls, an agent makes each at most
     })),
   );
   const { stdout } = await cli.run(['show', 'before', '--events']);
-  expect(stdout).toContain('callRepeated: Call 10 (test/model) was begun once and its end was not recorded');
+  expect(stdout).toContain('callRepeated: Call 3 (test/model) was begun once and its end was not recorded');
   expect(stdout).toContain(`stepCompleted`);
-  expect(stdout).toContain(`(20 calls, ${CALLS * (USED + RESERVED)} tokens, $0, 10 of unknown end)`);
+  expect(stdout).toContain(`(6 calls, ${CALLS * (USED + RESERVED)} tokens, $0, 3 of unknown end)`);
 }, 180_000);
 
 test('`cadre show` says what the calls came to, and its JSON by whom', async () => {
   await carriedOut('shown', 'never');
   const { stdout } = await cli.run(['show', 'shown']);
-  expect(stdout).toMatch(/models +10 calls, 120 tokens, \$0\n/);
+  expect(stdout).toMatch(/models +3 calls, 36 tokens, \$0\n/);
   expect(await cli.json(['show', 'shown'])).toMatchObject({
     state: { usage: { 'act caller shown': [{ model: 'test/model', calls: CALLS }] } },
   });

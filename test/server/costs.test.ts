@@ -1,14 +1,19 @@
 // What calls of models came to, on a real server: from the memos of what has ended, and the histories of what has not.
 import type { AgentContext } from '../../src/activities/agent-context';
 import type { TaskCost } from '../../src/client/costs';
+import { CadreClient } from '../../src/client/cadre-client';
 import type { TaskHandle } from '../../src/client/task-handle';
 import type { CostKey } from '../../src/core/cost';
 import { USAGE_MEMO } from '../../src/core/names';
 import type { Plan } from '../../src/core/plan';
+import { usageRows } from '../../src/core/task-usage';
 import { usageOf } from '../../src/models/prices';
+import { FileArtifactStore } from '../../src/storage/artifact-store';
+import { CallJournal } from '../../src/storage/call-journal';
 import { agent, step } from '../support/agents';
 import { until } from '../support/cli';
 import { type ServerCadre, startServerCadre } from '../support/server-cadre';
+import { TemporaryFolder } from '../support/temporary-folder';
 
 /** A dollar a million tokens: a token is a millionth of a dollar. */
 const PRICE = { input: 1, output: 1 };
@@ -17,22 +22,31 @@ const PRICE = { input: 1, output: 1 };
 interface Work {
   readonly model?: string;
   readonly tokens?: number;
+  /** How many calls it makes. Default 1. */
+  readonly calls?: number;
   readonly fails?: boolean;
   readonly gate?: string;
+  /** The call of the model never ends. */
+  readonly hangs?: boolean;
 }
 
 const opened = new Set<string>();
 let cadre: ServerCadre;
 
 async function work(input: unknown, { calls, signal }: AgentContext): Promise<string> {
-  const { model, tokens = 0, fails, gate } = input as Work;
-  if (model !== undefined) {
+  const { model, tokens = 0, calls: times = 1, fails, gate, hangs } = input as Work;
+  for (let number = 1; number <= times; number += 1) {
+    if (model === undefined) break;
     await calls.run({
       kind: 'model',
       name: model,
-      request: tokens,
+      request: { tokens, number },
       reserves: { tokens, microUsd: tokens, calls: 1 },
-      run: async () => 'said',
+      run: async () => {
+        if (hangs) await until(() => signal.aborted, 60_000);
+        signal.throwIfAborted();
+        return 'said';
+      },
       usageOf: () => usageOf(model, { inputTokens: tokens, outputTokens: 0 }, PRICE),
     });
   }
@@ -71,6 +85,13 @@ function planOf(steps: readonly Given[]): Plan {
 
 async function memoOf(id: string): Promise<unknown> {
   return (await cadre.client.temporal.workflow.getHandle(id).describe()).memo?.[USAGE_MEMO];
+}
+
+/** How many calls of the step `a` of `task` are recorded. */
+async function recordedCalls(model: string, task: TaskHandle): Promise<number> {
+  const { root } = (await task.describe()).state;
+  const usage = await new CallJournal(cadre.client.artifacts, `${root}/a/act`, 'asks').usage();
+  return usage.find((row) => row.model === model && row.unseen === 0)?.calls ?? 0;
 }
 
 /** What all calls of `model` came to by now, in tokens. */
@@ -148,6 +169,48 @@ test('of one that runs, what its ended steps used counts', async () => {
   await until(async () => (await tokensOf('runs/big')) === 23);
 });
 
+test('a call that outlasts its step counts with what was set aside for it, though no event says so', async () => {
+  const task = await start('late', ['a', 'asks', { model: 'late/big', tokens: 9, hangs: true }]);
+  await expect(task.result()).rejects.toMatchObject({ type: 'StepFailed' });
+  const { state } = await task.describe();
+  expect(usageRows(state)).toEqual([]);
+  const cost = await task.cost();
+  expect(sums(cost).steps).toEqual([['a', 'asks', 'late/big', 9]]);
+  expect(cost).toMatchObject({ total: { calls: 1, unseen: 1 }, unread: [] });
+});
+
+test('what a step paid that was cancelled counts', async () => {
+  const task = await start('called-off', [
+    'a',
+    'asks',
+    { model: 'called-off/big', tokens: 6, gate: 'never' },
+  ]);
+  await until(async () => (await task.pending()).some(({ kind }) => kind === 'started'));
+  await until(async () => (await recordedCalls('called-off/big', task)) === 1);
+  await task.cancel();
+  await expect(task.result()).rejects.toMatchObject({ type: 'Cancelled' });
+  expect(sums(await task.cost()).steps).toEqual([['a', 'asks', 'called-off/big', 6]]);
+});
+
+test('where the artifact store is another than the workers’, the steps that were cut off are named', async () => {
+  const task = await start(
+    'elsewhere',
+    ['a', 'tells', { model: 'elsewhere/big', tokens: 5 }],
+    ['b', 'asks', { model: 'elsewhere/big', tokens: 7, hangs: true }, 'a'],
+  );
+  await expect(task.result()).rejects.toMatchObject({ type: 'StepFailed' });
+  const folder = new TemporaryFolder();
+  try {
+    const other = new FileArtifactStore(folder.path);
+    const { temporal } = cadre.client;
+    const there = await new CadreClient(temporal, { artifacts: other }).task('elsewhere').cost();
+    expect(there).toMatchObject({ total: { tokens: 5 }, unread: ['b'] });
+    expect(await task.cost()).toMatchObject({ total: { tokens: 12 }, unread: [] });
+  } finally {
+    folder.remove();
+  }
+});
+
 test('one that was terminated counts, and not again in what goes on with it', async () => {
   const task = await start(
     'cut',
@@ -185,6 +248,34 @@ test('one that reached its budget counts, and of what goes on with it only what 
   await until(async () => (await tokensOf('short/big')) >= 70);
   expect(await tokensOf('short/big')).toBe(70);
 });
+
+test('a task and what goes on with it say what they are together, no recorded call twice', async () => {
+  const plan = planOf([
+    ['a', 'asks', { model: 'chain/big', tokens: 30 }],
+    ['b', 'asks', { model: 'chain/big', tokens: 10, calls: 3 }, 'a'],
+  ]);
+  const task = await cadre.client.start({ goal: 'chain', plan, budget: { tokens: 45 } }, { id: 'chain' });
+  await expect(task.result()).rejects.toMatchObject({ type: 'BudgetReached' });
+  expect(await task.cost()).toMatchObject({ total: { tokens: 40 } });
+  expect(await task.cost()).not.toHaveProperty('chain');
+  const resumed = await task.resume({ budget: { tokens: 55 } });
+  await expect(resumed.result()).rejects.toMatchObject({ type: 'BudgetReached' });
+  const last = await task.resume({ budget: { tokens: 200 } });
+  await last.result();
+  for (const one of [task, resumed, last]) {
+    expect((await one.cost()).chain).toMatchObject({
+      tasks: [
+        { key: 'chain', calls: 2, tokens: 40, microUsd: 40 },
+        { key: 'chain.resume', calls: 1, tokens: 10 },
+        { key: 'chain.resume.resume', calls: 1, tokens: 10 },
+      ],
+      total: { key: 'total', calls: 4, tokens: 60, microUsd: 60 },
+    });
+  }
+  expect((await last.cost()).total.tokens).toBe(60);
+  await until(async () => (await tokensOf('chain/big')) >= 60);
+  expect(await tokensOf('chain/big')).toBe(60);
+}, 60_000);
 
 test('the costs of all are the same in all by agent, model and day, and none are from before `since`', async () => {
   const by = (key: CostKey) => cadre.client.cost({ by: key });

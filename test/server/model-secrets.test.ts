@@ -18,8 +18,11 @@ const SEARCHED = [
   'artifacts',
   'cadre show',
   'error of refused',
+  'error of repeats-reader',
+  'error of fails-program',
   "the worker's output",
 ];
+const MCP_SERVER = join(ROOT, 'test', 'models', 'mcp', 'server.js');
 const PROVIDERS = ['openai', 'anthropic'] as const;
 const CANARIES = {
   openai: secret('sk-proj'),
@@ -28,6 +31,8 @@ const CANARIES = {
   compatible: secret('compatible'),
   address: secret('in-an-address'),
   s3: secret('s3'),
+  mcp: secret('mcp'),
+  program: secret('program'),
 };
 
 let stage: CliStage;
@@ -57,6 +62,8 @@ beforeAll(async () => {
     CADRE_MODEL_KEY: CANARIES.compatible,
     CADRE_MODEL_URL: urlOf('openai').replace('//', `//somebody:${CANARIES.address}@`),
     AWS_SECRET_ACCESS_KEY: CANARIES.s3,
+    MCP_TOKEN: CANARIES.mcp,
+    PROGRAM_KEY: CANARIES.program,
     LOG_LEVEL: 'debug',
   };
   worker = stage.start(['worker'], environment);
@@ -73,6 +80,8 @@ test('no key is in histories, visibility, errors, logs, output, ids, artifacts o
   await Promise.all([
     ...PROVIDERS.flatMap((provider) => tasksOf(provider)),
     ended('unreachable', 'compatible'),
+    ended('repeats-reader', 'reader'),
+    ended('fails-program', 'program'),
   ]);
   for (const server of servers.values()) {
     expect(server.calls.length).toBeGreaterThan(5);
@@ -105,6 +114,9 @@ function scriptOf(key: string, gated: Promise<void>): Script {
     if (text.includes('do refused')) {
       return { kind: 'error', status: 401, message: `${MARKER}: Incorrect API key provided: ${key}` };
     }
+    if (text.includes('do repeats') && turn === 1) {
+      return { kind: 'answer', toolCalls: [{ name: 'files_fail', input: {} }] };
+    }
     if (text.includes('do garbled')) return { kind: 'raw', body: `<p>${MARKER} of ${key}</p>` };
     if (text.includes('do retried')) {
       retried += 1;
@@ -120,7 +132,7 @@ function scriptOf(key: string, gated: Promise<void>): Script {
 function config(): string {
   return `
 const { z } = require(${JSON.stringify(join(ROOT, 'node_modules', 'zod'))});
-const { defineConfig, modelAgent } = require(${JSON.stringify(join(ROOT, 'dist', 'index.js'))});
+const { commandAgent, defineConfig, modelAgent } = require(${JSON.stringify(join(ROOT, 'dist', 'index.js'))});
 const agent = (provider) => modelAgent({
   name: provider,
   description: 'asks ' + provider,
@@ -129,7 +141,32 @@ const agent = (provider) => modelAgent({
   tools: { look: { description: 'looks', input: z.object({}), effect: 'read', run: () => 'nothing' } },
   policy: { retry: { maximumAttempts: 2, initialInterval: '100ms' } },
 });
-module.exports = defineConfig({ agents: ['openai', 'anthropic', 'compatible'].map(agent), embedded: false });
+// The server says its token in what it writes to standard error, and in what its tool fails with.
+const reader = modelAgent({
+  name: 'reader',
+  description: 'asks a server that repeats its token',
+  model: 'openai/scripted',
+  instructions: 'Do as you are told.',
+  mcp: {
+    files: {
+      command: process.execPath,
+      args: [${JSON.stringify(MCP_SERVER)}, ${JSON.stringify(stage.folder.path)}],
+      env: { TOKEN: process.env.MCP_TOKEN },
+      tools: { fail: { effect: 'read' } },
+    },
+  },
+});
+const program = commandAgent({
+  name: 'program',
+  description: 'runs a program that says its key',
+  command: process.execPath,
+  args: ['-e', "console.error('${MARKER} ' + process.env.PROGRAM_KEY); process.exitCode = 3"],
+  env: { PROGRAM_KEY: true },
+  exitCodes: { final: [3] },
+  root: ${JSON.stringify(stage.folder.path)},
+});
+const asking = ['openai', 'anthropic', 'compatible'].map(agent);
+module.exports = defineConfig({ agents: [...asking, reader, program], embedded: false });
 `;
 }
 

@@ -5,14 +5,12 @@ import { load, store } from '../../src/storage/stored-values';
 import { artifactStoreLaws } from '../support/artifact-store-laws';
 import { TemporaryFolder } from '../support/temporary-folder';
 
-let folder: TemporaryFolder;
+const folder = TemporaryFolder.ofEachTest();
 let artifacts: FileArtifactStore;
 
 beforeEach(() => {
-  folder = new TemporaryFolder();
   artifacts = new FileArtifactStore(join(folder.path, 'artifacts'));
 });
-afterEach(() => folder.remove());
 
 function files(): string[] {
   return readdirSync(folder.path, { recursive: true, withFileTypes: true })

@@ -28,6 +28,7 @@ export function fakeAgentContext(overrides: Partial<AgentContext> = {}): FakeAge
     lastCheckpoint: undefined,
     checkpoint: ignore,
     heartbeat: ignore,
+    stream: ignore,
     once: async (_name, run) => run(),
     calls: { run: (call) => call.run() },
     ask: () => Promise.reject(new Error('nobody answers here')),

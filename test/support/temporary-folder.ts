@@ -2,9 +2,28 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
+function made(): string {
+  return mkdtempSync(join(tmpdir(), 'cadre-test-'));
+}
+
 /** A folder of a test's own. */
 export class TemporaryFolder {
-  readonly path = mkdtempSync(join(tmpdir(), 'cadre-test-'));
+  private current = made();
+
+  /** Another one for each test of a file, or of a `describe`, where it is called outside of the tests. */
+  static ofEachTest(): TemporaryFolder {
+    const folder = new TemporaryFolder();
+    afterEach(() => {
+      folder.remove();
+      folder.current = made();
+    });
+    afterAll(() => folder.remove());
+    return folder;
+  }
+
+  get path(): string {
+    return this.current;
+  }
 
   /** Writes a file, with the folders above it; returns its path. */
   write(name: string, text: string): string {

@@ -25,12 +25,7 @@ interface Loaded {
   readonly error?: { readonly name: string; readonly type: string; readonly message: string };
 }
 
-let folder: TemporaryFolder;
-
-beforeEach(() => {
-  folder = new TemporaryFolder();
-});
-afterEach(() => folder.remove());
+const folder = TemporaryFolder.ofEachTest();
 
 /** The source of an agent, in JavaScript. */
 function agentSource(name: string): string {
@@ -96,7 +91,10 @@ test('a CADRE_MODEL that is none is refused, unless no agent of it is asked for'
   const environment = { CADRE_MODEL: 'llama' };
   expect(load(undefined, environment).error).toMatchObject({ type: 'ModelUnknown' });
   folder.write('cadre.config.js', `module.exports = { embedded: false, agents: [${agentSource('own')}] };`);
-  expect(load(undefined, environment)).toMatchObject({ embedded: false, agents: [{ name: 'own' }] });
+  expect(load(undefined, environment)).toMatchObject({
+    embedded: false,
+    agents: [{ name: 'own' }, { name: 'person' }],
+  });
 });
 
 test('an agent of an embedded one’s name takes its place', () => {
@@ -105,9 +103,17 @@ test('an agent of an embedded one’s name takes its place', () => {
   expect(load().agents[0]).toMatchObject({ name: 'writer', description: 'd' });
 });
 
-test('`embedded: false` leaves the embedded agents out', () => {
+test('`embedded: false` leaves the embedded agents out, but for the one that asks a person', () => {
   folder.write('cadre.config.js', `module.exports = { embedded: false, agents: [${agentSource('own')}] };`);
-  expect(names()).toEqual(['own']);
+  expect(names()).toEqual(['own', 'person']);
+});
+
+test('a `person` of the configuration takes the place of the embedded one, with `embedded: false` too', () => {
+  folder.write(
+    'cadre.config.js',
+    `module.exports = { embedded: false, agents: [${agentSource('person')}] };`,
+  );
+  expect(load().agents).toEqual([{ name: 'person', description: 'd' }]);
 });
 
 test('a .cjs file and one with a compiled default export are read', () => {
@@ -116,8 +122,8 @@ test('a .cjs file and one with a compiled default export are read', () => {
     'two.js',
     `exports.__esModule = true; exports.default = { agents: [${agentSource('own')}], embedded: false };`,
   );
-  expect(names('one.cjs')).toEqual(['own']);
-  expect(names(join(folder.path, 'two.js'))).toEqual(['own']);
+  expect(names('one.cjs')).toEqual(['own', 'person']);
+  expect(names(join(folder.path, 'two.js'))).toEqual(['own', 'person']);
 });
 
 test('a path is relative to the folder, or absolute; .ts comes before .js', () => {
@@ -213,7 +219,7 @@ describe('a .ts file', () => {
     );
     expect(load()).toEqual({
       cadre: 'ours',
-      agents: [{ name: 'own', description: 'onegpu' }],
+      agents: [{ name: 'own', description: 'onegpu' }, expect.objectContaining({ name: 'person' })],
       embedded: false,
       file: join(folder.path, 'cadre.config.ts'),
     });

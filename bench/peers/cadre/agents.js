@@ -1,8 +1,8 @@
-const { setTimeout: delay } = require('node:timers/promises');
 const { ApplicationFailure } = require('@temporalio/common');
 const { z } = require('zod');
 const { defineAgent } = require('../../../dist');
-const { FAN_OUT, PAYLOAD, SLOW, mark } = require('../driver');
+const acts = require('../acts');
+const { FAN_OUT, PAYLOAD } = require('../driver');
 
 const step = defineAgent({
   name: 'step',
@@ -63,9 +63,7 @@ const slow = defineAgent({
   output: z.string(),
   policy: { heartbeatTimeout: '1 second', retry: { initialInterval: '10 ms' } },
   act: async ({ run, number, file }) => {
-    mark(file, { run, step: number, what: 'began' });
-    if (number === 2) await delay(SLOW);
-    mark(file, { run, step: number, what: 'ended' });
+    await acts.slow({ run, step: number, file });
     return 'done';
   },
 });

@@ -1,10 +1,9 @@
 /** Cadre as it is in `dist`: its embedded server, its client, and workers with all roles and default settings. */
 const { randomUUID } = require('node:crypto');
 const { join } = require('node:path');
-const { setTimeout: delay } = require('node:timers/promises');
 const { CadreClient, FileArtifactStore, TaskFailedError, connect } = require('../../../dist/client');
 const { TemporalReplicas } = require('../../../dist/client/agents');
-const { FAN_OUT, KEYS, PAYLOAD, check, drive } = require('../driver');
+const { FAN_OUT, KEYS, PAYLOAD, check, drive, failureOf, settledAt } = require('../driver');
 const { Workers, startServer } = require('../children');
 
 const STEPS = ['a', 'b', 'c'];
@@ -35,9 +34,7 @@ drive(async ({ folder, workers: count, onDisk }) => {
     versions: {
       server: `Temporal ${server.version}`,
       sdk: `cadre ${require('../../../package.json').version}, @temporalio ${require('@temporalio/client/package.json').version}`,
-      durability: onDisk
-        ? 'SQLite file, WAL, synchronous=NORMAL: survives a crash of the process, not each loss of power'
-        : 'in memory: a crash of the server loses all',
+      durability: server.durability,
     },
     processes: () => ({ server: [server.pid], worker: workers.pids }),
     works: {
@@ -48,7 +45,7 @@ drive(async ({ folder, workers: count, onDisk }) => {
       },
       W3: async (id) => {
         const task = await saga('W3', failingSteps, id);
-        const failure = await task.result().catch((error) => error);
+        const failure = await failureOf(task.result());
         check('W3', failure instanceof TaskFailedError && failure.type, 'StepFailed');
         await checkUndone(task);
       },
@@ -100,14 +97,10 @@ async function entity(client) {
       const operations = [{ type: 'gCounter', name: `key-${number % KEYS}`, by: 1 }];
       return replicas.remember(MEMBER, { version: 1, id, task: id, decisions: [], operations });
     },
-    settled: async (total) => {
-      for (;;) {
+    settled: (total) =>
+      settledAt(total, async () => {
         const { crdts } = await client.knowledge(MEMBER);
-        const found = crdts.reduce((sum, { value }) => sum + value, 0);
-        if (found > total) throw new Error(`The replica counts ${found} of ${total}`);
-        if (found === total) return;
-        await delay(20);
-      }
-    },
+        return crdts.reduce((sum, { value }) => sum + value, 0);
+      }),
   };
 }

@@ -4,10 +4,9 @@
  */
 const { fork } = require('node:child_process');
 const { once } = require('node:events');
-const { setTimeout: delay } = require('node:timers/promises');
 const { DBOS } = require('@dbos-inc/dbos-sdk');
 const { Client } = require('pg');
-const { FAN_OUT, KEYS, PAYLOAD, check, drive } = require('../driver');
+const { FAN_OUT, KEYS, PAYLOAD, check, drive, failureOf, settledAt } = require('../driver');
 const { versionOf } = require('../programs');
 const { launch } = require('./executor');
 const { startPostgres } = require('./postgres');
@@ -32,13 +31,7 @@ drive(async ({ folder, workers: count }) => {
     works: {
       W1: async (id) => check('W1', await execute('W1', id, PAYLOAD), PAYLOAD),
       W2: async (id) => check('W2', await execute('W2', id, 'goal'), FAN_OUT),
-      W3: async (id) => {
-        const message = await execute('W3', id, PAYLOAD).then(
-          () => 'It did not fail',
-          (error) => error.message,
-        );
-        check('W3', message, 'Undone: 2,1');
-      },
+      W3: async (id) => check('W3', (await failureOf(execute('W3', id, PAYLOAD))).message, 'Undone: 2,1'),
     },
     ...(inProcess ? { entity: await entity() } : {}),
     facts: (work) => facts(database, last[work]),
@@ -121,15 +114,13 @@ async function entity() {
   return {
     kind: 'signal',
     send: (number) => DBOS.send(workflowID, { key: `key-${number % KEYS}` }, 'messages'),
-    settled: async (total) => {
-      for (let asked = 0; ; asked += 1) {
-        const report = `report-${total}-${asked}`;
+    settled: (total) => {
+      let asked = 0;
+      return settledAt(total, async () => {
+        const report = `report-${total}-${asked++}`;
         await DBOS.send(workflowID, { report }, 'messages');
-        const found = await DBOS.getEvent(workflowID, report, { timeoutSeconds: 600 });
-        if (found > total) throw new Error(`The entity counts ${found} of ${total}`);
-        if (found === total) return;
-        await delay(20);
-      }
+        return DBOS.getEvent(workflowID, report, { timeoutSeconds: 600 });
+      });
     },
   };
 }

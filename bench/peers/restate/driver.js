@@ -5,9 +5,8 @@
 const cluster = require('node:cluster');
 const { once } = require('node:events');
 const { join } = require('node:path');
-const { setTimeout: delay } = require('node:timers/promises');
 const { Opts, connect } = require('@restatedev/restate-sdk-clients');
-const { FAN_OUT, KEYS, PAYLOAD, check, drive } = require('../driver');
+const { FAN_OUT, KEYS, PAYLOAD, check, drive, failureOf, settledAt } = require('../driver');
 const { freePort, start, versionOf } = require('../programs');
 
 drive(async ({ folder, workers: count, variant }) => {
@@ -29,13 +28,7 @@ drive(async ({ folder, workers: count, variant }) => {
     works: {
       W1: async (id) => check('W1', await execute('W1', id, PAYLOAD), PAYLOAD),
       W2: async (id) => check('W2', await execute('W2', id, 'goal'), FAN_OUT),
-      W3: async (id) => {
-        const message = await execute('W3', id, PAYLOAD).then(
-          () => 'It did not fail',
-          (error) => messageOf(error),
-        );
-        check('W3', message, 'Undone: 2,1');
-      },
+      W3: async (id) => check('W3', messageOf(await failureOf(execute('W3', id, PAYLOAD))), 'Undone: 2,1'),
     },
     entity: [entity(ingress, 'call'), entity(ingress, 'signal')],
     slow: (id, file) => execute('slow', id, { run: id, file }),
@@ -131,14 +124,7 @@ function entity(ingress, kind) {
     send: async (number) => {
       await (kind === 'call' ? called : told).add(`key-${number % KEYS}`);
     },
-    settled: async (total) => {
-      for (;;) {
-        const found = await called.total();
-        if (found > total) throw new Error(`The entity counts ${found} of ${total}`);
-        if (found === total) return;
-        await delay(20);
-      }
-    },
+    settled: (total) => settledAt(total, () => called.total()),
   };
 }
 

@@ -4,11 +4,10 @@
  */
 const { writeFileSync } = require('node:fs');
 const { join } = require('node:path');
-const { setTimeout: delay } = require('node:timers/promises');
 const { Client, Connection } = require('@temporalio/client');
 const { DefaultLogger, bundleWorkflowCode } = require('@temporalio/worker');
 const { connect } = require('../../../dist/client');
-const { FAN_OUT, KEYS, PAYLOAD, check, drive } = require('../driver');
+const { FAN_OUT, KEYS, PAYLOAD, check, drive, failureOf, settledAt } = require('../driver');
 const { Workers, startServer } = require('../children');
 
 /** The server refuses more updates of one workflow at a time, and the SDK gives up on it after some seconds. */
@@ -41,7 +40,7 @@ drive(async ({ folder, workers: count, onDisk, variant }) => {
     versions: {
       server: `Temporal ${server.version}`,
       sdk: `@temporalio ${require('@temporalio/client/package.json').version}`,
-      durability: durability(onDisk, tuned),
+      durability: server.durability,
       updates: `at most ${UPDATES_IN_FLIGHT} in flight, the server's limit`,
     },
     processes: () => ({ server: [server.pid], worker: workers.pids }),
@@ -49,11 +48,9 @@ drive(async ({ folder, workers: count, onDisk, variant }) => {
       W1: async (id) => check('W1', await execute('threeSteps', id, [PAYLOAD]), PAYLOAD),
       W2: async (id) => check('W2', await execute('fanOut', id, ['goal']), FAN_OUT),
       W3: async (id) => {
-        const undone = await execute('failingSteps', id, [PAYLOAD]).then(
-          () => 'nothing',
-          (error) =>
-            error.cause?.type === 'Undone' ? error.cause.details.join() : String(error.cause ?? error),
-        );
+        const error = await failureOf(execute('failingSteps', id, [PAYLOAD]));
+        const undone =
+          error.cause?.type === 'Undone' ? error.cause.details.join() : String(error.cause ?? error);
         check('W3 undid', undone, '2,1');
       },
     },
@@ -96,14 +93,7 @@ async function entity(client, taskQueue, kind) {
       const key = `key-${number % KEYS}`;
       await (kind === 'update' ? update(key) : latest.signal('tell', key));
     },
-    settled: async (total) => {
-      for (;;) {
-        const found = await latest.query('total');
-        if (found > total) throw new Error(`The entity counts ${found} of ${total}`);
-        if (found === total) return;
-        await delay(20);
-      }
-    },
+    settled: (total) => settledAt(total, () => latest.query('total')),
   };
 }
 
@@ -122,11 +112,4 @@ function atMost(limit, work) {
       else next();
     }
   };
-}
-
-function durability(onDisk, tuned) {
-  if (!onDisk) return 'in memory: a crash of the server loses all';
-  return tuned
-    ? 'SQLite file, WAL, synchronous=NORMAL: survives a crash of the process, not each loss of power'
-    : 'SQLite file, its defaults: rollback journal, synchronous=FULL';
 }

@@ -6,7 +6,8 @@ import { defineAgent } from '../define-agent';
 export const person = defineAgent({
   name: 'person',
   description: 'Asks a person a question, or for a decision, and waits for the answer',
-  skills: ['ask', 'decide'],
+  // None that another agent may have: where a step fails, it is not to become a question by itself.
+  skills: ['ask a person'],
   input: z.object({
     question: z.string().min(1).optional().describe("Default: the step's instruction"),
     options: z.array(z.string()).optional().describe('What may be answered. Default: any text'),

@@ -19,8 +19,6 @@ export interface Written {
   readonly by: string;
   readonly short: readonly WrittenSentence[];
   readonly sections: readonly { readonly title: string; readonly sentences: readonly WrittenSentence[] }[];
-  /** What is to be said of how it came about; empty for nothing. */
-  readonly notes: readonly string[];
 }
 
 interface WrittenSentence {
@@ -31,13 +29,14 @@ interface WrittenSentence {
 /**
  * Composes the report. All it says about the matter are sentences of the sources, each with the place where
  * it stands, unless somebody has `written` the answer from them; its own words are headings and what it says about files.
- * `unconfirmed` are quotations that no longer stand where they stood.
+ * `unconfirmed` are quotations that no longer stand where they stood; `notes` say how it came about.
  */
 export function composeReport(
   question: string,
   analysis: Analysis,
   unconfirmed: readonly Quote[],
   written?: Written,
+  notes: readonly string[] = [],
 ): Report {
   const composer = new Composer(analysis, unconfirmed);
   composer.title(question);
@@ -47,7 +46,7 @@ export function composeReport(
   } else composer.written(written);
   composer.differences();
   composer.gaps();
-  composer.notes(written?.notes);
+  composer.notes(notes);
   composer.sources(written?.by);
   return { report: composer.text(), cited: composer.cited };
 }
@@ -131,7 +130,7 @@ class Composer {
     this.section('What the sources do not answer', this.analysis.gaps.map(gapLine));
   }
 
-  notes(more: readonly string[] = []): void {
+  notes(more: readonly string[]): void {
     const formats = Object.entries(this.analysis.otherFormats).map(
       ([format, count]) => `${count} .${format}`,
     );

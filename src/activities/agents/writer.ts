@@ -22,19 +22,23 @@ export const writer = defineAgent({
   act: (request, context) => reportChecked(request, context),
 });
 
-/** The report, its quotations looked up once more where they stand. `written`: the answer in another's words. */
+/**
+ * The report, its quotations looked up once more where they stand. `written`: the answer in another's words; `notes`: what it
+ * is to say of how it came about.
+ */
 export async function reportChecked(
   { question, docs, analysis }: z.output<typeof writerInput>,
   { signal, decide }: AgentContext,
   written?: Written,
+  notes: readonly string[] = [],
 ): Promise<z.output<typeof reportSchema>> {
-  const draft = composeReport(question, analysis, [], written);
+  const draft = composeReport(question, analysis, [], written, notes);
   const unconfirmed = await runInThread(
     'checkCitations',
     { docs, citations: draft.cited, index: indexFolder() },
     signal,
   );
-  const { report, cited } = composeReport(question, analysis, unconfirmed, written);
+  const { report, cited } = composeReport(question, analysis, unconfirmed, written, notes);
   const checked = cited.length - unconfirmed.length;
   const files = new Set(unconfirmed.map((citation) => citation.file)).size;
   const changed = files === 0 ? '' : ` of ${cited.length}; ${countOf(files, 'file')} changed meanwhile`;

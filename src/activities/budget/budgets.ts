@@ -20,6 +20,7 @@ import { CadreError } from '../../core/failures';
 import { type Amount, NOTHING } from '../../core/usage';
 import type { Charge } from '../calls/charge';
 import type { AnyAgent } from '../define-agent';
+import { orAborted } from '../or-aborted';
 import { type AccountSurroundings, LocalAccount, type TellAccount } from './local-account';
 
 /** How long, in ms, something waits for an account that does not answer, before its attempt fails as NoWorker. */
@@ -77,8 +78,9 @@ export class Budgets {
         // Never given back: another attempt of the step may be under way, and it counts once over all of them.
         await this.reserve(counting, `${step}/step`, { ...NOTHING_SPENT, steps: 1 }, signal, () => undefined);
       },
-      reserve: async (id, { unpriced, ...amount }: Asked) => {
-        if (unpriced && all.some(({ limits }) => limits.microUsd !== undefined)) throw priceUnknown(agent);
+      reserve: async (id, { unpriced, ...amount }: Asked, name = 'its model') => {
+        const limiting = unpriced ? all.find(({ limits }) => limits.microUsd !== undefined) : undefined;
+        if (limiting !== undefined) throw priceUnknown(agent, name, limiting);
         const own = `${calls}/${id}`;
         await this.reserve(all, own, { ...amount, steps: 0 }, signal, (asked) => {
           void this.settle(asked, own, NOTHING);
@@ -143,13 +145,7 @@ async function answered(
   answer: Promise<Shortfall | undefined>,
   signal: AbortSignal,
 ): Promise<Shortfall | undefined> {
-  signal.throwIfAborted();
-  // Of its own: Node warns of many listeners at one signal, and many calls may wait at once.
-  const ended = AbortSignal.any([signal]);
-  const aborted = new Promise<never>((_resolve, reject) => {
-    ended.addEventListener('abort', () => reject(signal.reason as Error));
-  });
-  const first = await within(Promise.race([answer, aborted]), ANSWER_TIME_LIMIT);
+  const first = await within(orAborted(answer, signal), ANSWER_TIME_LIMIT);
   if (first !== LATE) return first;
   throw new CadreError('NoWorker', `No worker that runs workflows answers for the budget "${account}"`);
 }
@@ -171,9 +167,13 @@ function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
-function priceUnknown({ name }: Pick<AnyAgent, 'name'>): CadreError {
+function priceUnknown(
+  { name }: Pick<AnyAgent, 'name'>,
+  model: string,
+  { account }: Pick<BudgetLine, 'account'>,
+): CadreError {
   return new CadreError(
     'PriceUnknown',
-    `The agent "${name}" may only spend so much money, and the price of its model is not known`,
+    `The budget ${account} limits money, and the price of ${model}, which the agent "${name}" asks, is not known`,
   );
 }

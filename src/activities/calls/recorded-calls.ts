@@ -7,14 +7,22 @@
  * 3. A call that was begun and never recorded may have been paid: it is made again, counted as `unseen`, and the log says so.
  */
 import { randomUUID } from 'node:crypto';
-import type { Asked } from '../../core/budget/account';
-import type { Decision } from '../../core/decision';
-import { CadreError } from '../../core/failures';
+import { type Asked, mayFitLater, readShortfall, wouldFitAlone } from '../../core/budget/account';
+import { CALL_REPEATED, type Decision } from '../../core/decision';
+import { failureInfo } from '../../core/failure-info';
+import { CadreError, isCadreError } from '../../core/failures';
 import { isUnpaid } from '../../core/outcome';
 import { type Amount, type ModelUsage, NOTHING, addUsage, wholeAmounts } from '../../core/usage';
 import type { ArtifactStore } from '../../storage/artifact-store';
+import {
+  type CallEntry,
+  CallJournal,
+  type CallRecord,
+  callIndex,
+  callKey,
+  usageOfCalls,
+} from '../../storage/call-journal';
 import type { AgentLog } from '../agent-context';
-import { type CallEntry, CallJournal, type CallRecord, callIndex, callKey } from './call-journal';
 import type { Charge } from './charge';
 
 /** What {@link RecordedCalls} is told of one call. */
@@ -35,7 +43,7 @@ export interface Call<Result> {
   readonly usageOf?: (result: Result) => ModelUsage;
   /**
    * True for an error of `run` after which the call was surely not paid. Default: of a tool each that came before the
-   * attempt was cut short; of a model by the core's `isUnpaid`: what its provider refused, or what did not reach it.
+   * attempt was cut short; of a model by the core's `isUnpaid`: what its provider refused, or what was surely not sent.
    */
   readonly unpaid?: (error: unknown) => boolean;
 }
@@ -68,6 +76,11 @@ export interface CallScope {
   readonly onOpen?: () => void;
   /** Told of each record that was written or read: the call, and what all of them so far came to. */
   readonly onRecord?: (call: string, usage: readonly ModelUsage[]) => void;
+  /**
+   * Told before a call fails as BudgetReached that would fit if it were not for what is set aside for calls of others: none
+   * of its own is under way then, and the attempt may end and come back.
+   */
+  readonly onHeld?: (reached: CadreError) => void;
 }
 
 /** What the calls of an action came to, over all its attempts. */
@@ -92,6 +105,14 @@ export class AttemptCalls implements RecordedCalls {
   private readonly by = randomUUID().slice(0, ATTEMPT_LENGTH);
   /** What the accounts have not heard of yet. */
   private readonly settling: Promise<void>[] = [];
+  /** The calls whose accounts have not answered yet. */
+  private readonly asking = new Set<Promise<unknown>>();
+  /** The calls of models that are being made; none rejects. */
+  private readonly underWay = new Set<Promise<void>>();
+  /** How many of these have ended. */
+  private ended = 0;
+  /** Of agents that do the work in another's place, by name. */
+  private readonly payers = new Map<string, Charge | undefined>();
 
   constructor(private readonly scope: CallScope) {
     const { artifacts, action, agent } = scope;
@@ -99,10 +120,20 @@ export class AttemptCalls implements RecordedCalls {
   }
 
   run<Result>(call: Call<Result>): Promise<Result> {
+    return this.ask(call);
+  }
+
+  /** The same calls, for an agent that does the work in another's place: what it asks for is charged to `charge`. */
+  paidBy(agent: string, charge: Charge | undefined): RecordedCalls {
+    this.payers.set(agent, charge);
+    return { run: (call) => this.ask(call, agent) };
+  }
+
+  private ask<Result>(call: Call<Result>, payer?: string): Promise<Result> {
     // Counted before anything is awaited: calls that are made at once keep their order.
     const key = call.kind === 'model' ? keyOf(this.modelCalls++, call) : this.toolKey(call);
     this.asked.add(key);
-    return this.resultOf(key, call);
+    return this.resultOf(key, call, payer);
   }
 
   private toolKey(call: Known): string {
@@ -135,12 +166,10 @@ export class AttemptCalls implements RecordedCalls {
     const { begun } = this.journal;
     if (begun.length === 0) return NO_CALLS;
     await Promise.all(begun.map(({ call }) => this.recall(call)));
-    const unseen = await unseenOf(begun, (entry) => this.wasSeen(entry));
+    const unseen = await this.journal.unseen(this.records);
     await Promise.allSettled(this.settling);
-    const seen = [...this.records.values()].flatMap(({ usage }) => usage ?? []);
-    const lost = unseen.filter(({ kind }) => kind === 'model').map(unseenUsage);
     const decisions = [...repeatedDecisions(unseen, this.journal), ...(await this.changedDecisions())];
-    return { usage: addUsage(seen, lost), decisions };
+    return { usage: usageOfCalls(this.records.values(), unseen), decisions };
   }
 
   /** Of calls of models that earlier attempts paid, and that this one has made with another request in their places. */
@@ -154,7 +183,7 @@ export class AttemptCalls implements RecordedCalls {
     return [changedDecision(changed, tools)];
   }
 
-  private async resultOf<Result>(key: string, call: Call<Result>): Promise<Result> {
+  private async resultOf<Result>(key: string, call: Call<Result>, payer?: string): Promise<Result> {
     this.scope.signal.throwIfAborted();
     await this.journal.open();
     this.scope.onOpen?.();
@@ -170,28 +199,94 @@ export class AttemptCalls implements RecordedCalls {
       name,
       try: tries + 1,
       by: this.by,
+      ...(payer === undefined ? {} : { payer }),
       ...(reserves === undefined ? {} : { reserves }),
     });
   }
 
   private async pay<Result>(call: Call<Result>, entry: CallEntry): Promise<Result> {
-    if (entry.reserves !== undefined) await this.scope.charge?.reserve(reservationOf(entry), entry.reserves);
-    // The same call of another attempt may have got ahead, and may have its record by now.
-    if (!(await this.begin(entry))) return this.resultOf(entry.call, call);
-    let result: Result;
+    const over = await this.enter(entry);
+    let made: CallRecord | undefined;
     try {
-      result = await call.run();
-    } catch (error) {
-      if (this.isUnpaid(call, error)) await this.forgive(entry);
-      throw error;
+      made = await this.make(call, entry);
+    } finally {
+      over();
     }
+    // The same call of another attempt may have got ahead, and may have its record by now.
+    return made === undefined ? this.resultOf(entry.call, call, entry.payer) : (made.result as Result);
+  }
+
+  /**
+   * Sets aside what it may cost, and counts it as under way until the function that it returns is called. While calls of its
+   * own are under way, it waits for what these leave; for what others leave its attempt does.
+   */
+  private async enter(entry: CallEntry): Promise<() => void> {
+    for (;;) {
+      const { ended } = this;
+      const entered = this.reserve(entry).then(() => this.begun(entry));
+      this.asking.add(entered);
+      try {
+        return await entered;
+      } catch (error) {
+        const reached = isCadreError(error) && error.type === 'BudgetReached' ? error : undefined;
+        const short = readShortfall(reached?.details);
+        if (reached === undefined || short === undefined || !wouldFitAlone(short)) throw error;
+        this.asking.delete(entered);
+        // One that was asked for beside it may have what is left.
+        await Promise.allSettled(this.asking);
+        if (this.underWay.size === 0 && this.ended === ended) {
+          if (mayFitLater(reached.details)) this.scope.onHeld?.(reached);
+          throw error;
+        }
+        if (this.underWay.size > 0) await Promise.race(this.underWay);
+      } finally {
+        this.asking.delete(entered);
+      }
+    }
+  }
+
+  private async reserve(entry: CallEntry): Promise<void> {
+    const { name, reserves } = entry;
+    if (reserves !== undefined) await this.chargeOf(entry)?.reserve(reservationOf(entry), reserves, name);
+  }
+
+  /** A tool's call is not waited for: what it does may itself wait for a call. */
+  private begun({ kind }: CallEntry): () => void {
+    if (kind === 'tool') return () => undefined;
+    let over = (): void => undefined;
+    const end = new Promise<void>((resolve) => (over = resolve));
+    this.underWay.add(end);
+    return () => {
+      this.underWay.delete(end);
+      this.ended += 1;
+      over();
+    };
+  }
+
+  /** Begins, makes and records it; undefined where another attempt has begun it. */
+  private async make<Result>(call: Call<Result>, entry: CallEntry): Promise<CallRecord | undefined> {
+    if (!(await this.begin(entry))) return undefined;
+    const result = await this.send(call, entry);
     const given = call.usageOf?.(result);
     const usage = given && wholeOf(given, 'the usage', call);
     const record = { result, try: entry.try, ...(usage === undefined ? {} : { usage }) };
     const standing = await this.journal.record(entry.call, jsonOf(record, call));
     this.settle(entry, usage ?? NOTHING);
     this.keep(entry.call, standing);
-    return standing.result as Result;
+    return standing;
+  }
+
+  private async send<Result>(call: Call<Result>, entry: CallEntry): Promise<Result> {
+    const { signal } = this.scope;
+    // Nothing was sent yet.
+    if (signal.aborted) await this.forgive(entry);
+    signal.throwIfAborted();
+    try {
+      return await call.run();
+    } catch (error) {
+      if (this.isUnpaid(call, error)) await this.forgive(entry);
+      throw error;
+    }
   }
 
   /** False where another attempt has. What was set aside for a call that does not begin is given back. */
@@ -238,9 +333,13 @@ export class AttemptCalls implements RecordedCalls {
   private settle(entry: CallEntry, used: Amount): void {
     if (entry.reserves === undefined) return;
     const { tokens, microUsd, calls } = used;
-    const settled = this.scope.charge?.settle(reservationOf(entry), { tokens, microUsd, calls });
+    const settled = this.chargeOf(entry)?.settle(reservationOf(entry), { tokens, microUsd, calls });
     settled?.catch((error: unknown) => this.scope.log.warn('A call could not be settled', { error }));
     if (settled !== undefined) this.settling.push(settled);
+  }
+
+  private chargeOf({ payer }: CallEntry): Charge | undefined {
+    return payer === undefined ? this.scope.charge : this.payers.get(payer);
   }
 
   private isUnpaid<Result>({ kind, unpaid }: Call<Result>, error: unknown): boolean {
@@ -256,40 +355,12 @@ export class AttemptCalls implements RecordedCalls {
     });
   }
 
-  private async wasSeen(entry: CallEntry): Promise<boolean> {
-    return this.records.get(entry.call)?.try === entry.try || this.journal.isForgiven(entry);
-  }
-
   private warn(key: string, { name }: Pick<Call<unknown>, 'name'>): void {
     this.scope.log.warn('A call was begun before and not recorded: it is made again', {
       call: callIndex(key),
       name,
     });
   }
-}
-
-async function unseenOf(
-  entries: readonly CallEntry[],
-  wasSeen: (entry: CallEntry) => Promise<boolean>,
-): Promise<CallEntry[]> {
-  const seen = await Promise.all(entries.map(wasSeen));
-  return entries.filter((_, index) => seen[index] === false);
-}
-
-/** How much of it was input nobody knows. */
-function unseenUsage({ name, reserves = NOTHING }: CallEntry): ModelUsage {
-  const { tokens, microUsd, unpriced }: Asked = reserves;
-  return {
-    model: name,
-    tokens,
-    microUsd,
-    calls: 1,
-    inputTokens: 0,
-    cachedTokens: 0,
-    outputTokens: 0,
-    unseen: 1,
-    ...(unpriced === undefined ? {} : { unpriced }),
-  };
 }
 
 /** What a call is known by, beside its number. */
@@ -308,7 +379,7 @@ function changedDecision(changed: readonly CallEntry[], tools: readonly CallEntr
       ? ''
       : `; what tools did for them stands, and was not asked for again: ${names(tools).join(', ')}`;
   return {
-    type: 'callRepeated',
+    type: CALL_REPEATED,
     rationale: `${calls} of ${names(changed).join(', ')} in earlier attempts could not be used, since what is asked has changed; such calls were made again, and paid${stands}`,
     evidence: {
       kind: 'model',
@@ -330,7 +401,7 @@ function repeatedDecisions(unseen: readonly CallEntry[], journal: CallJournal): 
     const times = lost.length === 1 ? 'once' : `${lost.length} times`;
     return [
       {
-        type: 'callRepeated',
+        type: CALL_REPEATED,
         rationale: `${kind === 'model' ? `Call ${callIndex(key) + 1} (${name})` : `A call of the tool ${name}`} was begun ${times} and its end was not recorded; it was made again, and may have been paid twice`,
         evidence: {
           ...(kind === 'model' ? { call: callIndex(key) } : {}),
@@ -370,10 +441,15 @@ function wholeOf<Given extends Amount>(given: Given, what: string, { name }: { n
 }
 
 /** A copy: what JSON makes of it, so that every attempt returns the same. Throws AgentOutputInvalid. */
-function jsonOf<Result>(record: CallRecord, { name }: Call<Result>): CallRecord {
+function jsonOf<Result>(record: CallRecord, { kind, name }: Call<Result>): CallRecord {
   try {
     return JSON.parse(JSON.stringify(record)) as CallRecord;
   } catch (cause) {
-    throw new CadreError('AgentOutputInvalid', `What the call of ${name} returned is not JSON`, { cause });
+    const [reason = ''] = failureInfo(cause).message.split('\n');
+    throw new CadreError(
+      'AgentOutputInvalid',
+      `Expected what the ${kind} ${name} returns to be JSON, without a bigint or what holds itself: ${reason}`,
+      { cause },
+    );
   }
 }

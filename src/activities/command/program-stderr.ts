@@ -4,38 +4,20 @@
  */
 import { stripVTControlCharacters } from 'node:util';
 import { oneLine } from '../../core/one-line';
+import { Secrets } from '../../core/secrets';
 import type { AgentLog } from '../agent-context';
 
-/** Shorter values, such as `1` or `debug`, are no secrets, and stand in any text. */
-const SECRET_MINIMUM_LENGTH = 8;
 /** In characters. */
 const TAIL_LENGTH = 1000;
 const LINE_LENGTH = 1000;
 /** What an attempt writes to the log. */
 const LINES_MAXIMUM = 1000;
 
-/** Puts `[NAME]` in the place of values of `variables`, of 8 characters and more. */
-export class Redaction {
-  private readonly secrets: readonly (readonly [name: string, value: string])[];
-  /** Of the longest value; 0 where there is none. */
-  readonly length: number;
-
-  constructor(variables: Readonly<Record<string, string>>) {
-    this.secrets = Object.entries(variables)
-      .flatMap(([name, value]) => formsOf(value).map((form) => [name, form] as const))
-      .filter(([, value]) => value.length >= SECRET_MINIMUM_LENGTH)
-      .toSorted(([, one], [, other]) => other.length - one.length);
-    this.length = this.secrets[0]?.[1].length ?? 0;
-  }
-
-  of(text: string): string {
-    return this.secrets.reduce((clean, [name, value]) => clean.replaceAll(value, `[${name}]`), text);
-  }
-}
-
-/** Also its parts between blanks, such as the token after `Bearer`, and how it stands in JSON. */
-function formsOf(value: string): string[] {
-  return [value, ...value.split(/\s+/)].flatMap((part) => [part, JSON.stringify(part).slice(1, -1)]);
+/** The values of `variables`, in whose places stands `[NAME]`. */
+export function secretsOf(variables: Readonly<Record<string, string>>): Secrets {
+  const secrets = new Secrets();
+  for (const [name, value] of Object.entries(variables)) secrets.addParts(value, `[${name}]`);
+  return secrets;
 }
 
 export class ProgramStderr {
@@ -46,14 +28,14 @@ export class ProgramStderr {
   private kept = '';
 
   constructor(
-    private readonly redaction: Redaction,
+    private readonly secrets: Secrets,
     private readonly log: AgentLog,
     private readonly program: string,
   ) {}
 
   take(text: string): void {
-    this.pending = this.redaction.of(this.pending + text);
-    this.pass(Math.max(0, this.pending.length - Math.max(0, this.redaction.length - 1)));
+    this.pending = this.secrets.hide(this.pending + text);
+    this.pass(Math.max(0, this.pending.length - Math.max(0, this.secrets.length - 1)));
   }
 
   /** After the last of it. */

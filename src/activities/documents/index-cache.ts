@@ -16,7 +16,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_ENTRIES = 500;
 const DAY = 24 * 3600 * 1000;
 /** Above it the entries that were not used for longest go. */
-export const INDEX_MAXIMUM_BYTES = 1024 * 1024 * 1024;
+const INDEX_MAXIMUM_BYTES = 1024 * 1024 * 1024;
 const KEPT_SHARE = 0.8;
 const DELETED_AT_ONCE = 50;
 

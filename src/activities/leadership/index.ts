@@ -9,10 +9,12 @@ import { planActivity } from './plan';
 
 export type { LeaderTerm } from './leader-activity';
 
+export interface LeaderActivitiesOptions extends Omit<LeaderDependencies, 'agents'> {
+  readonly agents: readonly AnyAgent[];
+}
+
 /** Every activity of the leader's worker, by name. Throws ConfigInvalid where two agents share a name. */
-export function createLeaderActivities(
-  dependencies: Omit<LeaderDependencies, 'agents'> & { readonly agents: readonly AnyAgent[] },
-) {
+export function createLeaderActivities(dependencies: LeaderActivitiesOptions) {
   const all: LeaderDependencies = { ...dependencies, agents: agentsByName(dependencies.agents) };
   return {
     plan: planActivity(all),

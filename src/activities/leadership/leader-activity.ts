@@ -15,9 +15,11 @@ import { READ_ONLY, runAgent } from '../agent-activity';
 import { type Attempt, startAttempt } from '../attempt';
 import type { Breakers } from '../breaker/breakers';
 import type { Budgets } from '../budget/budgets';
+import type { Charge } from '../calls/charge';
 import { guarded } from '../breaker/guard';
 import type { AnyAgent } from '../define-agent';
 import type { Memory } from '../knowledge/memory';
+import { orAborted } from '../or-aborted';
 import type { LeaderAgent, QueueStatus } from './roster';
 
 /** What a worker leads by: the term it was granted, and whether it still holds it. */
@@ -86,19 +88,22 @@ export function leaderActivity<Asking extends WorkRequest, Body>(
   return async (envelope, request) => {
     const activity = Context.current();
     const lead = dependencies.term();
-    if (lead === undefined || !lead.held() || lead.term < envelope.term) throw handedBack();
+    if (lead === undefined || !lead.held() || lead.term < envelope.term) throw leadsNoMore();
     const { term, over } = lead;
     const payer = agents.get(THINKER[envelope.kind as LeaderWork]);
     const signal = AbortSignal.any([activity.cancellationSignal, over]);
     const charge = payer && budgets?.chargeOf(payer, envelope, signal);
-    const start = { goal: request.goal, instruction, signal: over, charge };
+    const handedBack = request.waited === true ? ({ attemptsUsed: 0, waited: true } as const) : undefined;
+    const start = { goal: request.goal, instruction, signal: over, charge, handedBack };
     const attempt = startAttempt(activity, { ...envelope, term }, start, artifacts);
     try {
-      const body = await beforeEnd(
-        [activity.cancellationSignal, over],
-        work(request, deskOf(dependencies, activity, attempt, { ...request, root: envelope.root })),
-      );
-      const { usage, decisions: repeated } = await attempt.report();
+      const chargeOf = (agent: AnyAgent): Charge | undefined => budgets?.chargeOf(agent, envelope, signal);
+      const leading = { ...request, root: envelope.root, payer, chargeOf };
+      const desk = deskOf(dependencies, activity, attempt, leading);
+      const body = await orAborted(work(request, desk), signal);
+      // A fallback may do without a call what others paid for before.
+      const fellBack = attempt.decisions.some(({ type }) => type === FELL_BACK);
+      const { usage, decisions: repeated } = await attempt.report(fellBack);
       const decisions = [...repeated, ...attempt.decisions];
       const outcome = {
         ...body,
@@ -109,10 +114,10 @@ export function leaderActivity<Asking extends WorkRequest, Body>(
         ...usageField({ usage }),
       };
       // A leader that was paused past its lease must not decide.
-      if (!lead.held()) throw handedBack();
+      if (!lead.held()) throw leadsNoMore();
       return outcome;
     } catch (error) {
-      throw over.aborted ? handedBack() : await attempt.failure(error);
+      throw over.aborted ? leadsNoMore() : await attempt.failure(error);
     } finally {
       attempt.stop();
     }
@@ -127,34 +132,30 @@ const THINKER = {
   aggregate: 'aggregator',
 } as const satisfies Record<LeaderWork, LeaderAgent>;
 
-function handedBack(): unknown {
+function leadsNoMore(): unknown {
   return crossingFailure(
     new CadreError('HandedBack', 'This worker does not lead any more', { details: { attemptsUsed: 0 } }),
   );
 }
 
-/** `work`'s result, unless one of `signals` aborts before. */
-async function beforeEnd<Body>(signals: readonly AbortSignal[], work: Promise<Body>): Promise<Body> {
-  work.catch(() => undefined);
-  const signal = AbortSignal.any([...signals]);
-  const ended = new AbortController();
-  const end = new Promise<never>((_resolve, reject) => {
-    const stop = (): void => reject(signal.reason as Error);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true, signal: ended.signal });
-  });
-  return Promise.race([work, end]).finally(() => ended.abort());
+/** What is led, and who pays for it. */
+interface Leading extends LeaderRequest {
+  readonly root: string;
+  /** Whose accounts the attempt's calls are charged to, unless a fallback asks for them. */
+  readonly payer: AnyAgent | undefined;
+  readonly chargeOf: (agent: AnyAgent) => Charge | undefined;
 }
 
 function deskOf(
   { agents, breakers, memory }: LeaderDependencies,
   activity: Context,
   attempt: Attempt,
-  { root, waited, last }: LeaderRequest & { readonly root: string },
+  { root, waited, last, payer, chargeOf }: Leading,
 ): LeaderDesk {
   const act = (agent: AnyAgent, input: unknown): Promise<unknown> => {
     const knowledge = memory?.learning(agent, root, READ_ONLY).knowledge;
-    const context = { ...attempt.context, ...(knowledge === undefined ? {} : { knowledge }) };
+    const calls = agent === payer ? attempt.context.calls : attempt.paidBy(agent.name, chargeOf(agent));
+    const context = { ...attempt.context, calls, ...(knowledge === undefined ? {} : { knowledge }) };
     const run = (): Promise<unknown> => runAgent(agent, input, { ...attempt, context });
     const guard = breakers?.guardOf(agent);
     return guard === undefined ? run() : guarded(guard, activity, attempt, waited === true, run);
@@ -169,7 +170,8 @@ function deskOf(
       const { signal, decide } = attempt.context;
       if (fallback === undefined || signal.aborted || !givesWay(error, last === true)) throw error;
       const asked = await ask(fallback, input).catch(() => {
-        throw error;
+        // A fallback that waits for its budget ends the attempt.
+        throw attempt.asked() ?? error;
       });
       const { type, message } = failureInfo(error);
       decide({

@@ -1,7 +1,7 @@
 import { agentQueue } from '../../core/names';
 import type { Roster, RosterEntry } from '../../core/policy';
-import { jsonSchemaOf } from '../../models/json-schema';
 import type { AnyAgent } from '../define-agent';
+import { jsonSchemaOf } from '../json-schema';
 import { policiesOf } from '../pin';
 import type { LeaderDependencies } from './leader-activity';
 

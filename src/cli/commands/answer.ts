@@ -54,6 +54,7 @@ async function tell(
       output.value({ task: id, ...question });
       return EXIT.done;
     }
+    checkAs(question, flags.as);
     const by = flags.as === undefined ? {} : { by: flags.as };
     await task.answer(step, answer, { hash, note: flags.note, ...by });
     output.line();
@@ -79,6 +80,12 @@ function seeWords({ kind }: StepQuestion, id: string): string {
 function checkHash(hash: string | undefined): void {
   if (hash === undefined || /^[0-9a-f]{12,64}$/i.test(hash)) return;
   throw inputInvalid('--hash', 'at least 12 hex digits', hash);
+}
+
+/** The task refuses it too, but knows nothing of flags. */
+function checkAs(question: StepQuestion, as: string | undefined): void {
+  const from = question.kind === 'question' ? question.from : undefined;
+  if (from?.includes(as ?? '') === false) throw inputInvalid('--as', from.join(' or '), as);
 }
 
 function writeQuestion(question: StepQuestion, output: Output): void {

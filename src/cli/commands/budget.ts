@@ -42,11 +42,13 @@ async function list(flags: CommonFlags, output: Output): Promise<number> {
   }
 }
 
-const HEAD = ['BUDGET', 'OF', 'ALLOWED', 'USED', 'SET ASIDE', 'NEVER SEEN TO END', 'REFUSED'];
+const HEAD = ['BUDGET', 'TASK', 'OF', 'ALLOWED', 'USED', 'SET ASIDE', 'NEVER SEEN TO END', 'REFUSED'];
 
-function rows({ account, rows: units, refused }: AccountStanding): string[][] {
+function rows({ account, task, rows: units, refused }: AccountStanding): string[][] {
+  const whose = task === undefined ? '–' : `${task.id}${task.running ? '' : ', ended'}`;
   return units.map(({ unit, allowed, used, reserved, unseen }, index) => [
     index === 0 ? account : '',
+    index === 0 ? whose : '',
     unit,
     allowed === undefined ? '–' : shown(unit, allowed),
     shown(unit, used),
@@ -58,7 +60,8 @@ function rows({ account, rows: units, refused }: AccountStanding): string[][] {
 
 /** The number of an amount; its unit stands in a column of its own. */
 function shown(unit: AccountStanding['rows'][number]['unit'], amount: number): string {
-  return amountWords(unit, amount).replace(` ${unit}`, '');
+  const [number = ''] = amountWords(unit, amount).split(' ');
+  return number;
 }
 
 /** A standing with the link to its workflow, where that runs. */
@@ -73,8 +76,9 @@ async function show(name: string, flags: CommonFlags, output: Output): Promise<n
     const account = isAccount(name) ? name : await accountOf(name, session);
     const standing = linked(await session.client.budget(account), session);
     output.value(standing);
-    const { short, webUi, day } = standing;
-    output.line(`${output.paint('bold', accountWords(account))}${day === undefined ? '' : `: ${day}`}`);
+    const { short, webUi, day, task } = standing;
+    const whose = task === undefined ? accountWords(account) : `The budget of the task ${task.id}`;
+    output.line(`${output.paint('bold', whose)}${day === undefined ? '' : `: ${day}`}`);
     if (standing.rows.length === 0) output.line('  Nothing was used of it yet.');
     else output.table([HEAD, ...rows(standing)]);
     if (short !== undefined)

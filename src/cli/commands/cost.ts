@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { CadreCost, TaskCost } from '../../client/costs';
+import type { CadreCost, CostChain, TaskCost } from '../../client/costs';
 import { COST_KEYS, type Cost, type CostKey } from '../../core/cost';
 import { inputInvalid } from '../../core/failures';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
@@ -44,11 +44,19 @@ async function ofTask(id: string, { by, since, ...flags }: CostFlags, output: Ou
   }
 }
 
-function writeTask({ id, running, steps, agents, models, total }: TaskCost, output: Output): void {
-  if (total.calls === 0) {
-    output.line(`No call of a model in ${id}${running ? ', as far as its steps have ended' : ''}.`);
-    return;
+function writeTask(cost: TaskCost, output: Output): void {
+  const { id, running, total, chain, unread } = cost;
+  if (total.calls > 0) writeCalls(cost, output);
+  else output.line(`No call of a model in ${id}${running ? ', as far as its steps have ended' : ''}.`);
+  if (unread.length > 0) {
+    output.line(
+      `  What ${unread.join(', ')} used may be missing: cut off, and the artifact store here (CADRE_ARTIFACTS) has no record of it.`,
+    );
   }
+  if (chain !== undefined && chain.total.calls > 0) writeChain(id, chain, output);
+}
+
+function writeCalls({ id, running, steps, agents, models, total }: TaskCost, output: Output): void {
   output.line(`${output.paint('bold', id)}  ${words(total)}`);
   output.table([
     ['STEP', 'AGENT', 'MODEL', ...COLUMNS],
@@ -59,6 +67,18 @@ function writeTask({ id, running, steps, agents, models, total }: TaskCost, outp
   const unpriced = models.filter((model) => model.unpriced === true).map(({ key }) => key);
   writeNotes(total, unpriced, output);
   if (running) output.line('  It runs: what its present steps use is counted when they end.');
+}
+
+/** Each task by what is new in it, then what they are together. */
+function writeChain(id: string, { tasks, total }: CostChain, output: Output): void {
+  writeCosts('TASK', [...tasks, { ...total, key: 'in all' }], output);
+  const ids = tasks.map(({ key }) => key);
+  const [before, after] = [ids.slice(0, ids.indexOf(id)), ids.slice(ids.indexOf(id) + 1)];
+  output.line();
+  if (before.length > 0) {
+    output.line(`  It goes on with ${before.join(', ')}: the calls there are in its numbers too.`);
+  }
+  if (after.length > 0) output.line(`  It goes on as ${after.join(', ')}: in all ${words(total)}.`);
 }
 
 async function ofAll({ by, since, ...flags }: CostFlags, output: Output): Promise<number> {
@@ -113,19 +133,29 @@ function grouped(value: number): string {
 }
 
 function words(total: Cost): string {
-  return [count(total.calls, 'call'), `${grouped(total.tokens)} tokens`, money(total)].join(', ');
+  return [count(total.calls, 'call'), tokenWords(total.tokens), money(total)].join(', ');
 }
 
-/** What is to be known of the numbers. `unpriced`: models without a price, where they are known. */
-function writeNotes({ unseen, unpriced }: Cost, models: readonly string[], output: Output): void {
+function tokenWords(tokens: number): string {
+  return `${grouped(tokens)} ${tokens === 1 ? 'token' : 'tokens'}`;
+}
+
+/** What is to be known of the numbers. `models`: those without a price, where they are known. */
+function writeNotes(total: Cost, models: readonly string[], output: Output): void {
   const notes = [
-    ...(unseen === 0
-      ? []
-      : [`Nobody saw the end of ${count(unseen, 'call')}: counted with the most that they may have cost.`]),
-    ...(unpriced !== true ? [] : [unpricedNote(models)]),
+    ...(total.unseen === 0 ? [] : [unseenNote(total)]),
+    ...(total.unpriced !== true ? [] : [unpricedNote(models)]),
   ];
   if (notes.length > 0) output.line();
   for (const note of notes) output.line(`  ${note}`);
+}
+
+/** Whether their tokens went in or out, nobody knows. */
+function unseenNote({ unseen, tokens, inputTokens, outputTokens }: Cost): string {
+  const neither = tokens - inputTokens - outputTokens;
+  const [who, counts] = unseen === 1 ? ['it', 'it counts'] : ['they', 'they count'];
+  const where = neither > 0 ? `, ${tokenWords(neither)} that stand under neither INPUT nor OUTPUT` : '';
+  return `Nobody saw the end of ${count(unseen, 'call')}: ${counts} with the most that ${who} may have cost${where}.`;
 }
 
 function unpricedNote(models: readonly string[]): string {

@@ -5,22 +5,24 @@ import type { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { hasAttentionAttribute } from '../../client/attention-attribute';
 import { type ResolvedConnection, connect } from '../../client/connection';
-import { fixFor, isCadreError } from '../../core/failures';
+import { FAILURES, fixFor, isCadreError } from '../../core/failures';
 import { type LeaderReport, readLeader } from '../../client/leader';
 import { NEEDS_ATTENTION_ATTRIBUTE, agentQueue, taskQueue } from '../../core/names';
+import { type Prices, loadPrices, priceOf, usageOf } from '../../models/prices';
+import { chosenModel } from '../../models/providers';
 import { FileLedger } from '../../storage/file-ledger';
 import { artifactsFolder, ledgerFile } from '../../storage/folders';
 import { openArtifacts } from '../../storage/open-artifacts';
 import { S3ArtifactStore } from '../../storage/s3-artifact-store';
-import { PREBUILT_BUNDLE, buildId, parseIdentity } from '../../workers/build-id';
+import { PREBUILT_BUNDLE, buildId } from '../../workers/build-id';
 import type { LoadedConfig } from '../../workers/config';
-import { livePollers } from '../../workers/live-pollers';
-import { describeQueue } from '../../client/queue';
+import { describeQueue, livePollers, parseIdentity } from '../../client/queue';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
-import { type Output, table } from '../output';
+import { type Output, duration, table } from '../output';
 import { configOf, locateServer } from '../session';
+import { usageWords } from '../usage-words';
 
 /** What one check found. */
 interface Finding {
@@ -38,7 +40,9 @@ export function doctorCommand(program: Command, execute: Execute): void {
   withCommonOptions(
     program
       .command('doctor')
-      .description('check what a cadre needs, and say what to do about what is missing'),
+      .description(
+        'check what a cadre needs, and say what to do about what is missing; asks the model of CADRE_MODEL once, where there is one, which costs a few tokens',
+      ),
   ).action((flags: CommonFlags) => execute(flags, (output) => doctor(flags, output)));
 }
 
@@ -58,6 +62,8 @@ async function doctor(flags: CommonFlags, output: Output): Promise<number> {
     add(ok('configuration', `${loaded.file ?? 'no configuration file'}; cadre "${loaded.cadre}": ${names}`));
     return loaded;
   });
+  const prices = await attempt('prices', add, () => checkPrices(add));
+  await attempt('model', add, () => checkModel(prices, add));
   const at = await attempt('connection', add, () => locateServer(flags));
   const client = at === undefined ? undefined : await attempt('server', add, () => checkServer(at, add));
   if (client !== undefined && config !== undefined) {
@@ -137,6 +143,27 @@ async function checkLedger(): Promise<Finding> {
   } finally {
     await ledger.close();
   }
+}
+
+/** What workers go by. Throws ConfigInvalid for a file of CADRE_PRICES that is none. */
+function checkPrices(add: (finding: Finding) => void): Prices {
+  const prices = loadPrices();
+  const file = process.env['CADRE_PRICES'];
+  if (file) add(ok('prices', `${file}${prices.date === undefined ? '' : `, of ${prices.date}`}`));
+  return prices;
+}
+
+/** The model that the embedded team asks is asked once. Throws what that fails with. */
+async function checkModel(prices: Prices | undefined, add: (finding: Finding) => void): Promise<void> {
+  const name = chosenModel();
+  if (name === undefined) return;
+  const { tryModel } = await import('../../models/try-model.js');
+  const { milliseconds, tokens } = await tryModel(name);
+  const price = priceOf(name, prices ?? { models: {} });
+  const words = usageWords([usageOf(name, tokens, price)]);
+  const message = `${name} answered in ${duration(milliseconds)} (${words})`;
+  if (price !== undefined) return add(ok('model', message));
+  add({ check: 'model', kind: 'warning', message, fix: FAILURES.PriceUnknown.fix });
 }
 
 async function checkServer(at: ResolvedConnection, add: (finding: Finding) => void): Promise<Client> {

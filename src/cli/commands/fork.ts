@@ -30,7 +30,7 @@ export function forkCommand(program: Command, execute: Execute): void {
     .option('--at <point>', 'the event after which it goes on: its number, a time, or `last`', 'last')
     .option('--set <path=value>', 'change it: `goal`, or `steps.<id>.<field>` (repeatable)', collect)
     .option('--agent <step=agent>', 'give a step to another agent (repeatable)', collect)
-    .option('--follow', 'print every event as it happens, not only the steps')
+    .option('--follow', 'print every event as it happens, and what models say as they say it')
     .option('--detach', 'start it, print its id, and do not wait')
     .option('--no-worker', 'leave the work to workers that run elsewhere');
   withCommonOptions(fork).action((id: string, flags: ForkFlags) =>

@@ -24,7 +24,7 @@ export function resumeCommand(program: Command, execute: Execute): void {
       .description('go on with a task that has reached its budget, with more')
       .argument('<id>', "the task's id")
       .option(BUDGET_FLAG, `what it may use in all, ${BUDGET_HELP}`)
-      .option('--follow', 'print every event as it happens, not only the steps')
+      .option('--follow', 'print every event as it happens, and what models say as they say it')
       .option('--detach', 'start it, print its id, and do not wait')
       .option('--no-worker', 'leave the work to workers that run elsewhere')
       .option('--reports <folder>', 'folder for the report', 'reports'),

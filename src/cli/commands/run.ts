@@ -39,7 +39,7 @@ export function runCommand(program: Command, execute: Execute): void {
       .option('--plan <file>', "JSON file with a plan to carry out, instead of the planner's")
       .option('--id <id>', "the task's id (default: made of the goal)")
       .option(BUDGET_FLAG, `what the task may use, ${BUDGET_HELP}`)
-      .option('--follow', 'print every event as it happens, not only the steps')
+      .option('--follow', 'print every event as it happens, and what models say as they say it')
       .option('--detach', 'start the task, print its id, and do not wait')
       .option('--no-worker', 'leave the work to workers that run elsewhere')
       .option('--reports <folder>', 'folder for the report', 'reports'),

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { PendingStep, TaskDescription, TaskHandle } from '../../client/task-handle';
 import { CadreError, fixFor } from '../../core/failures';
 import { assertNever } from '../../core/json';
-import { REFUSAL_WORDS } from '../../core/breaker/refusal';
+import { REFUSAL_WORDS, waitsFor } from '../../core/breaker/refusal';
 import { oneLine } from '../../core/one-line';
 import { shortHash, standWords } from '../../core/task-details';
 import { type StepState, type TaskState, actorOf, isOpen, stepState } from '../../core/task-state';
@@ -12,7 +12,7 @@ import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
 import { writeEvents } from '../log-words';
-import { type Output, duration, size, stamp, table } from '../output';
+import { type Output, count, duration, size, stamp, table } from '../output';
 import { writeResume } from '../resume-words';
 import { writeQuestions } from '../questions';
 import { type Session, openSession } from '../session';
@@ -79,7 +79,10 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
     ...(state.docs === undefined ? [] : [['docs', state.docs]]),
     ['started', `${stamp(startedAt)} UTC`],
     [isOpen(state.phase) ? 'running' : 'took', duration((endedAt ?? Date.now()) - startedAt)],
-    ['history', `${history.events} events, ${size(history.bytes)}; ${description.events} in the log`],
+    [
+      'history',
+      `${count(history.events, 'event')}, ${size(history.bytes)}; ${description.events} in the log`,
+    ],
     ...(state.usage === undefined ? [] : [['models', usageWords(usageOf(state))]]),
     ...(link === undefined ? [] : [['Web UI', link]]),
   ];
@@ -93,11 +96,13 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
     output.line();
     const undone = state.compensations.filter(({ kind }) => kind === 'undone').length;
     output.line(
-      `  undone: ${undone} of ${state.stack?.length ?? 0} steps (cadre saga show ${description.id})`,
+      `  undone: ${undone} of ${count(state.stack?.length ?? 0, 'step')} (cadre saga show ${description.id})`,
     );
   }
   if (phase.kind === 'failed' || phase.kind === 'compensated') {
-    const fix = failedStepFix(task.id, state) ?? fixFor(phase.failure.type, { task: task.id });
+    const fix =
+      failedStepFix(task.id, state) ??
+      fixFor(phase.failure.type, { task: task.id, short: phase.failure.short });
     output.line();
     output.line(`${output.paint('red', '✗')} ${phase.failure.message}`);
     if (fix !== undefined) output.line(`  → ${fix}`);
@@ -108,7 +113,7 @@ async function showTask(session: Session, task: TaskHandle, output: Output): Pro
 function failedStepFix(task: string, { steps }: TaskState): string | undefined {
   for (const [id, step] of Object.entries(steps)) {
     const failure = step.kind === 'failed' || step.kind === 'arbitrating' ? step.failure : undefined;
-    if (failure !== undefined) return fixFor(failure.type, { task, step: id });
+    if (failure !== undefined) return fixFor(failure.type, { task, step: id, short: failure.short });
   }
   return undefined;
 }
@@ -147,10 +152,10 @@ function stepWords(step: StepState, id: string, waiting: ReadonlyMap<string, Pen
   return pending === undefined ? stateWords(step) : pendingWords(pending);
 }
 
-/** Why it waits for the breaker of its agent, and how long yet. */
-function refusedWords({ breaker, why }: StepState & { kind: 'refused' }, until = Date.now()): string {
+/** Why its agent may not ask yet, and how long it waits. */
+function refusedWords(refused: StepState & { kind: 'refused' }, until = Date.now()): string {
   const left = duration(Math.max(0, until - Date.now()));
-  return `waits ${left} for the breaker ${breaker}: ${REFUSAL_WORDS[why]}`;
+  return `waits ${left} for ${waitsFor(refused)}: ${REFUSAL_WORDS[refused.why]}`;
 }
 
 /** Where the leader's work stands: who has it, or that nobody leads. */

@@ -5,7 +5,7 @@ import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { type Output, stamp, table } from '../output';
 import { type Session, configOf, openSession } from '../session';
-import { isGone } from '../../workers/live-pollers';
+import { isGone } from '../../client/queue';
 import { type Section, sectionsOf } from '../status-words';
 import { instant, watchUntilInterrupted } from '../watch';
 

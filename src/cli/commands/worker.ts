@@ -3,12 +3,13 @@ import { NativeConnection } from '@temporalio/worker';
 import { CadreError } from '../../core/failures';
 import { MAIN, taskQueue } from '../../core/names';
 import { ROLES, type Role } from '../../core/roles';
+import { loadPrices } from '../../models/prices';
 import { ledgerFile } from '../../storage/folders';
 import { openArtifacts } from '../../storage/open-artifacts';
 import { FileLedger } from '../../storage/file-ledger';
 import { CadreWorker, servedPools } from '../../workers/cadre-worker';
 import { installRuntime } from '../../workers/runtime';
-import { livePollers } from '../../workers/live-pollers';
+import { livePollers } from '../../client/queue';
 import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
@@ -18,7 +19,7 @@ import { type Output, duration } from '../output';
 import { wholeNumber } from '../whole-number';
 import { warnOfOtherBuilds } from '../own-worker';
 import { configOf, connectToServer } from '../session';
-import { writeTeam } from '../team-line';
+import { writeLack, writeTeam } from '../team-line';
 
 interface WorkerFlags extends CommonFlags {
   readonly role?: readonly Role[];
@@ -66,7 +67,10 @@ async function serve(flags: WorkerFlags, output: Output): Promise<number> {
       '--pool chooses among agents: add --role agents, or leave --pool out',
     );
   }
+  // What cannot be read is found now, and not at the first call that costs something.
+  loadPrices();
   writeTeam(config, output);
+  writeLack(config, output);
   const serving = servedPools(config.agents, flags.pool);
   installRuntime(logLevel('WARN'));
   const { at, temporal } = await connectToServer(flags);

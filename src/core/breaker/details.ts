@@ -17,7 +17,9 @@ export function whyWords({ phase, settings, lastError }: BreakerState, at: numbe
   switch (phase.kind) {
     case 'closed': {
       const { calls, failures, slow } = currentWindow(phase.window, settings.window, at);
-      return calls === 0 ? 'no calls in its window' : `${failures} of ${calls} calls failed, ${slow} slow`;
+      return calls === 0
+        ? 'no calls in its window'
+        : `${failures} of ${callWords(calls)} failed, ${slow} slow`;
     }
     case 'open':
     case 'halfOpen': {
@@ -38,7 +40,13 @@ export function whyWords({ phase, settings, lastError }: BreakerState, at: numbe
 export function reasonWords(why: BreakerReason): string {
   if (why.by === 'hand') return why.note === '' ? 'by hand' : `by hand: ${oneLine(why.note, 120)}`;
   const { by, calls, failures, slow } = why;
-  return by === 'failures' ? `${failures} of ${calls} calls failed` : `${slow} of ${calls} calls were slow`;
+  return by === 'failures'
+    ? `${failures} of ${callWords(calls)} failed`
+    : `${slow} of ${callWords(calls)} ${slow === 1 ? 'was' : 'were'} slow`;
+}
+
+function callWords(calls: number): string {
+  return `${calls} ${calls === 1 ? 'call' : 'calls'}`;
 }
 
 /** A breaker as short Markdown, for the Web UI's current details. */
@@ -56,12 +64,12 @@ export function breakerDetails(key: string, state: BreakerState, at: number): st
   if (pacedUntil > at) lines.push('', `paced by the provider until ${utc(pacedUntil)}`);
   const { failureRate, slowCallRate, slowCallDuration, window, minimumCalls, cooldown, cooldownMax } =
     settings;
-  const over = 'calls' in window ? `${window.calls} calls` : `${window.seconds} s`;
+  const over = 'calls' in window ? callWords(window.calls) : `${window.seconds} s`;
   lines.push(
     '',
     '| opened | refused | opens at | over | at least | slow from | cooldown |',
     '|---|---|---|---|---|---|---|',
-    `| ${opened}× | ${refused} calls | ${percent(failureRate)} failed, ${percent(slowCallRate)} slow | ${over} | ${minimumCalls} calls | ${slowCallDuration / 1000} s | ${cooldown / 1000} to ${cooldownMax / 1000} s |`,
+    `| ${opened}× | ${callWords(refused)} | ${percent(failureRate)} failed, ${percent(slowCallRate)} slow | ${over} | ${callWords(minimumCalls)} | ${slowCallDuration / 1000} s | ${cooldown / 1000} to ${cooldownMax / 1000} s |`,
   );
   return [...lines, WEB_UI_END].join('\n');
 }

@@ -1,6 +1,6 @@
 /**
- * What keeps a call from an agent whose breaker does not let it through, and what its workflow makes of it. Both cross as
- * failures of Cadre's own, `BreakerOpen` and `Paced`, whose details are a {@link Refusal}.
+ * What keeps a call from an agent whose breaker does not let it through, or whose budget is set aside, and what its workflow
+ * makes of it. Both cross as failures of Cadre's own, `BreakerOpen` and `Paced`, whose details are a {@link Refusal}.
  */
 import type { FailureInfo, FailureType } from '../failures';
 import { isRecord } from '../json';
@@ -8,13 +8,13 @@ import { type HandedBack, handedBackOf } from '../task-activities';
 
 /**
  * Why a call was refused. `paced`: its provider asked for no calls for a while. `failing`: the calls before it failed, and
- * those under way decide whether it opens.
+ * those under way decide whether it opens. `setAside`: no breaker, but what is left of a budget is set aside for others.
  */
-export type RefusalCause = 'open' | 'halfOpen' | 'isolated' | 'paced' | 'failing';
+export type RefusalCause = 'open' | 'halfOpen' | 'isolated' | 'paced' | 'failing' | 'setAside';
 
 /** A call that was not let through, or that its provider sent away. It spends no attempt. */
 export interface Refusal extends HandedBack {
-  /** The breaker's key. */
+  /** The breaker's key; where `why` is `setAside` the budget's account. */
   readonly breaker: string;
   readonly why: RefusalCause;
   /** In how many ms to ask again, jitter included. */
@@ -30,7 +30,7 @@ export function isRefusal({ type }: Pick<FailureInfo, 'type'>): boolean {
 
 /** True where a call is soon made as it is, whatever its agent's `onOpen` says. */
 export function isBrief(why: RefusalCause): boolean {
-  return why === 'paced' || why === 'failing';
+  return why === 'paced' || why === 'failing' || why === 'setAside';
 }
 
 const REFUSALS: readonly FailureType[] = ['BreakerOpen', 'Paced'];
@@ -40,6 +40,7 @@ const CAUSES: readonly string[] = [
   'isolated',
   'paced',
   'failing',
+  'setAside',
 ] satisfies RefusalCause[];
 
 /** What to believe of details that cannot be read. */
@@ -69,16 +70,22 @@ export function afterRefusal(refused: HandedBack): HandedBack {
   return { ...handedBackOf(refused), waited: true };
 }
 
-/** Why a call waits, in words that go on from "waits for the breaker KEY:". */
+/** Why a call waits, in words that go on from those of {@link waitsFor}. */
 export const REFUSAL_WORDS = {
   open: 'it is open',
   halfOpen: 'it is being probed',
   isolated: 'it is isolated by hand',
   paced: 'its provider asked to slow down',
   failing: 'its calls fail, and those under way decide',
+  setAside: 'what is left of it is set aside for other calls',
 } as const satisfies Record<RefusalCause, string>;
 
-/** The name of the timer by which a step waits for a breaker. */
-export function breakerTimer(step: string, breaker: string): string {
-  return `${step}: breaker ${breaker}`;
+/** For what a call waits that was refused so. */
+export function waitsFor({ breaker, why }: Pick<Refusal, 'breaker' | 'why'>): string {
+  return `the ${why === 'setAside' ? 'budget' : 'breaker'} ${breaker}`;
+}
+
+/** The name of the timer by which a step waits. */
+export function refusalTimer(step: string, { breaker, why }: Pick<Refusal, 'breaker' | 'why'>): string {
+  return `${step}: ${why === 'setAside' ? 'budget' : 'breaker'} ${breaker}`;
 }

@@ -8,9 +8,11 @@
  * 3. What is never settled stays counted in full: after a day as `unseen`.
  * 4. A worker's message counts once, however often it comes within a day, and not at all after a later one of it.
  * 5. The account of a day (UTC) begins each day with nothing used; what was set aside on the day before was of that day.
+ * 6. What does not fit only because of what is set aside for others is no refusal: it is to be asked again, until that is
+ *    settled, or so old that nobody waits for it.
  */
 import { isRecord } from '../json';
-import type { Amount } from '../usage';
+import { type Amount, MICRO } from '../usage';
 
 /** What an account counts: what calls cost, and steps. Whole numbers. */
 export interface Spent extends Amount {
@@ -74,6 +76,8 @@ export interface Shortfall {
   readonly used: number;
   readonly reserved: number;
   readonly asked: number;
+  /** Present where it may fit once others have settled what is set aside for them: it is to be asked again, and no refusal. */
+  readonly later?: true;
 }
 
 /** What of `value` is a {@link Shortfall}; undefined where nothing is. */
@@ -86,6 +90,27 @@ export function readShortfall(value: unknown): Shortfall | undefined {
     : undefined;
 }
 
+/** True where {@link Shortfall.later} stands in `details`. */
+export function mayFitLater(details: unknown): boolean {
+  return isRecord(details) && details['later'] === true;
+}
+
+/** True where it would fit if it were not for what is set aside, and may be given back. */
+export function wouldFitAlone({ limit, allowed, used, reserved, asked }: Shortfall): boolean {
+  if (limit !== 'tokens' && limit !== 'money' && limit !== 'calls') return false;
+  return reserved > 0 && whole(used) + whole(asked) <= whole(allowed);
+}
+
+/** What must be allowed for it to fit, whatever comes of what is set aside. */
+export function neededFor({ used, reserved, asked }: Shortfall): number {
+  return (whole(used) + whole(reserved) + whole(asked)) / MICRO;
+}
+
+/** Sums of dollars are exact in millionths. */
+function whole(amount: number): number {
+  return Math.round(amount * MICRO);
+}
+
 const LIMIT_NAMES = [
   'tokens',
   'money',
@@ -95,7 +120,10 @@ const LIMIT_NAMES = [
   'wallTime',
 ] as const satisfies Shortfall['limit'][];
 
-/** What an account is asked to do. A settlement of nothing gives back what was set aside. */
+/**
+ * What an account is asked to do. A settlement of nothing gives back what was set aside. Ids that are the same up to their
+ * first `/` are of the same action.
+ */
 export type AccountOperation = { readonly id: string } & (
   | { readonly do: 'reserve'; readonly amount: Spent }
   | { readonly do: 'settle'; readonly amount: Spent }
@@ -121,6 +149,8 @@ export const OPERATIONS_MAXIMUM = 500;
 export const NOTHING_SPENT: Spent = { tokens: 0, microUsd: 0, calls: 0, steps: 0 };
 const UNITS = ['tokens', 'microUsd', 'calls', 'steps'] as const satisfies (keyof Spent)[];
 const DAY = 24 * 60 * 60 * 1000;
+/** What is set aside for so long, in ms, is waited for: a call that takes longer has more likely been lost. */
+export const UNDER_WAY_MAXIMUM = 10 * 60 * 1000;
 
 /** An account that was asked nothing yet. */
 export function newAccount(account: string): AccountState {
@@ -157,13 +187,13 @@ export function exchange(
   state = configured(state, message);
   const short: Record<string, Shortfall> = {};
   for (const [index, operation] of message.operations.entries()) {
-    const problem = operation.do === 'reserve' ? shortfall(state, operation) : undefined;
+    const problem = operation.do === 'reserve' ? shortfall(state, operation, now) : undefined;
     if (problem === undefined) {
       state = done(state, operation, now);
-    } else {
-      short[index] = problem;
-      state = { ...state, refused: state.refused + 1, short: { ...problem, at: now } };
+      continue;
     }
+    short[index] = problem;
+    if (!problem.later) state = { ...state, refused: state.refused + 1, short: { ...problem, at: now } };
   }
   const heard: Heard = { turn: message.turn, at: now, ...(Object.keys(short).length === 0 ? {} : { short }) };
   const workers = { ...state.workers, [message.worker]: heard };
@@ -204,24 +234,43 @@ function recent(workers: AccountState['workers'], now: number): AccountState['wo
   return Object.fromEntries(Object.entries(workers).filter(([, { at }]) => at > now - DAY));
 }
 
-/** By the limits that were changed most often; of two that were so equally often, by the later. */
-function configured(state: AccountState, { limits, revision }: AccountExchange): AccountState {
+/**
+ * By the limits that were changed most often; of two that were so equally often, by the later. A task's are, where two have
+ * changed them at the same time: what is more of each then stands.
+ */
+function configured(state: AccountState, { limits: told, revision }: AccountExchange): AccountState {
   if (revision < state.revision) return state;
+  const both = revision === state.revision && !isDaily(state.account);
+  const limits = both ? larger(state.limits, told) : told;
   const same = UNITS.every((unit) => limits[unit] === state.limits[unit]);
   if (same) return revision === state.revision ? state : { ...state, revision };
   const { short: _over, ...rest } = state;
   return { ...rest, limits, revision };
 }
 
+function larger(one: Limits, other: Limits): Limits {
+  const limits = UNITS.map((unit) => [unit, Math.max(one[unit] ?? -1, other[unit] ?? -1)] as const);
+  return Object.fromEntries(limits.filter(([, limit]) => limit >= 0));
+}
+
 /** Why it does not fit; undefined where it does. What is set aside already fits. */
-function shortfall(state: AccountState, { id, amount }: AccountOperation): Shortfall | undefined {
+function shortfall(
+  state: AccountState,
+  { id, amount }: AccountOperation,
+  now: number,
+): Shortfall | undefined {
   if (Object.hasOwn(state.reservations, id)) return undefined;
-  const unit = UNITS.find((one) => {
-    const limit = state.limits[one];
-    return limit !== undefined && amount[one] > 0 && taken(state, one) + amount[one] > limit;
-  });
-  if (unit === undefined) return undefined;
-  const shown = (value: number): number => (unit === 'microUsd' ? value / 1_000_000 : value);
+  const over = (unit: keyof Spent, given: Spent = NOTHING_SPENT): boolean => {
+    const limit = state.limits[unit];
+    return limit !== undefined && amount[unit] > 0 && taken(state, unit) - given[unit] + amount[unit] > limit;
+  };
+  const units = UNITS.filter((unit) => over(unit));
+  if (units.length === 0) return undefined;
+  const underWay = underWayOf(state, id, now);
+  // What no waiting can mend comes first. A step that was begun is never given back.
+  const final = units.find((unit) => unit === 'steps' || over(unit, underWay));
+  const unit = final ?? units[0] ?? 'tokens';
+  const shown = (value: number): number => shownAmount(unit, value);
   return {
     account: state.account,
     limit: unit === 'microUsd' ? 'money' : unit,
@@ -229,7 +278,26 @@ function shortfall(state: AccountState, { id, amount }: AccountOperation): Short
     used: shown(state.used[unit] + state.unseen[unit]),
     reserved: shown(state.reserved[unit]),
     asked: shown(amount[unit]),
+    ...(final === undefined ? { later: true } : {}),
   };
+}
+
+/** What is set aside for calls of other actions that may be under way. What an action's own earlier attempts left is lost. */
+function underWayOf({ reservations }: AccountState, id: string, now: number): Spent {
+  const action = actionOf(id);
+  return Object.entries(reservations)
+    .filter(([other, { at }]) => at > now - UNDER_WAY_MAXIMUM && actionOf(other) !== action)
+    .reduce((sum, [, one]) => plus(sum, one), NOTHING_SPENT);
+}
+
+function actionOf(id: string): string {
+  const [action = ''] = id.split('/', 1);
+  return action;
+}
+
+/** So much of `unit` as persons are told it: money in US dollars. */
+export function shownAmount(unit: keyof Spent, amount: number): number {
+  return unit === 'microUsd' ? amount / MICRO : amount;
 }
 
 /** What counts against the limit of `unit`. */
@@ -263,7 +331,8 @@ function onlySpent({ tokens, microUsd, calls, steps }: Spent): Spent {
   return { tokens, microUsd, calls, steps };
 }
 
-function plus(a: Spent, b: Spent): Spent {
+/** The sum. */
+export function plus(a: Spent, b: Spent): Spent {
   return {
     tokens: a.tokens + b.tokens,
     microUsd: a.microUsd + b.microUsd,

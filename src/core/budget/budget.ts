@@ -8,6 +8,7 @@ import type { Duration } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time';
 import { CadreError, inputInvalid } from '../failures';
 import { type FieldProblem, isRecord } from '../json';
+import { MICRO } from '../usage';
 import type { Limits, Shortfall } from './account';
 import { shortfallMessage } from './words';
 
@@ -65,7 +66,6 @@ export interface TaskBudget extends Spending {
 }
 
 const DAY = 24 * 60 * 60 * 1000;
-const MICRO = 1_000_000;
 const LEVELS_MAXIMUM = 10;
 
 /** What each number may be: the least and the most; `wallTime` in ms. */

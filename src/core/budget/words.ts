@@ -1,10 +1,10 @@
 /** What persons read of budgets. */
 import { WEB_UI_END, escaped, utc } from '../details-text';
 import { assertNever } from '../json';
-import { type AccountState, type Shortfall, type Spent, isDaily } from './account';
+import { type AccountState, type Shortfall, type Spent, isDaily, neededFor, shownAmount } from './account';
 
 /** Of each unit: what a budget's field for it is called. */
-export const UNIT_WORDS = {
+const UNIT_WORDS = {
   tokens: 'tokens',
   microUsd: 'money',
   calls: 'calls',
@@ -22,7 +22,7 @@ export function amountWords(limit: Shortfall['limit'], amount: number): string {
     case 'calls':
     case 'steps':
     case 'depth':
-      return `${grouped(amount)} ${limit}`;
+      return `${grouped(amount)} ${amount === 1 ? limit.replace(/s$/, '') : limit}`;
     default:
       return assertNever(limit);
   }
@@ -51,6 +51,23 @@ export function shortfallMessage({ account, limit, allowed, used, reserved, aske
   return `${whose} allows ${unit(allowed)}: used ${unit(used)}, set aside ${unit(reserved)}, asked for ${unit(asked)} more`;
 }
 
+/** What to do where it did not fit; `ID` stands for the id of the task that failed. */
+export function shortfallFix(short: Shortfall): string {
+  const { account, limit, allowed } = short;
+  if (limit === 'depth') return 'Start the first of these tasks with a greater `depth` in its budget.';
+  if (limit === 'wallTime') {
+    const more = `${Math.ceil((2 * allowed) / 1000)}s`;
+    return allowed === 0
+      ? 'The time of the task that started it is over: go on with that, by `cadre resume`.'
+      : `Go on with as much time again: \`cadre resume ID\`; or with more: \`cadre resume ID --budget wallTime=${more}\`.`;
+  }
+  if (!isDaily(account)) {
+    return `Go on with so much or more: \`cadre resume ID --budget ${limit}=${neededFor(short)}\`; see what was used with \`cadre budget\`.`;
+  }
+  const whose = account === 'cadre' ? '`defineConfig`' : `the agent "${account.slice('agent.'.length)}"`;
+  return `Wait until the day ends, at 00:00 UTC, or raise ${limit} in the \`budget\` of ${whose} and restart the workers; then \`cadre resume ID\` goes on.`;
+}
+
 /** A row of what an account counts: its limit, and what counts against it. Money is in US dollars. */
 export interface AccountRow {
   readonly unit: 'tokens' | 'money' | 'calls' | 'steps';
@@ -61,12 +78,14 @@ export interface AccountRow {
   readonly unseen: number;
 }
 
-/** What an account counts, a row a unit that has a limit or was used. */
-export function accountRows({ limits, used, reserved, unseen }: AccountState): AccountRow[] {
+/** What an account counts, a row a unit that has a limit or was used. A step is used once it is begun, and never settled. */
+export function accountRows({ limits, used: settled, reserved: aside, unseen }: AccountState): AccountRow[] {
+  const used = { ...settled, steps: settled.steps + aside.steps };
+  const reserved = { ...aside, steps: 0 };
   return (Object.keys(UNIT_WORDS) as (keyof Spent)[]).flatMap((unit) => {
     const limit = limits[unit];
     if (limit === undefined && used[unit] + reserved[unit] + unseen[unit] === 0) return [];
-    const shown = (value: number): number => (unit === 'microUsd' ? value / 1_000_000 : value);
+    const shown = (value: number): number => shownAmount(unit, value);
     return [
       {
         unit: UNIT_WORDS[unit],

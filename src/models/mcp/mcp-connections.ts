@@ -8,12 +8,13 @@
  */
 import { createHash } from 'node:crypto';
 import { optionalPackage } from '../../activities/documents/optional-package';
+import { orAborted } from '../../activities/or-aborted';
 import { CadreError } from '../../core/failures';
 import { canonicalJson } from '../../core/json';
 import { failureInfo } from '../../core/failure-info';
 import { oneLine } from '../../core/one-line';
+import { Secrets } from '../../core/secrets';
 import type { McpAddress, McpProgram, McpServer } from './mcp-server';
-import { Secrets } from './secrets';
 
 const IDLE_MILLISECONDS = 60_000;
 /** A program may be fetched first. */
@@ -22,6 +23,8 @@ const OPENING_MILLISECONDS = 60_000;
 const RESPONSE_MAXIMUM_BYTES = 16 * 1024 * 1024;
 const SAID_MAXIMUM_LENGTH = 2000;
 const MESSAGE_MAXIMUM_LENGTH = 500;
+/** In the place of a secret. */
+const HIDDEN = '[hidden]';
 const PACKAGE = '@modelcontextprotocol/client';
 
 const load = () => import('@modelcontextprotocol/client');
@@ -128,7 +131,7 @@ export class McpConnections {
     const transport =
       'url' in server
         ? new StreamableHTTPClientTransport(new URL(server.url), { fetch: fetchWith(server, secrets) })
-        : await this.program(server, said);
+        : await this.program(server, secrets, said);
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the client has no such method.
     client.onclose = onClose;
     try {
@@ -141,7 +144,11 @@ export class McpConnections {
   }
 
   /** A program's transport, which is known here while it runs. */
-  private async program({ command, args = [], env = {}, cwd }: McpProgram, said: { text: string }) {
+  private async program(
+    { command, args = [], env = {}, cwd }: McpProgram,
+    secrets: Secrets,
+    said: { text: string },
+  ) {
     // oxlint-disable-next-line eslint/no-restricted-imports -- a package whose name ends like the folder `client`.
     const { StdioClientTransport, DEFAULT_INHERITED_ENV_VARS } = await import(
       '@modelcontextprotocol/client/stdio'
@@ -171,7 +178,8 @@ export class McpConnections {
       ...(cwd === undefined ? {} : { cwd }),
     });
     program.stderr?.on('data', (chunk: Buffer) => {
-      said.text = (said.text + chunk.toString()).slice(-SAID_MAXIMUM_LENGTH);
+      // Hidden before it is cut: what is left of a secret would not be known as one.
+      said.text = secrets.hide(said.text + chunk.toString()).slice(-SAID_MAXIMUM_LENGTH);
     });
     return program;
   }
@@ -233,9 +241,9 @@ function secretsOf(server: McpServer): Secrets {
   if ('url' in server) {
     const { password, searchParams, search } = new URL(server.url);
     for (const secret of [password, decodeURIComponent(password), search, ...searchParams.values()]) {
-      secrets.add(secret);
+      secrets.addParts(secret, HIDDEN);
     }
-  } else for (const value of Object.values(server.env ?? {})) secrets.add(value);
+  } else for (const value of Object.values(server.env ?? {})) secrets.addParts(value, HIDDEN);
   return secrets;
 }
 
@@ -252,7 +260,7 @@ function fetchWith({ headers: own }: McpAddress, secrets: Secrets): typeof fetch
   return async (url, init) => {
     const headers = new Headers(init?.headers);
     for (const [name, value] of Object.entries((await own?.()) ?? {})) {
-      secrets.add(value);
+      secrets.addParts(value, HIDDEN);
       headers.set(name, value);
     }
     return bounded(await fetch(url, { ...init, headers }));
@@ -270,25 +278,6 @@ function bounded(response: Response): Response {
     },
   });
   return new Response(response.body.pipeThrough(limit), response);
-}
-
-async function orAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const { promise: aborted, stop } = abortOf(signal);
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    stop();
-  }
-}
-
-function abortOf(signal: AbortSignal): { readonly promise: Promise<never>; readonly stop: () => void } {
-  let stop = (): void => undefined;
-  const promise = new Promise<never>((_resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
-    stop = () => signal.removeEventListener('abort', abort);
-  });
-  return { promise, stop };
 }
 
 /** Of JSON-RPC, whose codes are numbers: the server is well. The client's own codes are texts; that of an AbortError is none of its. */

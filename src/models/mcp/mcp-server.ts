@@ -1,8 +1,10 @@
 /** How MCP servers are described to an agent. Owns the fields and their ranges; connects to nothing. */
 import type { Duration } from '@temporalio/common';
+import { invalid } from '../../activities/agent-fields';
 import { durationMs, refuseUnknown } from '../../activities/policy-fields';
 import { isRecord } from '../../core/json';
-import { checkRights, invalid } from '../model-tools';
+import { RESULT_BYTES } from '../cut-bytes';
+import { checkRights } from '../model-tools';
 import type { ToolRights } from '../tool-run';
 
 /** What a tool of a server may do. What the server says of that itself counts for nothing; its results are text of others. */
@@ -54,7 +56,6 @@ const RIGHTS = ['effect', 'allowWritesAfterUntrusted'] satisfies (keyof McpToolR
 const NAME = /^[A-Za-z0-9_-]{1,32}$/;
 const TIMEOUT_MILLISECONDS = 60_000;
 const TIMEOUT_MAXIMUM_MILLISECONDS = 3_600_000;
-const RESULT_BYTES = 256 * 1024;
 const RESULT_BYTES_RANGE = [1024, 1024 * 1024] as const;
 
 /** In ms. */

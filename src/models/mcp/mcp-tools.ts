@@ -13,6 +13,8 @@ import type { AgentContext } from '../../activities/agent-context';
 import { CadreError } from '../../core/failures';
 import { assertNever, canonicalJson, isRecord, jsonBytes } from '../../core/json';
 import { oneLine } from '../../core/one-line';
+import { aiSdk } from '../ai-sdk';
+import { cutBytes } from '../cut-bytes';
 import type { AiTool, ToolOptions, ToolRights } from '../tool-run';
 import { CONNECTIONS } from './mcp-connections';
 import { type McpServer, type McpServers, resultBytesOf, timeoutOf } from './mcp-server';
@@ -54,7 +56,7 @@ export async function openMcpTools(
   await Promise.allSettled(listing);
   const tools: Record<string, AiTool> = {};
   const rights: Record<string, ToolRights> = {};
-  const { jsonSchema } = await import('ai');
+  const { jsonSchema } = aiSdk();
   for (const { name, server, list } of await Promise.all(listing)) {
     context.decide(offeredDecision(name, list));
     for (const tool of list) {
@@ -68,7 +70,9 @@ export async function openMcpTools(
         execute: (input: unknown, { cadre }: ToolOptions) =>
           call(name, server, tool.name, input, cadre.signal),
       } as unknown as AiTool;
-      rights[known] = server.tools === 'all' ? {} : (server.tools[tool.name] ?? {});
+      const said = server.tools === 'all' ? {} : (server.tools[tool.name] ?? {});
+      // Cut already, by what the server may return, before it is recorded.
+      rights[known] = { ...said, maxResultBytes: Infinity };
     }
   }
   return { tools, rights };
@@ -145,7 +149,7 @@ function knownAs(server: string, tool: string): string {
 }
 
 /** What is pinned of a server: a hash of what it says of each tool, by its name. */
-export function pinOf(list: readonly Offered[]): string {
+function pinOf(list: readonly Offered[]): string {
   return [...hashesOf(list)]
     .map(([name, hash]) => `${name}=${hash}`)
     .toSorted()
@@ -242,13 +246,4 @@ function textOfBlock(block: ContentBlock): string {
       return 'text' in block.resource ? block.resource.text : `[${block.resource.uri}, left out]`;
   }
   return assertNever(block);
-}
-
-/** At most so many bytes of UTF-8, and how many there were where it was cut. */
-function cutBytes(text: string, maximum: number): string {
-  const bytes = Buffer.from(text);
-  if (bytes.byteLength <= maximum) return text;
-  // As a stream: half a character at the end is left out.
-  const kept = new TextDecoder().decode(bytes.subarray(0, maximum), { stream: true });
-  return `${kept}\n[cut after ${maximum} of ${bytes.byteLength} bytes]`;
 }

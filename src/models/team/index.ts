@@ -1,9 +1,11 @@
 import { embeddedAgents } from '../../activities/agents';
+import { writer } from '../../activities/agents/writer';
 import { type AnyAgent, defineAgent } from '../../activities/define-agent';
+import { EMBEDDED_PREFIX } from '../../core/names';
 import { modelAnalysis } from './analysis';
 import { modelPlanner } from './planner';
 import { modelResearch } from './research';
-import { modelWriter } from './writer';
+import { modelWriter, plainWriter } from './writer';
 
 /** The agents that take an embedded one's place where there is a model. One line each. */
 const UPGRADES = {
@@ -19,7 +21,10 @@ const UPGRADES = {
  */
 export function modelTeam(model: string): readonly AnyAgent[] {
   const upgraded = embeddedAgents.filter(({ name }) => Object.hasOwn(UPGRADES, name));
-  const plain = upgraded.map((agent): AnyAgent => defineAgent({ ...agent, name: plainName(agent.name) }));
+  const plain = upgraded.map((agent): AnyAgent => {
+    const name = plainName(agent.name);
+    return agent.name === writer.name ? plainWriter(model, name) : defineAgent({ ...agent, name });
+  });
   const hidden = plain.map(({ name }) => name);
   const agents = embeddedAgents.map((agent): AnyAgent => {
     const upgrade = Object.hasOwn(UPGRADES, agent.name)
@@ -31,5 +36,5 @@ export function modelTeam(model: string): readonly AnyAgent[] {
 }
 
 function plainName(name: string): string {
-  return `embedded-${name}`;
+  return `${EMBEDDED_PREFIX}${name}`;
 }

@@ -7,7 +7,7 @@ import { contentTerms } from '../../activities/text/words';
 import type { Quote } from '../../activities/threads/find-differences';
 
 /** The least share of a sentence's terms that a source must hold to support it. */
-export const SUPPORT_MINIMUM = 0.3;
+const SUPPORT_MINIMUM = 0.3;
 
 /** A sentence of a model's, and the ids that it cites. */
 export interface Claim {

@@ -25,20 +25,30 @@ export function modelWriter(model: string, fallback: string) {
       if (analysis.findings.length === 0) return reportChecked(request, context);
       const { text, byId } = showQuotes(quotesOf(analysis));
       const claims = analysis.findings.flatMap(({ claim }) => claim ?? []);
-      const notes =
+      const analysed =
         claims.length === 0
           ? ''
           : `\n\nWhat the analysis says of them:\n${untrusted('analysis', claims.join('\n'))}`;
       const said = await generate(context, {
         model,
         system: SYSTEM,
-        prompt: `Question: ${question}\n\nSentences:\n${text}${notes}`,
+        prompt: `Question: ${question}\n\nSentences:\n${text}${analysed}`,
         output: SAID,
       });
-      const { written, dropped } = writtenOf(said, byId, model, analysis.dropped);
+      const { written, notes, dropped } = writtenOf(said, byId, model, analysis.dropped);
       if (dropped !== undefined) context.decide({ type: 'citationsDropped', rationale: dropped });
-      return reportChecked(request, context, written);
+      return reportChecked(request, context, written, notes);
     },
+  });
+}
+
+/** The writer that does it where `model` does not: its report says so. */
+export function plainWriter(model: string, name: string) {
+  const note = `The embedded agent wrote this in the place of ${model}; the log of the task says why.`;
+  return defineAgent({
+    ...writer,
+    name,
+    act: (request, context) => reportChecked(request, context, undefined, [note]),
   });
 }
 
@@ -64,13 +74,13 @@ function quotesOf({ findings, differences }: Weighed): Quote[] {
   ].map(({ text, file, line }) => ({ text, file, line }));
 }
 
-/** What the model wrote, as far as it is supported, and what was dropped of it, in words. */
+/** What the model wrote, as far as it is supported, and what was dropped of it, in words: of it all, and here. */
 function writtenOf(
   said: z.output<typeof SAID>,
   byId: ReadonlyMap<number, Quote>,
   model: string,
   before: Dropped = NOTHING_DROPPED,
-): { written: Written; dropped: string | undefined } {
+): { written: Written; notes: readonly string[]; dropped: string | undefined } {
   let dropped = NOTHING_DROPPED;
   const checked = (sentences: readonly z.output<typeof sentence>[]) => {
     const claims = sentences.map(({ text, sentences: ids }) => ({ text, ids }));
@@ -84,7 +94,8 @@ function writtenOf(
     .filter(({ sentences }) => sentences.length > 0);
   const all = droppedWords(addDropped(before, dropped), model);
   return {
-    written: { by: model, short, sections, notes: all === undefined ? [] : [all] },
+    written: { by: model, short, sections },
+    notes: all === undefined ? [] : [all],
     dropped: droppedWords(dropped, model),
   };
 }

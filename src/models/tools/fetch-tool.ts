@@ -11,6 +11,7 @@ import { TextDecoder } from 'node:util';
 import type { Duration } from '@temporalio/common';
 import type * as zod from 'zod';
 import { codeOf } from '../../activities/documents/system-error';
+import { orAborted } from '../../activities/or-aborted';
 import { durationMs } from '../../activities/policy-fields';
 import { CadreError } from '../../core/failures';
 import { isRecord, shownJson } from '../../core/json';
@@ -85,6 +86,8 @@ export function fetchTool(options: FetchToolOptions = {}): ModelTool<FetchInput>
     description: `Reads an http or https address by GET, text only, up to ${rules.maxBytes} bytes.${hosts}`,
     input: z.object({ url: z.string().max(URL_MAXIMUM_LENGTH) }),
     effect: 'read',
+    // `maxBytes` is its limit.
+    maxResultBytes: Infinity,
     run: ({ url }, { signal }) => fetchText(url, rules, signal),
   };
 }
@@ -153,6 +156,7 @@ function readUrl(address: string, base?: URL): URL {
 
 /** All addresses of the host; refused where one of them is. */
 async function checkedAddresses(host: string, rules: Rules, signal: AbortSignal): Promise<readonly string[]> {
+  // Nothing ends a look-up of the system's.
   const addresses = isIP(host) === 0 ? await orAborted(rules.resolve(host), signal) : [host];
   if (addresses.length === 0) throw new ToldError(`The host ${shownJson(host)} has no address`);
   const may: readonly AddressKind[] = rules.allowPrivate ? ['public', 'private'] : ['public'];
@@ -160,21 +164,6 @@ async function checkedAddresses(host: string, rules: Rules, signal: AbortSignal)
     throw new ToldError(`The host ${shownJson(host)} has an address that may not be reached`);
   }
   return addresses;
-}
-
-/** Nothing ends a look-up of the system's. */
-async function orAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  let abort = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    abort = () => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort);
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
 
 function matches(host: string, allowed: string): boolean {

@@ -87,6 +87,8 @@ function readTool(root: string, maxBytes: number): ModelTool<ReadFileInput> {
     description: `Reads a text file of the folder, up to ${maxBytes} bytes a call. Paths are relative to the folder, with "/". Where the result has \`next\`, there is more: read on with it as \`from\`.`,
     input: z.object({ path: z.string(), from: z.number().int().min(0).optional() }),
     effect: 'read',
+    // `maxBytes` is its limit.
+    maxResultBytes: Infinity,
     run: async ({ path, from = 0 }) =>
       withOpened(await realRoot(root), path, async (handle) => {
         const status = await handle.stat();

@@ -1,11 +1,10 @@
 /** Keeps secrets out of a cassette: each is replaced in a request and a reply before anything else is done with them. */
+import { SECRET_NAME, Secrets } from '../../core/secrets';
 
 const REMOVED = '[removed]';
 /** Keys, organisations and projects as the providers write them. */
 const SHAPES = /\b(?:sk-[A-Za-z0-9_-]{16,}|org-[A-Za-z0-9]{16,}|proj_[A-Za-z0-9]{16,})/g;
-const NAMES = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|^(?:OPENAI|ANTHROPIC)_(?:ORG|PROJECT|WORKSPACE)/i;
-/** What is shorter is no secret, and stands in any text. */
-const MINIMUM_LENGTH = 8;
+const ACCOUNT_NAME = /^(?:OPENAI|ANTHROPIC)_(?:ORG|PROJECT|WORKSPACE)/i;
 /** Of a reply: what names the account that paid it, or a session. */
 const ACCOUNT_HEADERS = [
   'openai-organization',
@@ -14,10 +13,10 @@ const ACCOUNT_HEADERS = [
   'set-cookie',
 ] as const;
 
-/** The values of all variables whose names say that they are secret. */
+/** The values of all variables whose names say that they are secret, or an account's. */
 export function secretsIn(environment: Readonly<Record<string, string | undefined>>): string[] {
-  return Object.entries(environment).flatMap(([name, value]) =>
-    NAMES.test(name) && value !== undefined ? [value] : [],
+  return Object.entries(environment).flatMap(([name, value = '']) =>
+    SECRET_NAME.test(name) || ACCOUNT_NAME.test(name) ? [value] : [],
   );
 }
 
@@ -28,11 +27,10 @@ export function secretsOf(headers: Headers): string[] {
 
 /** `text`, which may be JSON, without `secrets` and what looks like one. */
 export function withoutSecrets(text: string, secrets: readonly string[]): string {
-  return secrets
-    .filter(({ length }) => length >= MINIMUM_LENGTH)
-    .sort((a, b) => b.length - a.length)
-    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
-    .reduce((left, secret) => left.replaceAll(secret, REMOVED), text)
+  const known = new Secrets();
+  for (const secret of secrets) known.add(secret, REMOVED);
+  return known
+    .hide(text)
     .replaceAll(SHAPES, REMOVED)
     .replaceAll(/\/\/[^\s/?#"\\]*:[^\s/?#"\\]*@/g, `//${REMOVED}@`);
 }

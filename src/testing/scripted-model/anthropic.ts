@@ -55,13 +55,14 @@ export function parseAnthropic(body: Readonly<Record<string, unknown>>): ParsedR
 }
 
 export function anthropicBody(answer: WholeAnswer): string {
-  const { id, model, text, toolCalls, finish } = answer;
+  const { id, model, text, reasoning, toolCalls, finish } = answer;
   return JSON.stringify({
     id,
     type: 'message',
     role: 'assistant',
     model,
     content: [
+      ...(reasoning === '' ? [] : [{ type: 'thinking', thinking: reasoning, signature: SIGNATURE }]),
       ...(text === '' ? [] : [{ type: 'text', text }]),
       ...toolCalls.map((one) => ({ type: 'tool_use', ...one })),
     ],
@@ -73,7 +74,7 @@ export function anthropicBody(answer: WholeAnswer): string {
 
 /** The events of a stream. */
 export function anthropicEvents(answer: WholeAnswer): string[] {
-  const { id, model, text, toolCalls, finish, usage } = answer;
+  const { id, model, text, reasoning, toolCalls, finish, usage } = answer;
   const message = {
     id,
     type: 'message',
@@ -85,6 +86,7 @@ export function anthropicEvents(answer: WholeAnswer): string[] {
     usage: { ...usageOf(answer), output_tokens: 1 },
   };
   const blocks = [
+    ...(reasoning === '' ? [] : [thinkingBlock(reasoning)]),
     ...(text === '' ? [] : [textBlock(text)]),
     ...toolCalls.map((one) => ({
       start: { type: 'tool_use', id: one.id, name: one.name, input: {} },
@@ -164,7 +166,25 @@ function forcedTool(choice: unknown, tools: ParsedRequest['tools']): string | un
   return choice['type'] === 'any' && tools.length === 1 ? tools[0]?.name : undefined;
 }
 
-function textBlock(text: string): { readonly start: unknown; readonly deltas: readonly unknown[] } {
+interface StreamedBlock {
+  readonly start: unknown;
+  readonly deltas: readonly unknown[];
+}
+
+/** By which the provider knows its own thoughts again. */
+const SIGNATURE = 'c2NyaXB0ZWQ=';
+
+function thinkingBlock(reasoning: string): StreamedBlock {
+  return {
+    start: { type: 'thinking', thinking: '', signature: '' },
+    deltas: [
+      ...piecesOf(reasoning).map((thinking) => ({ type: 'thinking_delta', thinking })),
+      { type: 'signature_delta', signature: SIGNATURE },
+    ],
+  };
+}
+
+function textBlock(text: string): StreamedBlock {
   return {
     start: { type: 'text', text: '' },
     deltas: piecesOf(text).map((piece) => ({ type: 'text_delta', text: piece })),

@@ -45,10 +45,11 @@ export function parseOpenai(body: Readonly<Record<string, unknown>>): ParsedRequ
 }
 
 export function openaiBody(answer: WholeAnswer): string {
-  const { id, model, text, toolCalls, finish } = answer;
+  const { id, model, text, reasoning, toolCalls, finish } = answer;
   const message = {
     role: 'assistant',
     content: text === '' ? null : text,
+    ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
     ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(wireToolCall) }),
   };
   return JSON.stringify({
@@ -66,12 +67,13 @@ export function openaiEvents(
   answer: WholeAnswer,
   { stream_options: options }: Readonly<Record<string, unknown>>,
 ): string[] {
-  const { id, model, text, toolCalls, finish } = answer;
+  const { id, model, text, reasoning, toolCalls, finish } = answer;
   const head = { id, object: 'chat.completion.chunk', created: now(), model };
   const chunk = (delta: unknown, reason: string | null = null): string =>
     event({ ...head, choices: [{ index: 0, delta, finish_reason: reason }] });
   return [
     chunk({ role: 'assistant', content: '' }),
+    ...piecesOf(reasoning).map((thought) => chunk({ reasoning_content: thought })),
     ...piecesOf(text).map((content) => chunk({ content })),
     ...toolCalls.flatMap((one, index) => toolCallDeltas(one, index).map((delta) => chunk(delta))),
     chunk({}, FINISH[finish]),

@@ -23,6 +23,8 @@ export interface ScriptedAnswer {
   readonly kind: 'answer';
   /** Default: none. */
   readonly text?: string;
+  /** What the model thought before. Default: none. */
+  readonly reasoning?: string;
   /** JSON that is given in the way in which the request asks for structured output: as text, or as a forced tool's input. */
   readonly output?: unknown;
   /** Default: none. */
@@ -64,6 +66,7 @@ export interface WholeAnswer {
   readonly id: string;
   readonly model: string;
   readonly text: string;
+  readonly reasoning: string;
   readonly toolCalls: readonly Required<ScriptedToolCall>[];
   readonly finish: NonNullable<ScriptedAnswer['finish']>;
   readonly usage: Required<ScriptedUsage>;
@@ -74,11 +77,13 @@ const CHARACTERS_A_TOKEN = 4;
 export function wholeAnswer(answer: ScriptedAnswer, request: ScriptedRequest): WholeAnswer {
   const { text, toolCalls } = said(answer, request);
   const called = toolCalls.map((one, index) => ({ id: `call_${request.call}_${index + 1}`, ...one }));
-  const length = text.length + (called.length === 0 ? 0 : JSON.stringify(called).length);
+  const { reasoning = '' } = answer;
+  const length = reasoning.length + text.length + (called.length === 0 ? 0 : JSON.stringify(called).length);
   return {
     id: `scripted_${request.call}`,
     model: request.model,
     text,
+    reasoning,
     toolCalls: called,
     finish: answer.finish ?? (called.length === 0 ? 'stop' : 'tool-calls'),
     usage: {

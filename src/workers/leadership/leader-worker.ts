@@ -1,27 +1,18 @@
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
-import type { Breakers } from '../../activities/breaker/breakers';
-import type { Budgets } from '../../activities/budget/budgets';
-import type { Memory } from '../../activities/knowledge/memory';
-import { type LeaderTerm, createLeaderActivities } from '../../activities/leadership';
-import type { QueueStatus } from '../../activities/leadership/roster';
-import type { AnyAgent } from '../../activities/define-agent';
+import {
+  type LeaderActivitiesOptions,
+  type LeaderTerm,
+  createLeaderActivities,
+} from '../../activities/leadership';
 import { LEASE_RENEWAL_INTERVAL } from '../../core/election';
 import { leaderQueue } from '../../core/names';
-import type { ArtifactStore } from '../../storage/artifact-store';
 import { stopWorker } from '../stop-worker';
 import { GatedSlots } from './gated-slots';
 
-export interface LeaderWorkerOptions {
+export interface LeaderWorkerOptions extends Omit<LeaderActivitiesOptions, 'term'> {
   readonly connection: NativeConnection;
   readonly namespace: string;
-  readonly cadre: string;
   readonly identity: string;
-  readonly agents: readonly AnyAgent[];
-  readonly artifacts: ArtifactStore;
-  readonly queueStatus: QueueStatus;
-  readonly breakers?: Breakers | undefined;
-  readonly budgets?: Budgets | undefined;
-  readonly memory?: Memory | undefined;
   /** How much of the leader's work at once. */
   readonly concurrency: number;
 }
@@ -44,8 +35,8 @@ export class LeaderWorker implements LeaderSeat {
   ) {}
 
   /** Throws ConfigInvalid where two agents share a name, or what Temporal throws. */
-  static async create(options: LeaderWorkerOptions): Promise<LeaderWorker> {
-    const slots = new GatedSlots(options.concurrency);
+  static async create({ concurrency, ...options }: LeaderWorkerOptions): Promise<LeaderWorker> {
+    const slots = new GatedSlots(concurrency);
     const present: { term: LeaderTerm | undefined } = { term: undefined };
     const worker = await Worker.create(workerOptions(options, slots, () => present.term));
     return new LeaderWorker(worker, slots, present);
@@ -72,18 +63,7 @@ export class LeaderWorker implements LeaderSeat {
 }
 
 function workerOptions(
-  {
-    connection,
-    namespace,
-    cadre,
-    identity,
-    agents,
-    artifacts,
-    queueStatus,
-    breakers,
-    budgets,
-    memory,
-  }: LeaderWorkerOptions,
+  { connection, namespace, identity, ...work }: Omit<LeaderWorkerOptions, 'concurrency'>,
   slots: GatedSlots,
   term: () => LeaderTerm | undefined,
 ): WorkerOptions {
@@ -92,17 +72,8 @@ function workerOptions(
     connection,
     namespace,
     identity,
-    taskQueue: leaderQueue(cadre),
-    activities: createLeaderActivities({
-      cadre,
-      agents,
-      artifacts,
-      queueStatus,
-      breakers,
-      budgets,
-      memory,
-      term,
-    }),
+    taskQueue: leaderQueue(work.cadre),
+    activities: createLeaderActivities({ ...work, term }),
     tuner: {
       activityTaskSlotSupplier: slots,
       workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: 2 },

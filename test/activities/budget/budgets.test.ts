@@ -8,7 +8,13 @@ import {
   exchange,
   newAccount,
 } from '../../../src/core/budget/account';
-import { type DailyBudget, type Spending, taskAccount, taskBudget } from '../../../src/core/budget/budget';
+import {
+  CADRE_ACCOUNT,
+  type DailyBudget,
+  type Spending,
+  taskAccount,
+  taskBudget,
+} from '../../../src/core/budget/budget';
 import type { Envelope } from '../../../src/core/envelope';
 import { readExchange } from '../../../src/core/budget/start';
 import { CadreError } from '../../../src/core/failures';
@@ -179,7 +185,10 @@ test('a step is counted once over all attempts, where steps are limited', async 
 test('a model without a price is not called where money is limited', async () => {
   const unpriced = { ...ASKED, unpriced: true } as const;
   const limited = budgetsOf({ money: 1 }).chargeOf({ name: 'writer' }, envelope(undefined), signal);
-  await expect(limited?.reserve('0.1', unpriced)).rejects.toMatchObject({ type: 'PriceUnknown' });
+  await expect(limited?.reserve('0.1', unpriced, 'own/model')).rejects.toMatchObject({
+    type: 'PriceUnknown',
+    message: `The budget ${CADRE_ACCOUNT} limits money, and the price of own/model, which the agent "writer" asks, is not known`,
+  });
   expect(accounts.told).toEqual([]);
   const free = budgetsOf({ calls: 1 }).chargeOf({ name: 'writer' }, envelope(undefined), signal);
   await expect(free?.reserve('0.1', unpriced)).resolves.toBeUndefined();

@@ -11,12 +11,13 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { agentActivity, compensateActivity } from '../../../src/activities/agent-activity';
 import type { AgentContext } from '../../../src/activities/agent-context';
+import type { Budgets } from '../../../src/activities/budget/budgets';
 import type { AnyAgent } from '../../../src/activities/define-agent';
 import { createLeaderActivities } from '../../../src/activities/leadership';
 import type { Envelope } from '../../../src/core/envelope';
 import { failureDetails, failureInfo } from '../../../src/core/failure-info';
 import { CadreError } from '../../../src/core/failures';
-import type { ActRequest, CompensateRequest } from '../../../src/core/task-activities';
+import { type ActRequest, type CompensateRequest, compensatedEvent } from '../../../src/core/task-activities';
 import { FileArtifactStore } from '../../../src/storage/artifact-store';
 import { MemoryLedger, callAgent } from '../../../src/testing';
 import { agent, step } from '../../support/agents';
@@ -186,6 +187,113 @@ test('a vote tells it too', async () => {
   expect(await end(voter, { ballot: {} })).toMatchObject({ usage: [one] });
 });
 
+/** Makes a call that its worker does not survive. */
+async function lose(of: string, envelope = ENVELOPE): Promise<void> {
+  const died = agent(of, (_input, context) =>
+    context.calls.run({
+      kind: 'model',
+      name: 'p/m',
+      request: { prompt: 'one' },
+      run: () => Promise.reject(new Error('killed')),
+      unpaid: () => false,
+    }),
+  );
+  const activity = agentActivity(died, { artifacts, ledger: new MemoryLedger() });
+  await worker()
+    .run(activity, envelope, REQUEST)
+    .catch(() => undefined);
+}
+
+const repeated = [{ type: 'callRepeated', rationale: expect.stringContaining('paid twice') as string }];
+
+describe('a call that may have been paid twice is said', () => {
+  test('of a vote', async () => {
+    await lose('voter');
+    const voter = agent('voter', (_input, context) => ask(context, 'one'));
+    expect(await end(voter, { ballot: {} })).toMatchObject({ decisions: { value: repeated } });
+  });
+
+  test('of undoing', async () => {
+    const undo: Envelope = { ...ENVELOPE, kind: 'undo' };
+    await lose('undoing', undo);
+    const undoing: AnyAgent = {
+      ...agent('undoing', () => 1),
+      compensate: async (_undo, context) => void (await ask(context, 'one')),
+    };
+    const activity = compensateActivity(undoing, { artifacts, ledger: new MemoryLedger() });
+    const reason = { type: 'Error', message: '' };
+    const request: CompensateRequest = { ...REQUEST, outcome: 'unknown', reason };
+    const outcome = await worker().run(activity, undo, request);
+    expect(outcome).toMatchObject({ decisions: { value: repeated } });
+    expect(compensatedEvent({ step: 'a', agent: 'undoing' }, outcome)).toMatchObject({
+      decisions: { value: repeated },
+      usage: [{ calls: 2, unseen: 1 }],
+    });
+  });
+
+  test('of what fails, and stays what was read from history', async () => {
+    await lose('failing');
+    const failing = agent('failing', async (_input, context) => {
+      await ask(context, 'one');
+      throw ApplicationFailure.nonRetryable('no', 'Refused', { reason: 'because' });
+    });
+    const proto = defaultFailureConverter.errorToFailure(await end(failing), defaultPayloadConverter);
+    const read = failureInfo(defaultFailureConverter.failureToError(proto, defaultPayloadConverter));
+    expect(read).toMatchObject({ type: 'Refused', repeated, usage: [{ calls: 2, unseen: 1 }] });
+  });
+});
+
+describe('a call that waits for what others have set aside', () => {
+  const short = { account: 'cadre', limit: 'calls', allowed: 1, used: 0, reserved: 1, asked: 1, later: true };
+  const budgets = {
+    chargeOf: () => ({
+      begin: () => Promise.resolve(),
+      reserve: () => Promise.reject(new CadreError('BudgetReached', 'no room', { details: short })),
+      settle: () => Promise.resolve(),
+    }),
+  } as unknown as Budgets;
+  const narrow = agent('narrow', async (_input, context) => {
+    context.checkpoint('here');
+    const reserves = { tokens: 1, microUsd: 1, calls: 1 };
+    const call = { kind: 'model' as const, name: 'p/m', request: 1, reserves, run: async () => 'said' };
+    // Whatever it makes of it.
+    return context.calls.run(call).catch(() => 'nothing');
+  });
+  const run = (kind: Envelope['kind'], more: Partial<ActRequest> = {}): Promise<unknown> => {
+    const activity = agentActivity(narrow, { artifacts, ledger: new MemoryLedger(), budgets });
+    const environment = worker({ attempt: 2 });
+    return environment
+      .run(activity, { ...ENVELOPE, kind }, { ...REQUEST, ...more })
+      .catch((error: unknown) => error);
+  };
+
+  test('ends its attempt, which does not count, and is tried again soon', async () => {
+    expect(await run('act')).toMatchObject({
+      type: 'Paced',
+      nonRetryable: true,
+      details: [
+        {
+          breaker: 'cadre',
+          why: 'setAside',
+          retryAfter: 1000,
+          attemptsUsed: 1,
+          checkpoint: 'here',
+          began: true,
+        },
+      ],
+    });
+  });
+
+  test('waits longer where it has waited', async () => {
+    const handedBack = { attemptsUsed: 0, waited: true } as const;
+    expect(await run('act', { handedBack })).toMatchObject({ details: [{ retryAfter: 5000 }] });
+  });
+
+  test('is refused where it undoes a step: nothing waits there', async () => {
+    expect(await run('undo')).toMatchObject({ output: { value: 'nothing' } });
+  });
+});
+
 test('undoing has calls of its own, and tells of them', async () => {
   const undoing: AnyAgent = {
     ...twice,
@@ -222,6 +330,99 @@ test('the leader tells of its agents, and the next leader does not pay again wha
     expect(outcome).toMatchObject({ by: 'planner', usage: [one] });
   }
   expect(asked).toBe(1);
+});
+
+describe('a fallback of the leader', () => {
+  /** What was asked of the accounts of each agent. */
+  let charged: string[];
+  /** What those of each agent answer; default: that it fits. */
+  let answers: Record<string, Promise<never>>;
+  const budgets = {
+    chargeOf: ({ name }: AnyAgent) => ({
+      begin: () => Promise.resolve(),
+      reserve: async () => {
+        charged.push(name);
+        await answers[name];
+      },
+      settle: () => Promise.resolve(),
+    }),
+  } as unknown as Budgets;
+  beforeEach(() => (answers = {}));
+  const reserves = { tokens: 1, microUsd: 1, calls: 1 };
+  const call = (prompt: string, run: () => Promise<string>) => ({
+    kind: 'model' as const,
+    name: 'p/m',
+    request: { prompt },
+    reserves,
+    run,
+    usageOf: () => one,
+  });
+  const refuses = agent(
+    'planner',
+    async (_input, context) => {
+      await context.calls.run(call('a plan', async () => 'said'));
+      throw new CadreError('ModelRefused', 'no');
+    },
+    { policy: { breaker: { key: 'a model' }, onOpen: { fallback: 'other-planner' } } },
+  );
+  const envelope: Envelope = { ...ENVELOPE, step: 'plan', kind: 'plan' };
+  const plan = (agents: AnyAgent[], more: object = {}): Promise<unknown> => {
+    charged = [];
+    const activities = createLeaderActivities({
+      cadre: 'cadre',
+      agents: [...agents, agent('echo', (input) => input)],
+      artifacts,
+      budgets,
+      queueStatus: async () => ({ pollers: 1 }),
+      term: () => ({ term: 7, held: () => true, over: new AbortController().signal }),
+    });
+    return worker()
+      .run(activities.plan, envelope, { goal: 'a goal', ...more })
+      .catch((error: unknown) => error);
+  };
+
+  test('pays what it asks for', async () => {
+    const other = agent('other-planner', async (_input, context) => {
+      await context.calls.run(call('a plan of the other', async () => 'said'));
+      return { steps: [step('a', 'echo')] };
+    });
+    expect(await plan([refuses, other])).toMatchObject({ by: 'other-planner', usage: [two] });
+    expect(charged).toEqual(['planner', 'other-planner']);
+  });
+
+  test('waits for what others have set aside as the planner does, and a little longer each time', async () => {
+    const other = agent('other-planner', (_input, context) =>
+      context.calls.run(call('it', async () => 'said')),
+    );
+    const details = {
+      account: 'agent.other-planner',
+      limit: 'calls',
+      allowed: 1,
+      used: 0,
+      reserved: 1,
+      asked: 1,
+    };
+    const reached = new CadreError('BudgetReached', 'no room', { details: { ...details, later: true } });
+    answers = { 'other-planner': Promise.reject(reached) };
+    answers['other-planner']?.catch(() => undefined);
+    const refusal = { breaker: 'agent.other-planner', why: 'setAside' };
+    expect(await plan([refuses, other])).toMatchObject({
+      type: 'Paced',
+      details: [{ ...refusal, retryAfter: 1000 }, { usage: [one] }],
+    });
+    expect(await plan([refuses, other], { waited: true })).toMatchObject({
+      details: [{ ...refusal, retryAfter: 5000 }, { usage: [one] }],
+    });
+  });
+
+  test('that does without a call tells what the planner paid for before', async () => {
+    const other = agent('other-planner', () => ({ steps: [step('a', 'echo')] }));
+    await plan([refuses, other]);
+    const down = agent('planner', () => Promise.reject(new CadreError('ModelRefused', 'no')), {
+      policy: { breaker: { key: 'a model' }, onOpen: { fallback: 'other-planner' } },
+    });
+    expect(await plan([down, other])).toMatchObject({ by: 'other-planner', usage: [one] });
+  });
 });
 
 describe('callAgent', () => {

@@ -8,14 +8,12 @@ import { FileArtifactStore } from '../../../src/storage/artifact-store';
 import { TemporaryFolder } from '../../support/temporary-folder';
 import { ONE_CALL } from '../../support/usage';
 
-let folder: TemporaryFolder;
+const folder = TemporaryFolder.ofEachTest();
 let warnings: string[];
 
 beforeEach(() => {
-  folder = new TemporaryFolder();
   warnings = [];
 });
-afterEach(() => folder.remove());
 
 /** One attempt's calls; all attempts of a test share a store. */
 function attempt(overrides: Partial<CallScope> = {}): AttemptCalls {
@@ -106,11 +104,22 @@ test('what a call comes to is what JSON makes of it, in the first attempt too', 
   expect(await attempt({ agent: 'other' }).run(none)).toBeUndefined();
 });
 
-test('what is not JSON fails as the output of an agent, and names the call', async () => {
+test('what is not JSON fails as the output of an agent, and says of which call and why', async () => {
   const call = new Model().ask('one', { run: () => Promise.resolve(1n as never), usageOf: () => paid });
   await expect(attempt().run(call)).rejects.toMatchObject({
     type: 'AgentOutputInvalid',
-    message: expect.stringContaining('p/m') as string,
+    message: expect.stringMatching(
+      /^Expected what the model p\/m returns to be JSON, .*: .* BigInt$/,
+    ) as string,
+  });
+  const ring: Record<string, unknown> = {};
+  ring['itself'] = ring;
+  const run = (): Promise<unknown> => Promise.resolve(ring);
+  await expect(attempt().run({ kind: 'tool', name: 'order', request: null, run })).rejects.toMatchObject({
+    type: 'AgentOutputInvalid',
+    message: expect.stringMatching(
+      /^Expected what the tool order returns .*what holds itself: .*circular/,
+    ) as string,
   });
 });
 
@@ -284,11 +293,13 @@ describe('charged', () => {
   /** Keeps what it was asked, in order. */
   class Accounts implements Charge {
     readonly log: [what: string, id: string, amount: Amount][] = [];
+    readonly names: string[] = [];
     refuses = false;
     /** When it has heard what it was told. */
     hearing: Promise<void> = Promise.resolve();
 
-    reserve(id: string, amount: Asked): Promise<void> {
+    reserve(id: string, amount: Asked, name = ''): Promise<void> {
+      this.names.push(name);
       this.log.push(['reserve', id, amount]);
       return this.refuses ? Promise.reject(new CadreError('BudgetReached', 'no more')) : Promise.resolve();
     }
@@ -314,6 +325,7 @@ describe('charged', () => {
       ['settle', id, used],
     ]);
     expect(accounts.log[0]?.[1]).toBe(accounts.log[1]?.[1]);
+    expect(accounts.names).toEqual(['p/m']);
   });
 
   test('a refused call is not made and not begun, and the next attempt asks under an id of its own', async () => {
@@ -413,6 +425,114 @@ describe('charged', () => {
     expect(open.size).toBe(0);
     const paidFor = accounts.log.filter(([verb, , { tokens }]) => verb === 'settle' && tokens > 0);
     expect(new Set(paidFor.map(([, id]) => id)).size).toBe(model.paid);
+  });
+
+  /** Has room for one call at a time, beside what others have set aside. */
+  class Narrow extends Accounts {
+    /** What others have set aside. */
+    others = 0;
+    private open = 0;
+
+    override async reserve(id: string, amount: Asked, name = ''): Promise<void> {
+      const reserved = this.others + this.open * 100;
+      if (reserved > 0) {
+        const later = this.others > 0 ? { later: true } : {};
+        const account = 'task.0123456789abcdef';
+        const details = { account, limit: 'tokens', allowed: 100, used: 0, reserved, asked: 100, ...later };
+        throw new CadreError('BudgetReached', 'no room', { details });
+      }
+      this.open += 1;
+      // Another account is asked, too.
+      await new Promise((resolve) => setImmediate(resolve));
+      await super.reserve(id, amount, name);
+    }
+
+    override async settle(id: string, amount: Amount): Promise<void> {
+      this.open -= 1;
+      await super.settle(id, amount);
+    }
+  }
+
+  test('calls at once that fit one after the other wait for each other', async () => {
+    const accounts = new Narrow();
+    const held = jest.fn();
+    const calls = attempt({ charge: accounts, onHeld: held });
+    const model = new Model();
+    const answers = await Promise.all(['one', 'two', 'three'].map((prompt) => calls.run(model.ask(prompt))));
+    expect(answers).toHaveLength(3);
+    const each = ['reserve 1', 'settle 1'];
+    expect(what(accounts)).toEqual([...each, ...each, ...each]);
+    expect(held).not.toHaveBeenCalled();
+  });
+
+  test('what others have set aside ends the attempt, but not before its own calls are recorded', async () => {
+    const accounts = new Narrow();
+    const stop = new AbortController();
+    const told: string[] = [];
+    const onHeld = (reached: CadreError): void => {
+      told.push('held');
+      stop.abort(reached);
+    };
+    const onRecord = (): void => void told.push('recorded');
+    const calls = attempt({ charge: accounts, signal: stop.signal, onHeld, onRecord });
+    const model = new Model();
+    const first = model.ask('one', {
+      run: async () => {
+        accounts.others = 100;
+        await new Promise((resolve) => setImmediate(resolve));
+        return `answered ${++model.paid}`;
+      },
+    });
+    const [one, two] = await Promise.allSettled([calls.run(first), calls.run(model.ask('two'))]);
+    expect(one.status).toBe('fulfilled');
+    expect(two).toMatchObject({ status: 'rejected', reason: { type: 'BudgetReached' } });
+    expect(told).toEqual(['recorded', 'held']);
+    expect(model.paid).toBe(1);
+  });
+
+  test('a refusal that nobody can mend is told at once', async () => {
+    const accounts = new Accounts();
+    accounts.refuses = true;
+    const onHeld = jest.fn();
+    const failing = attempt({ charge: accounts, onHeld }).run(new Model().ask('one'));
+    await expect(failing).rejects.toMatchObject({ type: 'BudgetReached' });
+    expect(onHeld).not.toHaveBeenCalled();
+  });
+
+  test('a call that is cancelled as it begins is not sent, and was not paid', async () => {
+    const accounts = new Accounts();
+    const model = new Model();
+    const stop = new AbortController();
+    const artifacts = new FileArtifactStore(join(folder.path, 'artifacts'));
+    const record = artifacts.record.bind(artifacts);
+    jest.spyOn(artifacts, 'record').mockImplementation(async (name, content) => {
+      stop.abort(new Error('cancelled'));
+      return record(name, content);
+    });
+    const calls = attempt({ charge: accounts, artifacts, signal: stop.signal });
+    await expect(calls.run(model.ask('one'))).rejects.toThrow('cancelled');
+    expect(model.paid).toBe(0);
+    expect(accounts.log.at(-1)).toEqual(['settle', expect.any(String) as string, nothing]);
+    expect(await attempt().report(true)).toEqual({ usage: [], decisions: [] });
+  });
+
+  test('an agent that does the work in the place of another pays what it asks for', async () => {
+    const [own, others] = [new Accounts(), new Accounts()];
+    const model = new Model();
+    const before = attempt({ charge: own });
+    await before.run(model.ask('one'));
+    await before.paidBy('other', others).run(model.ask('two'));
+    expect(what(own)).toEqual(['reserve 1', 'settle 1']);
+    expect(what(others)).toEqual(['reserve 1', 'settle 1']);
+    expect((await before.report(false)).usage).toMatchObject([{ calls: 2 }]);
+    // The worker may have died before they heard of it.
+    const [again, othersAgain] = [new Accounts(), new Accounts()];
+    const after = attempt({ charge: again });
+    await after.run(model.ask('one'));
+    await after.paidBy('other', othersAgain).run(model.ask('two'));
+    expect(model.paid).toBe(2);
+    expect(again.log).toEqual([own.log[1]]);
+    expect(othersAgain.log).toEqual([others.log[1]]);
   });
 
   test('a call that reserves nothing is charged with what it came to', async () => {

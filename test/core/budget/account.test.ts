@@ -5,13 +5,15 @@ import {
   type Limits,
   type Shortfall,
   type Spent,
+  UNDER_WAY_MAXIMUM,
   current,
   exchange,
   newAccount,
   readShortfall,
+  wouldFitAlone,
 } from '../../../src/core/budget/account';
 import { accountStart, readExchange } from '../../../src/core/budget/start';
-import { accountDetails, accountRows, shortfallMessage } from '../../../src/core/budget/words';
+import { accountDetails, accountRows, shortfallFix, shortfallMessage } from '../../../src/core/budget/words';
 
 const T = Date.UTC(2026, 0, 31, 12);
 const HOUR = 60 * 60 * 1000;
@@ -63,11 +65,66 @@ test('a refusal says what was allowed, used, set aside and asked for, money in d
   const limits = { microUsd: 1_000_000 };
   const money = (microUsd: number): Spent => amount(1, { microUsd });
   const first = asked(fresh, [reserve('a', money(300_000)), reserve('b', money(200_000))], { limits });
-  const second = asked(first.state, [settle('a', money(250_000)), reserve('c', money(600_000))], { limits });
+  const second = asked(first.state, [settle('a', money(250_000)), reserve('c', money(800_000))], { limits });
   expect(second.short).toEqual({
-    '1': { account: TASK, limit: 'money', allowed: 1, used: 0.25, reserved: 0.2, asked: 0.6 },
+    '1': { account: TASK, limit: 'money', allowed: 1, used: 0.25, reserved: 0.2, asked: 0.8 },
   });
   expect(second.state.short).toEqual({ ...second.short['1'], at: T });
+});
+
+describe('what would fit if others gave back what is set aside for them', () => {
+  const limits = { tokens: 100, calls: 9 };
+  const held = (
+    id: string,
+    at = T,
+    of = amount(60),
+  ): { state: AccountState; short: Shortfall | undefined } => {
+    const first = asked(fresh, [reserve('one/0', amount(60))], { limits });
+    const { state, short } = asked(first.state, [reserve(id, of)], { limits, at });
+    return { state, short: short['0'] };
+  };
+
+  test('is to be asked again later, and counts as no refusal', () => {
+    const { state, short } = held('two/0');
+    expect(short).toMatchObject({ limit: 'tokens', used: 0, reserved: 60, asked: 60, later: true });
+    expect(state.refused).toBe(0);
+    expect(state.short).toBeUndefined();
+    expect(Object.keys(state.reservations)).toEqual(['one/0']);
+    // Once it is settled for little enough, it fits.
+    const settled = asked(state, [settle('one/0', amount(40)), reserve('two/0', amount(60))], { limits });
+    expect(settled.short).toEqual({});
+  });
+
+  test.each<[string, ReturnType<typeof held>]>([
+    ['where that is so old that nobody waits for it', held('two/0', T + UNDER_WAY_MAXIMUM)],
+    ['where its own action has lost it', held('one/1')],
+    ['where it asks for more than there is', held('two/0', T, amount(101))],
+    ['where something else does not fit either, and never will', held('two/0', T, amount(60, { calls: 10 }))],
+  ])('is refused %s', (_why, { state, short }) => {
+    expect(short).toBeDefined();
+    expect(short).not.toHaveProperty('later');
+    expect(state.refused).toBe(1);
+  });
+
+  test('is not waited for where steps are counted: one that was begun is never given back', () => {
+    const one: Spent = { tokens: 0, microUsd: 0, calls: 0, steps: 1 };
+    const steps = { steps: 1 };
+    const first = asked(fresh, [reserve('one/step', one)], { limits: steps });
+    expect(asked(first.state, [reserve('two/step', one)], { limits: steps }).short['0']).not.toHaveProperty(
+      'later',
+    );
+  });
+});
+
+test.each<[Partial<Shortfall>, boolean]>([
+  [{ used: 40, reserved: 60, asked: 60 }, true],
+  [{ used: 41, reserved: 60, asked: 60 }, false],
+  [{ used: 40, reserved: 0, asked: 60 }, false],
+  [{ limit: 'steps', used: 0, reserved: 100, asked: 1 }, false],
+  [{ limit: 'money', allowed: 0.3, used: 0.1, reserved: 0.1, asked: 0.2 }, true],
+])('whether %j would fit alone', (of, fits) => {
+  const short = { account: TASK, limit: 'tokens', allowed: 100, used: 0, reserved: 0, asked: 0, ...of };
+  expect(wouldFitAlone(short as Shortfall)).toBe(fits);
 });
 
 test('what is asked again while it is set aside counts once', () => {
@@ -122,6 +179,12 @@ test('limits that were changed as often follow the last worker, which may have a
   expect(asked(first.state, [], { limits: { tokens: 40 } }).state.limits).toEqual({ tokens: 40 });
 });
 
+test("a task's limits that two have changed at the same time are what is more of each", () => {
+  const first = asked(fresh, [], { limits: { tokens: 50, calls: 9 }, revision: 1 });
+  const second = asked(first.state, [], { limits: { tokens: 40, calls: 10, steps: 3 }, revision: 1 });
+  expect(second.state.limits).toEqual({ tokens: 50, calls: 10, steps: 3 });
+});
+
 test('the account of a day knows nothing of the day before', () => {
   const daily = newAccount('agent.writer');
   const first = asked(daily, [reserve('a', amount(60)), reserve('b', amount(30))]);
@@ -166,7 +229,7 @@ test('what did not fit is read back from what crossed', () => {
 });
 
 test('it is shown by unit, with what did not fit last', () => {
-  const { state } = asked(fresh, [reserve('a', amount(60, { microUsd: 5 })), reserve('b', amount(60))], {
+  const { state } = asked(fresh, [reserve('a', amount(60, { microUsd: 5 })), reserve('b', amount(101))], {
     limits: { tokens: 100 },
   });
   expect(accountRows(state)).toEqual([
@@ -174,7 +237,7 @@ test('it is shown by unit, with what did not fit last', () => {
     { unit: 'money', used: 0, reserved: 0.000005, unseen: 0 },
     { unit: 'calls', used: 0, reserved: 1, unseen: 0 },
   ]);
-  expect(accountDetails(state)).toContain('asked for 60 tokens more');
+  expect(accountDetails(state)).toContain('asked for 101 tokens more');
 });
 
 test.each<[Shortfall, string]>([
@@ -188,7 +251,7 @@ test.each<[Shortfall, string]>([
   ],
   [
     { account: 'cadre', limit: 'calls', allowed: 3, used: 3, reserved: 0, asked: 1 },
-    'The budget of the cadre for the day (UTC) allows 3 calls: used 3 calls, set aside 0 calls, asked for 1 calls more',
+    'The budget of the cadre for the day (UTC) allows 3 calls: used 3 calls, set aside 0 calls, asked for 1 call more',
   ],
   [
     { account: TASK, limit: 'wallTime', allowed: 1000, used: 1000, reserved: 0, asked: 0 },
@@ -196,4 +259,36 @@ test.each<[Shortfall, string]>([
   ],
 ])('words for %j', (short, words) => {
   expect(shortfallMessage(short)).toBe(words);
+});
+
+const SHORT: Shortfall = {
+  account: TASK,
+  limit: 'tokens',
+  allowed: 7000,
+  used: 646,
+  reserved: 0,
+  asked: 6853,
+};
+test.each<[string, Partial<Shortfall>, RegExp]>([
+  ['of a task says how much it takes', {}, /`cadre resume ID --budget tokens=7499`/],
+  [
+    'of money says it in dollars',
+    { limit: 'money', allowed: 0.3, used: 0.1, reserved: 0.000001, asked: 0.2 },
+    /--budget money=0\.300001`/,
+  ],
+  [
+    'of an agent names its field and when the day ends',
+    { account: 'agent.writer' },
+    /the day ends, at 00:00 UTC, or raise tokens in the `budget` of the agent "writer".*`cadre resume ID` goes on/,
+  ],
+  [
+    'of the cadre names where it is set',
+    { account: 'cadre', limit: 'calls' },
+    /raise calls in .*`defineConfig`/,
+  ],
+  ['of time gives it anew', { limit: 'wallTime', allowed: 600_000 }, /`cadre resume ID`.*wallTime=1200s/],
+])('what to do about a budget %s', (_what, of, words) => {
+  const fix = shortfallFix({ ...SHORT, ...of });
+  expect(fix).toMatch(words);
+  expect(/--budget (?!wallTime)/.test(fix)).toBe((of.account ?? TASK) === TASK && of.limit !== 'wallTime');
 });

@@ -11,6 +11,7 @@ import {
   exchange,
   newAccount,
   taken,
+  wouldFitAlone,
 } from '../../../src/core/budget/account';
 import { accountStart, readExchange } from '../../../src/core/budget/start';
 
@@ -145,7 +146,28 @@ test('what is refused leaves nothing set aside, and says what there was', () => 
         const operation = message.operations[Number(index)];
         expect(operation?.do).toBe('reserve');
         expect(short.used + short.reserved + short.asked).toBeGreaterThan(short.allowed);
-        expect(after.refused).toBeGreaterThan(before.refused);
+        if (!short.later) expect(after.refused).toBeGreaterThan(before.refused);
+      }
+    }
+  });
+});
+
+test('what is to be asked again later fits once all that is set aside is given back', () => {
+  always((steps) => {
+    for (const { message, reply, after, before, now } of steps) {
+      const isNew = before.workers[message.worker]?.turn !== message.turn;
+      for (const [index, short] of isNew ? Object.entries(reply.short) : []) {
+        const operation = message.operations[Number(index)];
+        if (!short.later || operation === undefined) continue;
+        expect(wouldFitAlone(short)).toBe(true);
+        const giveBack = Object.keys(after.reservations).map(
+          (id): AccountOperation => ({ do: 'settle', id, amount: NOTHING_SPENT }),
+        );
+        // What later operations of the message settled is used by now.
+        if (message.operations.slice(Number(index)).some((one) => one.do === 'settle')) continue;
+        const { limits, revision } = message;
+        const again = { worker: 'three', turn: 1, limits, revision, operations: [...giveBack, operation] };
+        expect(exchange(after, again, now)[1]).toEqual({ short: {} });
       }
     }
   });

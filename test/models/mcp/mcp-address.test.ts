@@ -10,22 +10,15 @@ import type { McpAddress } from '../../../src/models/mcp/mcp-server';
 import { modelAgent } from '../../../src/models/model-agent';
 import { FileArtifactStore } from '../../../src/storage/artifact-store';
 import type { CallOptions } from '../../../src/testing/call-agent';
-import type { Script, ScriptedModel } from '../../../src/testing/scripted-model';
+import type { Script } from '../../../src/testing/scripted-model';
 import { TemporaryFolder } from '../../support/temporary-folder';
-import { callScripted, startModel } from '../scripted';
+import { callScripted, modelOfFile } from '../scripted';
+import { recordsIn } from './records-in';
 
 const KEY = 'canary-of-the-headers';
 
-let model: ScriptedModel;
-let folder: TemporaryFolder;
-beforeAll(async () => {
-  model = await startModel();
-});
-beforeEach(() => {
-  folder = new TemporaryFolder();
-});
-afterEach(() => folder.remove());
-afterAll(() => model.close());
+const model = modelOfFile();
+const folder = TemporaryFolder.ofEachTest();
 
 const handler = createMcpHandler(({ requestInfo }) => {
   const server = new McpServer({ name: 'search', version: '1' });
@@ -108,12 +101,7 @@ const finds: Script = ({ turn }) =>
 
 test('a server over HTTP has its headers with each request, and what it repeats of them is hidden', async () => {
   const artifacts = new FileArtifactStore(join(folder.path, 'store'));
-  const kept: string[] = [];
-  const record = artifacts.record.bind(artifacts);
-  artifacts.record = (name, content) => {
-    kept.push(Buffer.from(content).toString());
-    return record(name, content);
-  };
+  const kept = recordsIn(artifacts);
   const { output } = await call(address(), { artifacts });
   expect(output).toBe('done');
   expect(asked.map(({ method }) => method)).toContain('tools/call');

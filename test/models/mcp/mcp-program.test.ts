@@ -7,26 +7,17 @@ import type { McpProgram } from '../../../src/models/mcp/mcp-server';
 import { modelAgent } from '../../../src/models/model-agent';
 import { FileArtifactStore } from '../../../src/storage/artifact-store';
 import type { CallOptions } from '../../../src/testing/call-agent';
-import type { Script, ScriptedModel } from '../../../src/testing/scripted-model';
+import type { Script } from '../../../src/testing/scripted-model';
 import { TemporaryFolder } from '../../support/temporary-folder';
-import { callScripted, startModel } from '../scripted';
+import { callScripted, modelOfFile } from '../scripted';
+import { recordsIn } from './records-in';
 
 const TOKEN = 'canary-of-the-environment';
 
-let model: ScriptedModel;
-beforeAll(async () => {
-  model = await startModel();
-});
-afterAll(() => model.close());
-
-let folder: TemporaryFolder;
-beforeEach(() => {
-  folder = new TemporaryFolder();
-});
-afterEach(async () => {
-  await closeMcpServers();
-  folder.remove();
-});
+const model = modelOfFile();
+// Before the folder goes that they write into.
+afterEach(() => closeMcpServers());
+const folder = TemporaryFolder.ofEachTest();
 
 /** What happened to the server. */
 function seen(): string[] {
@@ -200,6 +191,9 @@ describe('a program', () => {
     const failing = call(program({}, 'none'), reads);
     await expect(failing).rejects.toMatchObject({ type: 'ToolsUnavailable', nonRetryable: false });
     await expect(failing).rejects.toThrow(/it said: it starts with \[hidden\]/);
+    const long = call(program({}, 'much'), reads);
+    await expect(long).rejects.toThrow(/it said: .*x{100}/);
+    await expect(long).rejects.not.toThrow(TOKEN.slice(-8));
     const missing = call(program({ command: 'no-such-program' }), reads);
     await expect(missing).rejects.toThrow(
       /^The MCP server "files" cannot be reached: .*spawn no-such-program ENOENT$/,
@@ -239,12 +233,7 @@ describe('a call', () => {
 
   test('that the server says failed is told to the model, marked, and no record has a secret', async () => {
     const artifacts = new FileArtifactStore(join(folder.path, 'store'));
-    const kept: string[] = [];
-    const record = artifacts.record.bind(artifacts);
-    artifacts.record = (name, content) => {
-      kept.push(Buffer.from(content).toString());
-      return record(name, content);
-    };
+    const kept = recordsIn(artifacts);
     await call(program({ tools: { fail: {} } }), ({ turn }) => (turn === 1 ? asks('files_fail') : 'done'), {
       artifacts,
     });

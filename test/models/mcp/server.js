@@ -57,4 +57,8 @@ saw('started');
 process.stdin.on('end', () => saw('closed'));
 process.stderr.write(`it starts with ${process.env.TOKEN}\n`);
 if (words === 'none') process.exit(1);
+if (words === 'much') {
+  // Of the last 2,000 characters the first are the end of the token.
+  process.stderr.write(`${process.env.TOKEN}${'x'.repeat(1990)}`, () => process.exit(1));
+}
 void server.connect(new StdioServerTransport());

@@ -45,10 +45,9 @@ jest.mock('node:fs/promises', () => {
   };
 });
 
-let folder: TemporaryFolder;
+const folder = TemporaryFolder.ofEachTest();
 let root: string;
 beforeEach(() => {
-  folder = new TemporaryFolder();
   root = join(folder.path, 'root');
   folder.write('root/notes/today.md', 'sun');
   folder.write('outside/secret.md', 'the secret');
@@ -56,7 +55,6 @@ beforeEach(() => {
   mockSystem.beforeUse = undefined;
   mockSystem.saysPaths = true;
 });
-afterEach(() => folder.remove());
 
 const read = (path: string, from?: number): Promise<unknown> =>
   callTool(fileTools({ root }).readFile, { path, from });

@@ -2,21 +2,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fetchTool, fileTools, modelAgent } from '../../../src';
-import type { ScriptedModel, ScriptedToolCall } from '../../../src/testing/scripted-model';
+import type { ScriptedToolCall } from '../../../src/testing/scripted-model';
 import { TemporaryFolder } from '../../support/temporary-folder';
-import { callScripted, startModel } from '../scripted';
+import { callScripted, modelOfFile } from '../scripted';
 
-let model: ScriptedModel;
-beforeAll(async () => {
-  model = await startModel();
-});
-afterAll(() => model.close());
-
-let folder: TemporaryFolder;
-beforeEach(() => {
-  folder = new TemporaryFolder();
-});
-afterEach(() => folder.remove());
+const model = modelOfFile();
+const folder = TemporaryFolder.ofEachTest();
 
 const described = { description: 'an agent', instructions: 'Do it.', model: 'openai/gpt-5-mini' } as const;
 

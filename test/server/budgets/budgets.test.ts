@@ -65,6 +65,26 @@ async function makeCalls(input: unknown, context: AgentContext): Promise<number>
   return calls;
 }
 
+/** What calls wait for before they end. */
+const gates = new Map<string, Promise<void>>();
+
+/** Makes one call, which sets aside much and comes to little. */
+async function waitsAtGate(input: unknown, { calls }: AgentContext): Promise<string> {
+  const { gate, asks } = input as { gate?: string; asks: number };
+  return calls.run({
+    kind: 'model',
+    name: MODEL,
+    request: { asks },
+    reserves: { tokens: asks, microUsd: 0, calls: 1 },
+    async run() {
+      paid.calls += 1;
+      await gates.get(gate ?? '');
+      return 'said';
+    },
+    usageOf: () => usage(10),
+  });
+}
+
 /** How the child of an agent `parent` ended. */
 const children: TaskHandle[] = [];
 
@@ -75,6 +95,7 @@ let connection: NativeConnection;
 beforeAll(async () => {
   const agents = [
     agent('caller', makeCalls, { policy: { retry: { maximumAttempts: 1 } } }),
+    agent('patient', waitsAtGate, { policy: { retry: { maximumAttempts: 1 } } }),
     agent('frugal', makeCalls, { budget: { calls: 2 }, policy: { retry: { maximumAttempts: 1 } } }),
     agent('careful', makeCalls, { compensate: () => undefined }),
     agent(
@@ -164,6 +185,26 @@ test('fifty agents at once never come to more than the budget, by a token', asyn
   expect(paid.mostAtOnce).toBeGreaterThan(tokens - 50 * ASKED);
 }, 120_000);
 
+test('a step whose call would fit alone waits for the calls of others, and spends no attempt', async () => {
+  let open = (): void => undefined;
+  gates.set('waits', new Promise((resolve) => (open = resolve)));
+  const steps = [80, 90].map((asks, index) => step(`s${index}`, { gate: 'waits', asks }, 'patient'));
+  const task = await start({ tokens: 100 }, ...steps);
+  // Either may be the first; the other waits, and has no worker.
+  const held = async (): Promise<string[]> =>
+    Object.entries((await task.describe()).state.steps).flatMap(([id, { kind }]) =>
+      kind === 'refused' ? [id] : [],
+    );
+  await until(async () => (await held()).length === 1 && paid.calls === 1, 20_000);
+  open();
+  expect(await task.result()).toEqual({ s0: 'said', s1: 'said' });
+  expect((await settledAccount(task)).used).toMatchObject({ tokens: 20, calls: 2 });
+  expect(await accountOf(task)).toMatchObject({ refused: 0 });
+  const refusals = [];
+  for await (const event of task.events()) if (event.type === 'stepRefused') refusals.push(event);
+  expect(refusals[0]).toMatchObject({ why: 'setAside', retryAfter: 1000, attemptsUsed: 0 });
+}, 60_000);
+
 test("a task's account stays for longer than a task may wait", async () => {
   const task = await start({ calls: 1 }, step('one', { calls: 1, tokens: 1 }));
   await task.result();
@@ -203,12 +244,42 @@ test('a task that has what it did undone is not gone on with', async () => {
   });
 }, 60_000);
 
-test('a running task may use more from now on', async () => {
-  const task = await start({ calls: 5 }, step('one', {}, 'slow'));
+test('of two who go on with a task at once, what is more holds, and nobody loses it in silence', async () => {
+  const both = Array.from({ length: 4 }, async () => {
+    const task = await start({ calls: 1 }, step('one', { calls: 4, tokens: 1 }));
+    expect(await failureOf(task)).toMatchObject({ type: 'BudgetReached' });
+    const [less, more] = await Promise.allSettled([
+      task.resume({ budget: { calls: 3 } }),
+      task.resume({ budget: { calls: 9 } }),
+    ]);
+    if (less.status === 'rejected') {
+      expect(less.reason).toMatchObject({
+        type: 'InputInvalid',
+        message: expect.stringMatching(
+          /^Expected `budget\.calls` to be at least 9, which \S+\.resume may use/,
+        ) as string,
+      });
+    }
+    if (more.status === 'rejected') throw more.reason as Error;
+    expect(await more.value.result()).toEqual({ one: 4 });
+    expect((await accountOf(task)).state.limits).toEqual({ calls: 9 });
+  });
+  await Promise.all(both);
+}, 60_000);
+
+test('a running task may use more from now on, and no less', async () => {
+  const task = await start({ calls: 5, tokens: 100 }, step('one', {}, 'slow'));
   await until(async () => (await task.pending()).some(({ kind }) => kind === 'started'), 10_000);
   await expect(task.resume({ budget: { wallTime: '1h' } })).rejects.toMatchObject({ type: 'InputInvalid' });
   expect((await task.resume({ budget: { calls: 7 } })).id).toBe(task.id);
-  expect((await accountOf(task)).state).toMatchObject({ limits: { calls: 7 }, revision: 1 });
+  expect((await accountOf(task)).state).toMatchObject({ limits: { calls: 7, tokens: 100 }, revision: 1 });
+  await expect(task.resume({ budget: { calls: 6 } })).rejects.toMatchObject({
+    type: 'InputInvalid',
+    message: expect.stringContaining(`at least 7, which ${task.id} may use already`) as string,
+  });
+  await task.resume({ budget: { tokens: 200 } });
+  expect((await accountOf(task)).state).toMatchObject({ limits: { calls: 7, tokens: 200 }, revision: 2 });
+  await until(async () => (await accountOf(task)).task?.running === true, 10_000);
   await task.cancel();
   await failureOf(task);
 }, 60_000);
@@ -238,6 +309,23 @@ test('a task whose depth is used up has no children', async () => {
   expect(children).toHaveLength(before);
 }, 60_000);
 
+test('what is set aside for a task that has ended is never seen to end', async () => {
+  const task = await start({ tokens: 100 }, step('one', { calls: 1, tokens: 10 }));
+  await task.result();
+  const { account } = await accountOf(task);
+  await new TemporalBudgets(cadre.client.temporal, cadre.client.cadre).exchange(account, {
+    worker: randomUUID(),
+    turn: 1,
+    limits: { tokens: 100 },
+    revision: 0,
+    operations: [{ do: 'reserve', id: 'lost', amount: { tokens: 60, microUsd: 0, calls: 1, steps: 0 } }],
+  });
+  await until(async () => (await accountOf(task)).task?.running === false, 10_000);
+  const { task: whose, rows } = await accountOf(task);
+  expect(whose).toEqual({ id: task.id, running: false });
+  expect(rows[0]).toEqual({ unit: 'tokens', allowed: 100, used: 10, reserved: 0, unseen: 60 });
+}, 60_000);
+
 test('steps are counted, each once', async () => {
   const calls = { calls: 1, tokens: 1 };
   const task = await start({ steps: 1 }, step('one', calls), { ...step('two', calls), needs: ['one'] });
@@ -246,6 +334,8 @@ test('steps are counted, each once', async () => {
     details: { limit: 'steps', allowed: 1, failed: { step: 'two' } },
   });
   expect(paid.calls).toBe(1);
+  const counted = { unit: 'steps', allowed: 1, used: 1, reserved: 0, unseen: 0 };
+  expect((await accountOf(task)).rows).toContainEqual(counted);
   const resumed = await task.resume({ budget: { steps: 2 } });
   expect(await resumed.result()).toEqual({ two: 1 });
 }, 60_000);

@@ -4,14 +4,12 @@ import { join } from 'node:path';
 import { withFileLock } from '../../../src/workers/server/file-lock';
 import { TemporaryFolder } from '../../support/temporary-folder';
 
-let folder: TemporaryFolder;
+const folder = TemporaryFolder.ofEachTest();
 let path: string;
 
 beforeEach(() => {
-  folder = new TemporaryFolder();
   path = join(folder.path, 'deep', 'work.lock');
 });
-afterEach(() => folder.remove());
 
 /** A promise and what settles it. */
 function gate(): { opened: Promise<void>; open: () => void } {

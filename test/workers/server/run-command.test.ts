@@ -3,12 +3,7 @@ import { runCommand } from '../../../src/workers/server/run-command';
 import { TemporaryFolder } from '../../support/temporary-folder';
 
 const environment = { PATH: process.env['PATH'] };
-let folder: TemporaryFolder;
-
-beforeEach(() => {
-  folder = new TemporaryFolder();
-});
-afterEach(() => folder.remove());
+const folder = TemporaryFolder.ofEachTest();
 
 describe('runCommand', () => {
   test('returns what the command wrote', async () => {

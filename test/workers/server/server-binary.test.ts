@@ -13,17 +13,15 @@ const BUILD = [
   'chmod 755 "$GOBIN/temporal"',
 ];
 
-let folder: TemporaryFolder;
+const folder = TemporaryFolder.ofEachTest();
 let said: string[];
 
 beforeEach(() => {
-  folder = new TemporaryFolder();
   said = [];
   // What the scripts below call.
   for (const tool of ['chmod', 'sleep'])
     folder.script(`path/${tool}`, `PATH=/bin:/usr/bin exec ${tool} "$@"`);
 });
-afterEach(() => folder.remove());
 
 const noNetwork = (): Promise<string> => Promise.reject(new Error('no network'));
 

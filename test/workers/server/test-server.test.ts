@@ -6,17 +6,15 @@ import { type BinaryOptions, fetchTestServerBinary } from '../../../src/workers/
 import { createTimeSkippingEnvironment } from '../../support/time-skipping';
 import { TemporaryFolder } from '../../support/temporary-folder';
 
-let folder: TemporaryFolder;
+const folder = TemporaryFolder.ofEachTest();
 let said: string[];
 
 beforeEach(() => {
-  folder = new TemporaryFolder();
   said = [];
   for (const tool of ['mkdir', 'touch', 'sleep']) {
     folder.script(`path/${tool}`, `PATH=/bin:/usr/bin exec ${tool} "$@"`);
   }
 });
-afterEach(() => folder.remove());
 
 function fetch(more: Partial<BinaryOptions> = {}): Promise<string> {
   return fetchTestServerBinary({

@@ -23,7 +23,7 @@ export function sagaResumeCommand(saga: Command, execute: Execute): void {
     .command('resume')
     .description('undo, or finish after its pivot, what was terminated or timed out')
     .argument('<id>', 'id of the task, saga or workflow with sagas that was terminated')
-    .option('--follow', 'print every event as it happens, not only the steps')
+    .option('--follow', 'print every event as it happens, and what models say as they say it')
     .option('--detach', 'start it, print its id, and do not wait')
     .option('--no-worker', 'leave the work to workers that run elsewhere');
   withCommonOptions(resume).action((id: string, flags: ResumeFlags) =>

@@ -28,7 +28,7 @@ export function sagaRunCommand(saga: Command, execute: Execute): void {
       .description('carry out the steps of a file: all happen, or what was done is undone')
       .argument('<file>', 'YAML or JSON; see cadre saga check')
       .option('--id <id>', "the saga's id (default: made of its name)")
-      .option('--follow', 'print every event as it happens, not only the steps')
+      .option('--follow', 'print every event as it happens, and what models say as they say it')
       .option('--detach', 'start the saga, print its id, and do not wait')
       .option('--no-worker', 'leave the work to workers that run elsewhere'),
   ).action((file: string, flags: RunFlags) => execute(flags, (output) => run(file, flags, output)));

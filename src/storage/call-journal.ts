@@ -1,17 +1,17 @@
 /**
  * What is recorded of the calls of one action by one agent, over all its attempts. Owns the names in the artifact store,
- * and the order in which calls were begun; `recorded-calls.ts` owns what an attempt does with it.
+ * the order in which calls were begun, and what they came to; `recorded-calls.ts` owns what an attempt does with it.
  *
  * 1. Entries have numbers from 1 without a gap. Two attempts at once never write the same one: each reads the other's.
  * 2. An entry stands, durably, before its call is made, and never changes.
  * 3. A call that has no entry was never begun.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import type { Asked } from '../../core/budget/account';
-import { CadreError } from '../../core/failures';
-import { canonicalJson } from '../../core/json';
-import type { ModelUsage } from '../../core/usage';
-import type { ArtifactStore } from '../../storage/artifact-store';
+import type { Asked } from '../core/budget/account';
+import { CadreError } from '../core/failures';
+import { canonicalJson } from '../core/json';
+import { type ModelUsage, NOTHING, addUsage } from '../core/usage';
+import type { ArtifactStore } from './artifact-store';
 
 /** A call that is about to be made. */
 export interface CallEntry {
@@ -23,6 +23,8 @@ export interface CallEntry {
   readonly try: number;
   /** Of the attempt that makes it: what two set aside for the same call must not be taken for one. */
   readonly by: string;
+  /** Present where an agent made it that did the work in another's place: whose accounts it is charged to. */
+  readonly payer?: string;
   readonly reserves?: Asked;
 }
 
@@ -128,6 +130,26 @@ export class CallJournal {
     return this.unpaid.has(mark) || (await this.artifacts.recall(this.nameOf(mark))) !== undefined;
   }
 
+  /** The entries of which nobody saw the end: neither in `records`, by call, nor forgiven. */
+  async unseen(records: ReadonlyMap<string, CallRecord>): Promise<CallEntry[]> {
+    const seen = await Promise.all(
+      this.entries.map(async (entry) => records.get(entry.call)?.try === entry.try || this.isForgiven(entry)),
+    );
+    return this.entries.filter((_, index) => seen[index] === false);
+  }
+
+  /** What all calls came to, by what stands in the store. */
+  async usage(): Promise<ModelUsage[]> {
+    await this.open();
+    const records = new Map<string, CallRecord>();
+    const keep = async (call: string): Promise<void> => {
+      const record = await this.recall(call);
+      if (record !== undefined) records.set(call, record);
+    };
+    await Promise.all([...this.triesBy.keys()].map(keep));
+    return usageOfCalls(records.values(), await this.unseen(records));
+  }
+
   private async append(entry: CallEntry): Promise<boolean> {
     const own: BegunEntry = { ...entry, id: randomUUID() };
     for (;;) {
@@ -176,6 +198,28 @@ export class CallJournal {
   private nameOf(name: string): string {
     return `${this.folder}/${name}`;
   }
+}
+
+/** What calls came to; a model's of which nobody saw the end counts with what was reserved for it. */
+export function usageOfCalls(records: Iterable<CallRecord>, unseen: readonly CallEntry[]): ModelUsage[] {
+  const seen = [...records].flatMap(({ usage }) => usage ?? []);
+  return addUsage(seen, unseen.filter(({ kind }) => kind === 'model').map(unseenUsage));
+}
+
+/** How much of it was input nobody knows. */
+function unseenUsage({ name, reserves = NOTHING }: CallEntry): ModelUsage {
+  const { tokens, microUsd, unpriced }: Asked = reserves;
+  return {
+    model: name,
+    tokens,
+    microUsd,
+    calls: 1,
+    inputTokens: 0,
+    cachedTokens: 0,
+    outputTokens: 0,
+    unseen: 1,
+    ...(unpriced === undefined ? {} : { unpriced }),
+  };
 }
 
 function entryName(number: number): string {
