@@ -22,7 +22,7 @@ import type { ActRequest, HandedBack, StepInputs } from '../core/task-activities
 import type { ModelUsage } from '../core/usage';
 import type { AgentContext } from './agent-context';
 import { makeAsk, refuseQuestion } from './ask';
-import { heldBack } from './budget/held';
+import { heldBack, nextAsk } from './budget/held';
 import type { Charge } from './calls/charge';
 import { AttemptCalls, type CallReport, type RecordedCalls } from './calls/recorded-calls';
 import { type Learning, startLearning } from './knowledge/learning';
@@ -143,9 +143,7 @@ export function startAttempt(
       beat();
     },
     // What undoes has no step that could wait.
-    ...(envelope.kind === 'undo'
-      ? {}
-      : { onHeld: (reached) => end(heldBack(reached, kept(), handedBack?.waited === true)) }),
+    ...(envelope.kind === 'undo' ? {} : { onHeld: (reached, waited) => heldFor(reached, waited) }),
   });
   // A retry of a local activity gets no details of the attempt before it.
   const report = (retried = false): Promise<CallReport> =>
@@ -155,6 +153,16 @@ export function startAttempt(
     asked ??= error;
     // Whatever the agent makes of it, nothing more is to come of this attempt.
     own.abort(error);
+  };
+  const limit = info.startToCloseTimeoutMs;
+  const over = performance.now() + (limit > 0 ? limit : Number.POSITIVE_INFINITY);
+  const heldFor = (reached: CadreError, waited: number): number | undefined => {
+    // A workflow task waits for a local activity.
+    const left = info.isLocal ? 0 : over - performance.now();
+    const wait = nextAsk(waited, left, handedBack?.held);
+    const refused = wait === undefined ? heldBack(reached, kept(), waited) : undefined;
+    if (refused !== undefined) end(refused);
+    return wait;
   };
   const tellsOfUndone = envelope.kind === 'undo' && (undoes === undefined || input === undefined);
   const context: AgentContext = {
@@ -218,6 +226,7 @@ export function startAttempt(
       ...(checkpoint === undefined ? {} : { checkpoint }),
       attemptsUsed: attempt - 1,
       ...(called === undefined ? {} : { called }),
+      ...(handedBack?.held === undefined ? {} : { held: handedBack.held }),
     };
   };
   return {

@@ -21,6 +21,8 @@ export class TextStream {
   /** When the last of the text was first sent, in ms since 1970; undefined until then. */
   private sentAt: number | undefined;
   private timer: NodeJS.Timeout | undefined;
+  /** Of the heartbeat without the text. */
+  private lastBeat: NodeJS.Timeout | undefined;
   private stopped = false;
 
   /** `beat` sends a heartbeat, with what {@link take} gives. */
@@ -47,12 +49,17 @@ export class TextStream {
   /** Sends nothing more. */
   stop(): void {
     this.stopped = true;
+    clearTimeout(this.lastBeat);
     this.settle();
   }
 
   private send(): void {
     this.settle();
     this.beat();
+    clearTimeout(this.lastBeat);
+    this.lastBeat = setTimeout(() => {
+      if (this.timer === undefined) this.beat();
+    }, SENT_FOR + 1);
   }
 
   private settle(): void {

@@ -292,11 +292,23 @@ async function usageOfItsOwn(
   return { day, usage: before === undefined ? usage : usageBeyond(usage, before) };
 }
 
-/** What the task had used with which `id` goes on, and which counts by itself; undefined where there is none. */
+/**
+ * What the task had used with which `id` goes on, and which counts by itself; undefined where there is none. One that was cut
+ * off counts in what goes on with it, so there it is the one before that.
+ */
 async function usageBefore(client: Client, id: string): Promise<UsageByAgent | undefined> {
-  if (!id.endsWith(RESUMED)) return undefined;
+  for (let before = id; before.endsWith(RESUMED); ) {
+    before = before.slice(0, -RESUMED.length);
+    const said = await memoOfTask(client, before);
+    if (said !== undefined) return said;
+  }
+  return undefined;
+}
+
+/** Undefined also where it is past its retention. */
+async function memoOfTask(client: Client, id: string): Promise<UsageByAgent | undefined> {
   try {
-    return memoOf(await client.workflow.getHandle(id.slice(0, -RESUMED.length)).describe());
+    return memoOf(await client.workflow.getHandle(id).describe());
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw error;

@@ -59,7 +59,10 @@ async function isAbandoned(client: Client, to: Addressee): Promise<boolean> {
   return !(await isPolled(client, to)) && !(await isAnswered(client, to));
 }
 
-/** True also where the server does not say, such as the test server. */
+/**
+ * True also where the server does not say, such as the test server. One of another machine that was killed counts for up to 70 s
+ * more: whoever asks it hears nothing, and that is how a slow one sounds too.
+ */
 async function isPolled(client: Client, { queue }: Addressee): Promise<boolean> {
   return livePollers(client, queue).then(
     (pollers) => pollers.length > 0,

@@ -20,6 +20,8 @@ import { type Ballot, type CastBallot, type Undecided, tallyOf, verdictOf } from
 export interface LeaderRequest {
   /** Present where a breaker refused it before, and it has waited for that. */
   readonly waited?: true;
+  /** For how many ms it has waited for what is set aside of a budget for others. Default 0. */
+  readonly held?: number;
   /** Present where it is not asked for again if it fails. */
   readonly last?: true;
 }

@@ -85,6 +85,8 @@ export interface HandedBack {
   readonly called?: true;
   /** Present where it was refused by a breaker, and has waited for that. */
   readonly waited?: true;
+  /** For how many ms its calls, and it, have waited for what is set aside of a budget for others. Default 0. */
+  readonly held?: number;
 }
 
 /** What stands in `details` of a failure of type `HandedBack`. */
@@ -94,11 +96,12 @@ export function readHandedBack(details: unknown): HandedBack {
 }
 
 /** Of what stands in a failure, an event or a state: what the next attempt gets. */
-export function handedBackOf({ attemptsUsed, checkpoint, called }: HandedBack): HandedBack {
+export function handedBackOf({ attemptsUsed, checkpoint, called, held }: HandedBack): HandedBack {
   return {
     attemptsUsed,
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(called === true ? { called } : {}),
+    ...(held === undefined ? {} : { held }),
   };
 }
 

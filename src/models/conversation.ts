@@ -50,7 +50,10 @@ export interface Conversation<Value> {
   readonly system: readonly string[];
   /** Calls of the model in all. */
   readonly maxSteps: number;
-  /** Whether the model is asked for streams. Default true. */
+  /**
+   * Whether the model is asked for streams. Default: where it is one by name. A model object may have been wrapped by middleware
+   * that sees whole answers alone.
+   */
   readonly stream?: boolean;
   readonly read: (answer: Answer) => Promise<Reading<Value>> | Reading<Value>;
 }
@@ -171,7 +174,7 @@ function usable({ response: { messages }, finishReason, text, toolCalls }: Answe
 
 /** The settings, with all that they call recorded. Their own hooks run as before. */
 function recorded<Value>(
-  { context, tools, settings, rights, system, prompt, stream = true }: Conversation<Value>,
+  { context, tools, settings, rights, system, prompt, stream }: Conversation<Value>,
   limits: Limits,
 ): LoopSettings {
   const record = recorder(context, tools, limits, stream);
@@ -209,10 +212,9 @@ function recorder(
   context: AgentContext,
   tools: ToolRun,
   limits: Limits,
-  stream: boolean,
+  stream: boolean | undefined,
 ): (model: LanguageModel) => Promise<LanguageModelV3> {
-  const watch: ModelWatch = {
-    stream,
+  const watch: Omit<ModelWatch, 'stream'> = {
     maxOutputTokens: () => limits.outputTokens,
     onCall: (asked) => {
       tools.beforeCall();
@@ -228,7 +230,10 @@ function recorder(
   const recordings = new WeakSet<object>();
   return async (model) => {
     if (typeof model === 'object' && recordings.has(model)) return model as LanguageModelV3;
-    const recording = await recordedModel(await opened(model), modelName(model), context, watch);
+    const recording = await recordedModel(await opened(model), modelName(model), context, {
+      ...watch,
+      stream: stream ?? typeof model === 'string',
+    });
     recordings.add(recording);
     return recording;
   };

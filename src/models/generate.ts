@@ -22,6 +22,8 @@ export interface Generation<Value> {
   readonly maxOutputTokens?: number;
   /** Default: the model's own. */
   readonly temperature?: number;
+  /** Whether the model is asked for a stream. Default: where it is one by name. */
+  readonly stream?: boolean;
 }
 
 /**
@@ -30,7 +32,16 @@ export interface Generation<Value> {
  */
 export async function generate<Value>(
   context: AgentContext,
-  { model = requireModel(), system, prompt, output, check, maxOutputTokens, temperature }: Generation<Value>,
+  {
+    model = requireModel(),
+    system,
+    prompt,
+    output,
+    check,
+    maxOutputTokens,
+    temperature,
+    stream,
+  }: Generation<Value>,
 ): Promise<Value> {
   const { ToolLoopAgent } = aiSdk();
   const asked = structured(output, check);
@@ -49,6 +60,7 @@ export async function generate<Value>(
     system: asked.paragraphs,
     prompt,
     maxSteps: CALLS_MAXIMUM,
+    ...(stream === undefined ? {} : { stream }),
     read: ({ text }) => asked.read(text),
   });
 }

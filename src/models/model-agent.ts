@@ -43,8 +43,9 @@ interface Common<Input, Output> extends Omit<AgentDefinition<Input, Output>, 'in
   /** The most calls of the model in a step, repairs included. Default 20; 1 to 10,000. */
   readonly maxSteps?: number;
   /**
-   * Whether the model is asked for streams, so that whoever follows the task sees its text as it comes. Default true; false for
-   * servers that cannot stream, and for text that nobody is to see before the step is done.
+   * Whether the model is asked for streams, so that whoever follows the task sees its text as it comes. Default: where it is a
+   * `provider/model`, and not an object, which middleware for whole answers may be around. False for text that nobody is to see
+   * before the step is done.
    */
   readonly stream?: boolean;
 }
@@ -104,9 +105,10 @@ export function modelAgent<Input, Output, Name extends string>(
     readonly name: Name;
   },
 ): Agent<Input, Output> & { readonly name: Name } {
-  const { input, output, maxSteps = STEPS, stream = true, policy, ...rest } = definition;
+  const { input, output, maxSteps = STEPS, stream, policy, ...rest } = definition;
   checkNumber(definition.name, 'maxSteps', maxSteps, STEPS_RANGE);
-  if (typeof stream !== 'boolean') throw invalid(definition.name, 'stream', 'true or false', stream);
+  if (stream !== undefined && typeof stream !== 'boolean')
+    throw invalid(definition.name, 'stream', 'true or false', stream);
   if (output !== undefined) checkOutput(definition.name, output);
   const voice = 'agent' in definition ? wrapped(definition) : spoken(definition);
   return defineAgent<Input, Output, Name>({
@@ -127,7 +129,7 @@ export function modelAgent<Input, Output, Name extends string>(
         system: asked?.paragraphs ?? [],
         prompt: stepPrompt(given, context),
         maxSteps,
-        stream,
+        ...(stream === undefined ? {} : { stream }),
         read: asked === undefined ? readerOf<Output>(said.settings) : ({ text }) => asked.read(text),
       });
     },

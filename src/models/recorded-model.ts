@@ -14,7 +14,7 @@ import type { ModelUsage } from '../core/usage';
 import { aiSdk } from './ai-sdk';
 import { modelFailure } from './model-failure';
 import { type Price, priceOf, reserveFor, usageOf } from './prices';
-import { refusesToStream, streamed } from './streamed';
+import { isUnstreamed, refusesToStream, streamed } from './streamed';
 
 /** What is done around the calls of a model. */
 export interface ModelWatch {
@@ -39,7 +39,7 @@ export async function recordedModel(
 ): Promise<LanguageModelV3> {
   const { wrapLanguageModel } = aiSdk();
   const price = priceOf(name);
-  const ask: Ask = stream ? streaming(model, context) : (params) => model.doGenerate(params);
+  const ask: Ask = stream ? streaming(model, name, context) : (params) => model.doGenerate(params);
   return wrapLanguageModel({
     model,
     middleware: {
@@ -68,21 +68,29 @@ export async function recordedModel(
 
 type Ask = (params: LanguageModelV3CallOptions) => PromiseLike<LanguageModelV3GenerateResult>;
 
-/** Asks `model` for streams; after one that it refuses, for answers as a whole. */
-function streaming(model: LanguageModelV3, context: Pick<AgentContext, 'stream'>): Ask {
-  let refused = false;
+/** By name: whether a model was seen to stream, with its tokens. This process asks those for whole answers that do not. */
+const streams = new Map<string, boolean>();
+
+/** Asks `model` for streams, unless it was found not to. */
+function streaming(model: LanguageModelV3, name: string, context: Pick<AgentContext, 'stream'>): Ask {
   return async (params) => {
-    if (refused) return model.doGenerate(params);
+    if (streams.get(name) === false) return model.doGenerate(params);
     let last = '';
     try {
-      return await streamed(model, params, (text) => {
+      const answer = await streamed(model, params, (text) => {
         context.stream(text);
         last = text;
       });
+      // Without tokens an answer is taken at the most. As a whole it may have them; one that usually has them was cut off.
+      const counted = answer.usage.outputTokens.total !== undefined;
+      if (counted || !streams.has(name)) streams.set(name, counted);
+      return answer;
     } catch (error) {
+      if (isUnstreamed(error)) streams.set(name, false);
       if (!refusesToStream(error)) throw error;
-      refused = true;
-      return model.doGenerate(params);
+      const answer = await model.doGenerate(params);
+      streams.set(name, false);
+      return answer;
     } finally {
       // The next answer begins on a line of its own.
       if (last !== '' && !last.endsWith('\n')) context.stream('\n');

@@ -25,7 +25,7 @@ export async function streamed(
   const { stream, response } = await model.doStream(withWholeInputs(model, options));
   if (response?.headers?.['content-type']?.startsWith('application/json') === true) {
     await stream.cancel();
-    throw brokenOff('the server sent JSON instead of a stream; `stream: false` of the agent asks for none');
+    throw new Unstreamed();
   }
   const answer = new Answer();
   for await (const part of stream) {
@@ -33,6 +33,20 @@ export async function streamed(
     if (part.type === 'text-delta') onText(part.delta);
   }
   return answer.whole();
+}
+
+/** An answer as a whole, to who asked for a stream; it may have been paid. */
+class Unstreamed extends Error {
+  readonly statusCode = 200;
+
+  constructor() {
+    super('the server sent JSON instead of a stream; from now on it is asked for that');
+  }
+}
+
+/** True for an error by which a provider ignored that a stream was asked for. */
+export function isUnstreamed(error: unknown): boolean {
+  return error instanceof Unstreamed;
 }
 
 /** True for an error by which a provider says that it does not stream, or does not for this account. */
@@ -103,7 +117,8 @@ class Answer {
         this.finish = part;
         return;
       case 'error':
-        throw failureIn(part.error);
+        // What had begun may be paid, whatever the error says of itself.
+        throw failureIn(part.error, this.content.length > 0);
       // The inputs of tools stand in their calls, and warnings are not kept.
       case 'tool-input-start':
       case 'tool-input-delta':
@@ -159,11 +174,11 @@ function brokenOff(message: string, data?: unknown): Error {
 }
 
 /** What a stream says went wrong: the provider's own words, or what the AI SDK makes of what it cannot read. */
-function failureIn(error: unknown): Error {
+function failureIn(error: unknown, begun: boolean): Error {
   if (error instanceof Error) {
     // What could not be read stands in the message.
     if (UNREADABLE.includes(error.name)) return brokenOff('a part of the stream is not what was expected');
-    return 'statusCode' in error ? error : brokenOff(error.message);
+    return 'statusCode' in error && !begun ? error : brokenOff(error.message);
   }
   const message = isRecord(error) ? error['message'] : error;
   return brokenOff(typeof message === 'string' ? message : 'the stream ended with an error', { error });

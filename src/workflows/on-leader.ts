@@ -11,6 +11,7 @@ import {
 } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import { backoff } from '../core/backoff';
+import { readRefusal } from '../core/breaker/refusal';
 import { LEASE_DURATION } from '../core/election';
 import type { Envelope } from '../core/envelope';
 import { failureDetails, failureInfo } from '../core/failure-info';
@@ -53,13 +54,17 @@ export async function onLeader<Request, Outcome>(
   let failures = 0;
   let returns = 0;
   let refusedFor: number | undefined;
+  let held: number | undefined;
   for (;;) {
     const before = task.state;
     task.record(call.requested(task.state.term));
     const { historyLength } = workflowInfo();
     let returned: boolean;
     try {
-      const events = call.succeeded(await schedule(task, call, moreOf(refusedFor, failures)), task.state);
+      const events = call.succeeded(
+        await schedule(task, call, moreOf(refusedFor, held, failures)),
+        task.state,
+      );
       for (const event of events) task.record(event);
       if (events[0]?.type !== 'leaderWorkReturned') return;
       returned = true;
@@ -77,6 +82,7 @@ export async function onLeader<Request, Outcome>(
         why === undefined ? call.failed(failure) : returnedEvent(call.work, why, failureDetails(error));
       task.record(event);
       refusedFor = event.type === 'leaderWorkReturned' ? event.retryAfter : undefined;
+      if (why === 'refused') held = readRefusal(failureDetails(error)).held ?? held;
       if (!returned && (++failures >= FAILURES_MAXIMUM || isFinal(error))) throw error;
     }
     returns = returned ? returns + 1 : 0;
@@ -108,10 +114,11 @@ function schedule<Request, Outcome>(
   return leader[work](task.envelope(step, work), { ...request, ...more });
 }
 
-/** What the request says besides, after so many failures and the refusal that was waited for. */
-function moreOf(refusedFor: number | undefined, failures: number): LeaderRequest {
+/** What the request says besides, after so many failures and the refusals that were waited for. */
+function moreOf(refusedFor: number | undefined, held: number | undefined, failures: number): LeaderRequest {
   return {
     ...(refusedFor === undefined ? {} : { waited: true }),
+    ...(held === undefined ? {} : { held }),
     ...(failures < FAILURES_MAXIMUM - 1 ? {} : { last: true }),
   };
 }

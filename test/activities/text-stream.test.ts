@@ -66,6 +66,16 @@ test('what was sent two seconds ago leaves the heartbeats; what was not sent sta
   expect(stream.take()).toEqual({ characters: 9, text: 'day.' });
 });
 
+test('a heartbeat without the text is sent when that is over, and no other', () => {
+  const { stream, beats } = started();
+  stream.write('Good day.');
+  jest.advanceTimersByTime(60_000);
+  expect(beats).toEqual([
+    { characters: 9, text: 'Good day.' },
+    { characters: 9, text: '' },
+  ]);
+});
+
 test('fifty streams together have eight heartbeats a second sent', () => {
   const many = Array.from({ length: 50 }, started);
   for (let tenth = 0; tenth < 300; tenth += 1) {

@@ -1,4 +1,6 @@
 // cadre server as a user types it: where it starts, whatever clients are told. Needs a real Temporal CLI.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { cacheFolder } from '../../src/storage/folders';
 import { fetchServerBinary, pickPort } from '../../src/workers/server';
 import { Cli, type CliProcess, answers, sane, until } from '../support/cli';
@@ -40,6 +42,12 @@ async function start(args: readonly string[], TEMPORAL_ADDRESS?: string): Promis
   return server;
 }
 
+/** The process of the Temporal server that was started. */
+function temporalPid(): number {
+  const record = readFileSync(join(folder.path, 'data', 'server.json'), 'utf8');
+  return (JSON.parse(record) as { pid: number }).pid;
+}
+
 /** It runs until it is told to stop, and then takes its Temporal server with it. */
 async function stop(server: CliProcess): Promise<void> {
   expect(server.child.exitCode).toBeNull();
@@ -79,6 +87,19 @@ test('its port comes before TEMPORAL_ADDRESS, and it says where other commands g
   expect(second.code).toBe(3);
   expect(second.stdout).toContain(`The server of this data folder runs at 127.0.0.1:${port}`);
   await stop(server);
+}, 60_000);
+
+test('it ends with 1 when its Temporal server has ended by itself, and says what to do', async () => {
+  const server = await start(['--port', String(port)]);
+  process.kill(temporalPid(), 'SIGKILL');
+  const ended = await server.ended;
+  sane(ended);
+  expect([ended.code, ended.signal]).toEqual([1, null]);
+  expect(ended.stdout).toMatch(
+    /\nThe Temporal server has ended by itself; see \S+server\.log\.\nStart it again with `cadre server`: its history is on disk\.\n$/,
+  );
+  expect(ended.stdout).not.toContain('Stopped.');
+  await stop(await start(['--port', String(port)]));
 }, 60_000);
 
 test('flags that contradict each other are refused with 2', async () => {

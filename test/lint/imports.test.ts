@@ -15,6 +15,7 @@ const LAYERS = [
   'models',
   'client',
   'workers',
+  'workers/server',
   'testing',
 ] as const;
 
@@ -35,7 +36,10 @@ test.each([
   ['core', '../client/connection'],
   ['core', '../models/prices'],
   ['core', '../index'],
+  ['core', '../client'],
+  ['core', '../testing'],
   ['core/breaker', '../../workflows/task'],
+  ['core/breaker', '../../client'],
   ['core', 'node:fs'],
   ['core', '@temporalio/workflow'],
   ['workflows', '../activities/attempt'],
@@ -50,14 +54,28 @@ test.each([
   ['activities', '../client/connection'],
   ['activities', '../workflows/messages'],
   ['activities', '../models/prices'],
+  ['activities', '../client'],
+  ['activities', '../workers'],
   ['models', '../workers/config'],
+  ['models', '../client'],
+  ['models', '../testing'],
+  ['models', '../cli'],
   ['client', '../activities/attempt'],
   ['client', '../workflows/task'],
   ['client', '../models/prices'],
+  ['client', '../workers'],
+  ['client', '../workflows'],
+  ['client', '../testing'],
   ['client', '@temporalio/worker'],
   ['workers', '../cli/output'],
   ['workers', '../workflows/task'],
+  ['workers', '../cli'],
+  ['workers', '../testing'],
+  ['workers', '../workflows'],
+  ['workers/server', '../../workflows/task'],
+  ['workers/server', '../../cli'],
   ['testing', '../cli/output'],
+  ['testing', '../cli'],
 ])('%s may not import %s', (layer, specifier) => {
   expect(lint(layer, specifier)).toContain('no-restricted-imports');
 });
@@ -69,8 +87,11 @@ test.each([
   ['workflows', '../core/names'],
   ['activities', '../storage/folders'],
   ['models', '../activities/validate'],
+  ['models', '@modelcontextprotocol/client'],
   ['client', '../workflows/messages'],
   ['workers', '../client/connection'],
+  ['workers', '../client'],
+  ['workers/server', '../../client/connection'],
 ])('%s may import %s', (layer, specifier) => {
   expect(lint(layer, specifier)).not.toContain('no-restricted-imports');
 });

@@ -209,10 +209,10 @@ describe('a server that cannot stream', () => {
   };
 
   test.each([
-    'Your organization must be verified to stream this model.',
-    "Unknown parameter: 'stream_options'",
-  ])('and says so (%s) is asked for answers as a whole from then on', async (message) => {
-    const agent = modelAgent({ name: 'asker', model: OPENAI, ...described, tools: { order: tool } });
+    ['openai/unverified', 'Your organization must be verified to stream this model.'],
+    ['openai/unknowing', "Unknown parameter: 'stream_options'"],
+  ])('and says so (%s: %s) is asked for answers as a whole from then on', async (name, message) => {
+    const agent = modelAgent({ name: 'asker', model: name, ...described, tools: { order: tool } });
     const { output, usage: paid } = await callScripted(model, agent, {}, ({ stream, turn }) => {
       if (stream) return { kind: 'error', status: 400, message };
       return turn === 1 ? { kind: 'answer', toolCalls: calls.slice(0, 1) } : 'It is shipped.';
@@ -222,12 +222,31 @@ describe('a server that cannot stream', () => {
     expect(paid).toMatchObject([{ calls: 2, unseen: 0 }]);
   });
 
-  test('and sends JSON all the same fails, and the failure says what to do', async () => {
+  test('and refuses the whole answer as well is asked for a stream again', async () => {
+    const refusal = { kind: 'error', status: 400, message: 'The prompt is about streams.' } as const;
+    await expect(recordOf('openai/strict', refusal, true)).rejects.toMatchObject({ type: 'ModelRefused' });
+    await recordOf('openai/strict', { kind: 'answer', text: 'Good day.' }, true);
+    expect(model.calls.map(({ request }) => request.stream)).toEqual([true]);
+  });
+
+  test('and sends JSON all the same fails, since that may be paid, and is asked for whole answers then', async () => {
     const reply = { kind: 'raw', body: '{"choices":[{"message":{"content":"Good day."}}]}' } as const;
-    await expect(recordOf(OPENAI, reply, true)).rejects.toMatchObject({
+    await expect(recordOf('openai/whole', reply, true)).rejects.toMatchObject({
       type: 'ModelUnavailable',
-      message: expect.stringContaining('`stream: false`'),
+      message: expect.stringContaining('JSON instead of a stream'),
     });
+    const { shown } = await recordOf('openai/whole', { kind: 'answer', text: 'Good day.' }, true);
+    expect(shown).toEqual([]);
+    expect(model.calls.map(({ request }) => request.stream)).toEqual([false]);
+  });
+
+  test('and says no tokens in its streams is asked for whole answers then', async () => {
+    const part = { choices: [{ index: 0, delta: { content: 'Good day.' }, finish_reason: 'stop' }] };
+    const body = `data: ${JSON.stringify(part)}\n\ndata: [DONE]\n\n`;
+    const reply = { kind: 'raw', body, contentType: 'text/event-stream' } as const;
+    expect((await recordOf('openai/tokenless', reply, true)).shown.join('')).toContain('Good day.');
+    await recordOf('openai/tokenless', { kind: 'answer', text: 'Good day.' }, true);
+    expect(model.calls.map(({ request }) => request.stream)).toEqual([false]);
   });
 
   test('is asked for no stream by an agent that says so', async () => {
@@ -287,6 +306,34 @@ test('parts come in the order in which they began, with what the provider says b
     response: { id: 'r', modelId: 'm' },
     warnings: [],
   });
+});
+
+test('an error after the first part may have been paid, whatever status it says', async () => {
+  const busy = Object.assign(new Error('too busy'), { statusCode: 429 });
+  const answerOf = (parts: LanguageModelV3StreamPart[]) => streamed(modelOf(parts), { prompt: [] }, ignore);
+  const error: LanguageModelV3StreamPart = { type: 'error', error: busy };
+  await expect(answerOf([error])).rejects.toBe(busy);
+  await expect(answerOf([{ type: 'text-start', id: '0' }, error])).rejects.toMatchObject({
+    message: 'too busy',
+    statusCode: 200,
+  });
+});
+
+test('a model that is an object is asked for a stream only where the agent says so', async () => {
+  const asked: string[] = [];
+  const own = {
+    specificationVersion: 'v3',
+    provider: 'any',
+    modelId: 'own',
+    supportedUrls: {},
+    doGenerate: () => Promise.reject(new Error((asked.push('whole'), 'no'))),
+    doStream: () => Promise.reject(new Error((asked.push('stream'), 'no'))),
+  } as unknown as LanguageModelV3;
+  for (const settings of [{}, { stream: true }]) {
+    const agent = modelAgent({ name: 'asker', model: own, ...described, ...settings });
+    await expect(callScripted(model, agent, {}, () => 'unused')).rejects.toThrow('no');
+  }
+  expect(asked).toEqual(['whole', 'stream']);
 });
 
 function modelOf(parts: LanguageModelV3StreamPart[]): LanguageModelV3 {

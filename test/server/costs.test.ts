@@ -100,6 +100,11 @@ async function tokensOf(model: string, since?: number): Promise<number> {
   return costs.find(({ key }) => key === model)?.tokens ?? 0;
 }
 
+async function isListed(id: string, status: string): Promise<boolean> {
+  for await (const one of cadre.client.list()) if (one.id === id) return one.status === status;
+  return false;
+}
+
 const sums = ({ steps, agents: byAgent, models, total }: TaskCost) => ({
   steps: steps.map(({ step: id, agent: who, key, tokens }) => [id, who, key, tokens]),
   agents: byAgent.map(({ key, tokens }) => [key, tokens]),
@@ -225,13 +230,33 @@ test('one that was terminated counts, and not again in what goes on with it', as
   await expect(resumed.result()).rejects.toMatchObject({ type: 'TerminatedBefore' });
   expect(await memoOf('cut.resume')).toMatchObject({ does: [{ model: 'cut/big', tokens: 50 }] });
   // The list is about a second behind: first it has what was terminated, then what went on with it.
-  const listed = async (): Promise<boolean> => {
-    for await (const { id, status } of cadre.client.list())
-      if (id === 'cut.resume') return status === 'failed';
-    return false;
-  };
-  await until(listed);
+  await until(() => isListed('cut.resume', 'failed'));
   expect(await tokensOf('cut/big')).toBe(50);
+}, 90_000);
+
+test('one that reached its budget does not count again past a link that was terminated', async () => {
+  const plan = planOf([
+    ['a', 'asks', { model: 'links/big', tokens: 30 }],
+    ['b', 'asks', { model: 'links/big', tokens: 40 }, 'a'],
+    ['c', 'does', { model: 'links/big', tokens: 5 }, 'b'],
+    ['d', 'asks', { gate: 'links' }, 'c'],
+  ]);
+  const task = await cadre.client.start({ goal: 'links', plan, budget: { tokens: 50 } }, { id: 'links' });
+  await expect(task.result()).rejects.toMatchObject({ type: 'BudgetReached' });
+  const resumed = await task.resume({ budget: { tokens: 200 } });
+  await until(async () => (await resumed.describe()).pending.some(({ step: id }) => id === 'd'));
+  await cadre.client.temporal.workflow.getHandle('links.resume').terminate();
+  opened.add('links');
+  const last = await cadre.client.resumeSaga('links.resume');
+  await expect(last.result()).rejects.toMatchObject({ type: 'TerminatedBefore' });
+  expect(await memoOf('links')).toMatchObject({ asks: [{ tokens: 30 }] });
+  expect(await memoOf('links.resume')).toBeUndefined();
+  expect(await memoOf('links.resume.resume')).toMatchObject({
+    asks: [{ tokens: 70 }],
+    does: [{ tokens: 5 }],
+  });
+  await until(() => isListed('links.resume.resume', 'failed'));
+  expect(await tokensOf('links/big')).toBe(75);
 }, 90_000);
 
 test('one that reached its budget counts, and of what goes on with it only what is new', async () => {

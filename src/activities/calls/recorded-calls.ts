@@ -6,8 +6,10 @@
  * 2. A recorded call is never made again: not by a retry, another worker, or a resumed task.
  * 3. A call that was begun and never recorded may have been paid: it is made again, counted as `unseen`, and the log says so.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { type Asked, mayFitLater, readShortfall, wouldFitAlone } from '../../core/budget/account';
+import { budgetReached } from '../../core/budget/budget';
 import { CALL_REPEATED, type Decision } from '../../core/decision';
 import { failureInfo } from '../../core/failure-info';
 import { CadreError, isCadreError } from '../../core/failures';
@@ -23,6 +25,7 @@ import {
   usageOfCalls,
 } from '../../storage/call-journal';
 import type { AgentLog } from '../agent-context';
+import { orAborted } from '../or-aborted';
 import type { Charge } from './charge';
 
 /** What {@link RecordedCalls} is told of one call. */
@@ -77,10 +80,11 @@ export interface CallScope {
   /** Told of each record that was written or read: the call, and what all of them so far came to. */
   readonly onRecord?: (call: string, usage: readonly ModelUsage[]) => void;
   /**
-   * Told before a call fails as BudgetReached that would fit if it were not for what is set aside for calls of others: none
-   * of its own is under way then, and the attempt may end and come back.
+   * Told of a call that would fit if it were not for what is set aside for calls of others, and of the ms that it has waited
+   * for that: none beside it is under way then, and the attempt may end and come back. Returns in how many ms it asks again;
+   * undefined: it fails as BudgetReached. Default: that it does.
    */
-  readonly onHeld?: (reached: CadreError) => void;
+  readonly onHeld?: (reached: CadreError, waited: number) => number | undefined;
 }
 
 /** What the calls of an action came to, over all its attempts. */
@@ -91,6 +95,20 @@ export interface CallReport {
 }
 
 const NO_CALLS: CallReport = { usage: [], decisions: [] };
+
+/** Calls of models that are made side by side: by an attempt, or by `run` of one call of it. */
+interface Beside {
+  readonly of: AttemptCalls;
+  /** Of those that are being made; none rejects. */
+  readonly underWay: Set<Promise<void>>;
+  /** Those beside the call whose `run` makes them; absent where an attempt does. */
+  readonly outer?: Beside;
+  /** True once that call has ended. */
+  over?: boolean;
+}
+
+/** In whose `run` it is asked. */
+const INSIDE = new AsyncLocalStorage<Beside>();
 
 /** The calls of one attempt. */
 export class AttemptCalls implements RecordedCalls {
@@ -107,9 +125,8 @@ export class AttemptCalls implements RecordedCalls {
   private readonly settling: Promise<void>[] = [];
   /** The calls whose accounts have not answered yet. */
   private readonly asking = new Set<Promise<unknown>>();
-  /** The calls of models that are being made; none rejects. */
-  private readonly underWay = new Set<Promise<void>>();
-  /** How many of these have ended. */
+  private readonly outermost: Beside = { of: this, underWay: new Set() };
+  /** How many calls of models have ended. */
   private ended = 0;
   /** Of agents that do the work in another's place, by name. */
   private readonly payers = new Map<string, Charge | undefined>();
@@ -205,10 +222,10 @@ export class AttemptCalls implements RecordedCalls {
   }
 
   private async pay<Result>(call: Call<Result>, entry: CallEntry): Promise<Result> {
-    const over = await this.enter(entry);
+    const { inside, over } = await this.enter(entry, this.beside());
     let made: CallRecord | undefined;
     try {
-      made = await this.make(call, entry);
+      made = await INSIDE.run(inside, () => this.make(call, entry));
     } finally {
       over();
     }
@@ -216,14 +233,23 @@ export class AttemptCalls implements RecordedCalls {
     return made === undefined ? this.resultOf(entry.call, call, entry.payer) : (made.result as Result);
   }
 
+  /** The calls that one which is asked for now is made beside: never the call in whose `run` it is, which waits for it. */
+  private beside(): Beside {
+    let beside = INSIDE.getStore();
+    while (beside !== undefined && (beside.of !== this || beside.over)) beside = beside.outer;
+    return beside ?? this.outermost;
+  }
+
   /**
-   * Sets aside what it may cost, and counts it as under way until the function that it returns is called. While calls of its
-   * own are under way, it waits for what these leave; for what others leave its attempt does.
+   * Sets aside what it may cost, and counts it as under way until `over` is called. While calls beside it are under way, it
+   * waits for what these leave; for what others leave it waits as `onHeld` says.
    */
-  private async enter(entry: CallEntry): Promise<() => void> {
+  private async enter(entry: CallEntry, beside: Beside): Promise<Entered> {
+    const { underWay } = beside;
+    let waited = 0;
     for (;;) {
       const { ended } = this;
-      const entered = this.reserve(entry).then(() => this.begun(entry));
+      const entered = this.reserve(entry).then(() => this.begun(entry, beside));
       this.asking.add(entered);
       try {
         return await entered;
@@ -234,11 +260,14 @@ export class AttemptCalls implements RecordedCalls {
         this.asking.delete(entered);
         // One that was asked for beside it may have what is left.
         await Promise.allSettled(this.asking);
-        if (this.underWay.size === 0 && this.ended === ended) {
-          if (mayFitLater(reached.details)) this.scope.onHeld?.(reached);
-          throw error;
+        if (underWay.size > 0) await Promise.race(underWay);
+        else if (this.ended === ended) {
+          const wait = mayFitLater(reached.details) ? this.scope.onHeld?.(reached, waited) : undefined;
+          // What is not waited for is final.
+          if (wait === undefined) throw budgetReached(short);
+          await this.pause(wait);
+          waited += wait;
         }
-        if (this.underWay.size > 0) await Promise.race(this.underWay);
       } finally {
         this.asking.delete(entered);
       }
@@ -250,17 +279,26 @@ export class AttemptCalls implements RecordedCalls {
     if (reserves !== undefined) await this.chargeOf(entry)?.reserve(reservationOf(entry), reserves, name);
   }
 
+  /** Throws the reason of the attempt's end where that comes first. */
+  private pause(milliseconds: number): Promise<void> {
+    const pause = new Promise<void>((resolve) => void setTimeout(resolve, milliseconds).unref());
+    return orAborted(pause, this.scope.signal);
+  }
+
   /** A tool's call is not waited for: what it does may itself wait for a call. */
-  private begun({ kind }: CallEntry): () => void {
-    if (kind === 'tool') return () => undefined;
-    let over = (): void => undefined;
-    const end = new Promise<void>((resolve) => (over = resolve));
-    this.underWay.add(end);
-    return () => {
-      this.underWay.delete(end);
+  private begun({ kind }: CallEntry, beside: Beside): Entered {
+    if (kind === 'tool') return { inside: beside, over: () => undefined };
+    let ends = (): void => undefined;
+    const end = new Promise<void>((resolve) => (ends = resolve));
+    beside.underWay.add(end);
+    const inside: Beside = { of: this, underWay: new Set(), outer: beside };
+    const over = (): void => {
+      inside.over = true;
+      beside.underWay.delete(end);
       this.ended += 1;
-      over();
+      ends();
     };
+    return { inside, over };
   }
 
   /** Begins, makes and records it; undefined where another attempt has begun it. */
@@ -361,6 +399,13 @@ export class AttemptCalls implements RecordedCalls {
       name,
     });
   }
+}
+
+/** A call for which enough is set aside. */
+interface Entered {
+  /** Those that its `run` makes. */
+  readonly inside: Beside;
+  readonly over: () => void;
 }
 
 /** What a call is known by, beside its number. */

@@ -93,7 +93,12 @@ export function leaderActivity<Asking extends WorkRequest, Body>(
     const payer = agents.get(THINKER[envelope.kind as LeaderWork]);
     const signal = AbortSignal.any([activity.cancellationSignal, over]);
     const charge = payer && budgets?.chargeOf(payer, envelope, signal);
-    const handedBack = request.waited === true ? ({ attemptsUsed: 0, waited: true } as const) : undefined;
+    const { waited, held } = request;
+    const handedBack = {
+      attemptsUsed: 0,
+      ...(waited === undefined ? {} : { waited }),
+      ...(held === undefined ? {} : { held }),
+    };
     const start = { goal: request.goal, instruction, signal: over, charge, handedBack };
     const attempt = startAttempt(activity, { ...envelope, term }, start, artifacts);
     try {

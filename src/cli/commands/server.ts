@@ -50,15 +50,19 @@ async function serve(flags: ServerFlags, output: Output): Promise<number> {
     return EXIT.done;
   }
   writeStarted(server, to, output);
-  await aborted(interrupt.signal);
+  await abortedOr(server.ended, interrupt.signal);
+  const stopped = interrupt.signal.aborted;
   await server.stop();
-  output.line('Stopped.');
+  output.line(stopped ? 'Stopped.' : 'Start it again with `cadre server`: its history is on disk.');
   interrupt.release();
-  return EXIT.done;
+  return stopped ? EXIT.done : EXIT.failed;
 }
 
-/** Resolves when `signal` aborts. Until then it keeps the process, which neither handlers of signals nor the server do. */
-function aborted(signal: AbortSignal): Promise<void> {
+/**
+ * Resolves when `signal` aborts or the server has ended. Until then it keeps the process, which neither handlers of signals nor
+ * the server do.
+ */
+function abortedOr(ended: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const alive = setInterval(() => undefined, 60_000);
     const end = (): void => {
@@ -67,6 +71,7 @@ function aborted(signal: AbortSignal): Promise<void> {
     };
     if (signal.aborted) end();
     signal.addEventListener('abort', end, { once: true });
+    void ended.then(end);
   });
 }
 

@@ -49,7 +49,7 @@ const RETRY_MAXIMUM = 7 * 24 * 60 * 60 * 1000;
 
 /** What stands in the details of a refusal; whatever they are, a call to wait. */
 export function readRefusal(details: unknown): Refusal {
-  const { breaker, why, retryAfter, attemptsUsed, checkpoint, called, began } = isRecord(details)
+  const { breaker, why, retryAfter, attemptsUsed, checkpoint, called, held, began } = isRecord(details)
     ? details
     : {};
   const wait = typeof retryAfter === 'number' && retryAfter >= 0 ? retryAfter : RETRY_DEFAULT;
@@ -61,6 +61,7 @@ export function readRefusal(details: unknown): Refusal {
     attemptsUsed: Math.max(0, used),
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(called === true ? { called } : {}),
+    ...(typeof held === 'number' && held > 0 ? { held } : {}),
     ...(began === true ? { began } : {}),
   };
 }

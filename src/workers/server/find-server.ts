@@ -39,6 +39,8 @@ export interface TemporalServer {
   readonly uiUrl?: string;
   readonly origin: 'configured' | 'running' | 'started';
   readonly version?: string;
+  /** Resolves when a server that we started has ended, for whatever reason; never for another. */
+  readonly ended: Promise<void>;
   /** Ends a server that we started; does nothing to another. May be called again. */
   readonly stop: () => Promise<void>;
   /** Ends a server that we started at once (SIGKILL): for a second Ctrl-C. Its history stays whole. */
@@ -160,12 +162,13 @@ async function start(binary: string, options: FindServerOptions): Promise<Tempor
 function endings(
   server: EmbeddedServer,
   { say, dataFolder }: FindServerOptions,
-): Pick<TemporalServer, 'stop' | 'kill'> {
+): Pick<TemporalServer, 'ended' | 'stop' | 'kill'> {
   let expected = false;
   void server.ended.then(() => {
     if (!expected) say(`The Temporal server has ended by itself; see ${join(dataFolder, 'server.log')}.`);
   });
   return {
+    ended: server.ended,
     stop: async () => {
       expected = true;
       await server.stop();
@@ -239,5 +242,5 @@ function known(
   return { ...(version ? { version } : {}), ...(uiUrl === undefined ? {} : { uiUrl }) };
 }
 
-/** What ends a server that somebody else started: nothing. */
-const NOT_OURS = { stop: async () => {}, kill: () => {} } as const;
+/** What ends a server that somebody else started, as far as is known here: nothing. */
+const NOT_OURS = { ended: new Promise<void>(() => {}), stop: async () => {}, kill: () => {} } as const;

@@ -14,10 +14,16 @@ import type { AgentContext } from '../../../src/activities/agent-context';
 import type { Budgets } from '../../../src/activities/budget/budgets';
 import type { AnyAgent } from '../../../src/activities/define-agent';
 import { createLeaderActivities } from '../../../src/activities/leadership';
+import { afterRefusal, readRefusal } from '../../../src/core/breaker/refusal';
 import type { Envelope } from '../../../src/core/envelope';
 import { failureDetails, failureInfo } from '../../../src/core/failure-info';
 import { CadreError } from '../../../src/core/failures';
-import { type ActRequest, type CompensateRequest, compensatedEvent } from '../../../src/core/task-activities';
+import {
+  type ActRequest,
+  type CompensateRequest,
+  compensatedEvent,
+  readHandedBack,
+} from '../../../src/core/task-activities';
 import { FileArtifactStore } from '../../../src/storage/artifact-store';
 import { MemoryLedger, callAgent } from '../../../src/testing';
 import { agent, step } from '../../support/agents';
@@ -245,10 +251,25 @@ describe('a call that may have been paid twice is said', () => {
 
 describe('a call that waits for what others have set aside', () => {
   const short = { account: 'cadre', limit: 'calls', allowed: 1, used: 0, reserved: 1, asked: 1, later: true };
+  /** When it was asked for, in ms since the first time. */
+  let asked: number[];
+  /** How often it does not fit. */
+  let refusals: number;
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'], now: 0 });
+    asked = [];
+    refusals = Number.POSITIVE_INFINITY;
+  });
+  afterEach(() => void jest.useRealTimers());
   const budgets = {
     chargeOf: () => ({
       begin: () => Promise.resolve(),
-      reserve: () => Promise.reject(new CadreError('BudgetReached', 'no room', { details: short })),
+      reserve: () => {
+        asked.push(Date.now());
+        return asked.length > refusals
+          ? Promise.resolve()
+          : Promise.reject(new CadreError('BudgetReached', 'no room', { details: short }));
+      },
       settle: () => Promise.resolve(),
     }),
   } as unknown as Budgets;
@@ -259,15 +280,54 @@ describe('a call that waits for what others have set aside', () => {
     // Whatever it makes of it.
     return context.calls.run(call).catch(() => 'nothing');
   });
-  const run = (kind: Envelope['kind'], more: Partial<ActRequest> = {}): Promise<unknown> => {
-    const activity = agentActivity(narrow, { artifacts, ledger: new MemoryLedger(), budgets });
-    const environment = worker({ attempt: 2 });
-    return environment
-      .run(activity, { ...ENVELOPE, kind }, { ...REQUEST, ...more })
-      .catch((error: unknown) => error);
+  const run = (
+    kind: Envelope['kind'],
+    more: Partial<ActRequest> = {},
+    info: Parameters<typeof worker>[0] = {},
+    of = narrow,
+  ): Promise<unknown> => {
+    const activity = agentActivity(of, { artifacts, ledger: new MemoryLedger(), budgets });
+    const environment = worker({ attempt: 2, startToCloseTimeoutMs: 300_000, ...info });
+    return passing(
+      environment
+        .run(activity, { ...ENVELOPE, kind }, { ...REQUEST, ...more })
+        .catch((error: unknown) => error),
+    );
+  };
+  /** Has time pass once it was asked, until `work` ends. */
+  const passing = async <Result>(work: Promise<Result>): Promise<Result> => {
+    const ended: true[] = [];
+    void work.finally(() => ended.push(true));
+    while (ended.length === 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (asked.length > 0) await jest.advanceTimersByTimeAsync(500);
+    }
+    return work;
   };
 
-  test('ends its attempt, which does not count, and is tried again soon', async () => {
+  test('asks again within its attempt, which keeps what it has under way', async () => {
+    refusals = 3;
+    let runs = 0;
+    const once = agent('narrow', (input, context) => {
+      runs += 1;
+      return narrow.act(input, context);
+    });
+    expect(await run('act', {}, {}, once)).toEqual({ output: { value: 'said' } });
+    expect(asked).toEqual([0, 1000, 3000, 7000]);
+    expect(runs).toBe(1);
+  });
+
+  test.each([
+    ['30 s', {}, [0, 1000, 3000, 7000, 12_000, 17_000, 22_000, 27_000]],
+    ['a quarter of what the attempt has left', { startToCloseTimeoutMs: 13_000 }, [0, 1000, 3000]],
+    ['no time where a workflow task waits for it', { isLocal: true }, [0]],
+  ])('waits within its attempt for %s', async (_limit, info, times) => {
+    const waited = times.at(-1) ?? 0;
+    expect(await run('act', {}, info)).toMatchObject({ details: [{ held: waited + 30_000 }] });
+    expect(asked).toEqual(times);
+  });
+
+  test('then ends its attempt, which does not count, and its step waits', async () => {
     expect(await run('act')).toMatchObject({
       type: 'Paced',
       nonRetryable: true,
@@ -275,18 +335,39 @@ describe('a call that waits for what others have set aside', () => {
         {
           breaker: 'cadre',
           why: 'setAside',
-          retryAfter: 1000,
+          retryAfter: 30_000,
           attemptsUsed: 1,
           checkpoint: 'here',
+          held: 57_000,
           began: true,
         },
       ],
     });
   });
 
-  test('waits longer where it has waited', async () => {
-    const handedBack = { attemptsUsed: 0, waited: true } as const;
-    expect(await run('act', { handedBack })).toMatchObject({ details: [{ retryAfter: 5000 }] });
+  test('has its step wait longer where that has waited for it before', async () => {
+    const handedBack = { attemptsUsed: 0, waited: true, held: 57_000 } as const;
+    expect(await run('act', { handedBack })).toMatchObject({
+      details: [{ retryAfter: 60_000, held: 57_000 + 27_000 + 60_000 }],
+    });
+  });
+
+  test('fails once its step has waited for 10 minutes in all, after asking once more', async () => {
+    const loud = agent('narrow', (_input, { calls }) =>
+      calls.run({ kind: 'model', name: 'p/m', request: 1, reserves: ONE_CALL, run: async () => 'said' }),
+    );
+    const failed = await run('act', { handedBack: { attemptsUsed: 0, held: 600_000 } }, {}, loud);
+    const { later: _later, ...final } = short;
+    expect(failed).toMatchObject({ type: 'BudgetReached' });
+    expect(failureDetails(failed)).toEqual(final);
+    expect(asked).toEqual([0]);
+  });
+
+  test('remembers for how long through a worker that stops, and a refusal for another reason', () => {
+    const left = { attemptsUsed: 1, held: 57_000 };
+    expect(readHandedBack({ ...left })).toEqual(left);
+    const refusal = readRefusal({ ...left, breaker: 'b', why: 'paced', retryAfter: 1 });
+    expect(afterRefusal(refusal)).toEqual({ ...left, waited: true });
   });
 
   test('is refused where it undoes a step: nothing waits there', async () => {
@@ -408,10 +489,10 @@ describe('a fallback of the leader', () => {
     const refusal = { breaker: 'agent.other-planner', why: 'setAside' };
     expect(await plan([refuses, other])).toMatchObject({
       type: 'Paced',
-      details: [{ ...refusal, retryAfter: 1000 }, { usage: [one] }],
+      details: [{ ...refusal, retryAfter: 30_000 }, { usage: [one] }],
     });
-    expect(await plan([refuses, other], { waited: true })).toMatchObject({
-      details: [{ ...refusal, retryAfter: 5000 }, { usage: [one] }],
+    expect(await plan([refuses, other], { waited: true, held: 30_000 })).toMatchObject({
+      details: [{ ...refusal, retryAfter: 60_000, held: 90_000 }, { usage: [one] }],
     });
   });
 

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { join } from 'node:path';
 import type { Charge } from '../../../src/activities/calls/charge';
 import { AttemptCalls, type Call, type CallScope } from '../../../src/activities/calls/recorded-calls';
@@ -427,18 +428,23 @@ describe('charged', () => {
     expect(new Set(paidFor.map(([, id]) => id)).size).toBe(model.paid);
   });
 
-  /** Has room for one call at a time, beside what others have set aside. */
+  /** Has room for so many calls at a time, with what others have set aside. */
   class Narrow extends Accounts {
     /** What others have set aside. */
     others = 0;
     private open = 0;
 
+    constructor(private readonly room = 1) {
+      super();
+    }
+
     override async reserve(id: string, amount: Asked, name = ''): Promise<void> {
       const reserved = this.others + this.open * 100;
-      if (reserved > 0) {
+      const allowed = this.room * 100;
+      if (reserved + 100 > allowed) {
         const later = this.others > 0 ? { later: true } : {};
         const account = 'task.0123456789abcdef';
-        const details = { account, limit: 'tokens', allowed: 100, used: 0, reserved, asked: 100, ...later };
+        const details = { account, limit: 'tokens', allowed, used: 0, reserved, asked: 100, ...later };
         throw new CadreError('BudgetReached', 'no room', { details });
       }
       this.open += 1;
@@ -469,7 +475,7 @@ describe('charged', () => {
     const accounts = new Narrow();
     const stop = new AbortController();
     const told: string[] = [];
-    const onHeld = (reached: CadreError): void => {
+    const onHeld = (reached: CadreError): undefined => {
       told.push('held');
       stop.abort(reached);
     };
@@ -488,6 +494,79 @@ describe('charged', () => {
     expect(two).toMatchObject({ status: 'rejected', reason: { type: 'BudgetReached' } });
     expect(told).toEqual(['recorded', 'held']);
     expect(model.paid).toBe(1);
+  });
+
+  test('a call asks again as often as it is told to, and is made once others have settled', async () => {
+    const accounts = new Narrow();
+    accounts.others = 100;
+    const waits: number[] = [];
+    const onHeld = (_reached: CadreError, waited: number): number => {
+      waits.push(waited);
+      if (waits.length === 3) accounts.others = 0;
+      return waits.length;
+    };
+    const calls = attempt({ charge: accounts, onHeld });
+    expect(await calls.run(new Model().ask('one'))).toBe('one, answered 1');
+    expect(waits).toEqual([0, 1, 3]);
+    expect(what(accounts)).toEqual(['reserve 1', 'settle 1']);
+  });
+
+  test('a call that waits ends with its attempt, and has set nothing aside', async () => {
+    const accounts = new Narrow();
+    accounts.others = 100;
+    const stop = new AbortController();
+    const onHeld = (): number => {
+      setImmediate(() => stop.abort(new Error('cancelled')));
+      return 60_000;
+    };
+    const calls = attempt({ charge: accounts, onHeld, signal: stop.signal });
+    await expect(calls.run(new Model().ask('one'))).rejects.toThrow('cancelled');
+    expect(accounts.log).toEqual([]);
+  });
+
+  test('a call within another does not wait for that one', async () => {
+    const calls = attempt({ charge: new Narrow() });
+    const model = new Model();
+    const outer = model.ask('outer', { run: () => calls.run(model.ask('inner')) });
+    await expect(calls.run(outer)).rejects.toMatchObject({ type: 'BudgetReached' });
+  });
+
+  test('calls within two calls at once do not wait for each other', async () => {
+    const calls = attempt({ charge: new Narrow(2) });
+    const model = new Model();
+    const begun: string[] = [];
+    const outer = (prompt: string): Call<string> =>
+      model.ask(prompt, {
+        run: async () => {
+          begun.push(prompt);
+          while (begun.length < 2) await new Promise((resolve) => setImmediate(resolve));
+          return calls.run(model.ask(`in ${prompt}`));
+        },
+      });
+    const ends = await Promise.allSettled([calls.run(outer('one')), calls.run(outer('two'))]);
+    expect(ends.map(({ status }) => status)).toContain('rejected');
+  });
+
+  test('calls side by side within another wait for each other', async () => {
+    const calls = attempt({ charge: new Narrow(2) });
+    const model = new Model();
+    const inner = () => Promise.all(['one', 'two', 'three'].map((prompt) => calls.run(model.ask(prompt))));
+    const outer = model.ask('outer', { run: async () => (await inner()).join() });
+    expect(await calls.run(outer)).toBe('one, answered 1,two, answered 2,three, answered 3');
+  });
+
+  test('what a call leaves behind is within it no more', async () => {
+    const calls = attempt({ charge: new Narrow() });
+    const model = new Model();
+    let after = (): Promise<string[]> => Promise.resolve([]);
+    const run = (): Promise<string> => {
+      after = AsyncResource.bind(() => Promise.all(['two', 'three'].map((one) => calls.run(model.ask(one)))));
+      return Promise.resolve('said');
+    };
+    await calls.run(model.ask('one', { run }));
+    const other = calls.run(model.ask('beside'));
+    expect(await after()).toHaveLength(2);
+    await other;
   });
 
   test('a refusal that nobody can mend is told at once', async () => {

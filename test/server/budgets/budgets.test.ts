@@ -20,6 +20,8 @@ const ASKED = 100;
 
 /** What was paid, by the provider's own count. */
 const paid = { calls: 0, tokens: 0, inFlight: 0, mostAtOnce: 0 };
+/** How often an agent that waits at a gate was run. */
+let gateRuns = 0;
 
 function usage(tokens: number): ModelUsage {
   return {
@@ -71,6 +73,7 @@ const gates = new Map<string, Promise<void>>();
 /** Makes one call, which sets aside much and comes to little. */
 async function waitsAtGate(input: unknown, { calls }: AgentContext): Promise<string> {
   const { gate, asks } = input as { gate?: string; asks: number };
+  gateRuns += 1;
   return calls.run({
     kind: 'model',
     name: MODEL,
@@ -96,6 +99,8 @@ beforeAll(async () => {
   const agents = [
     agent('caller', makeCalls, { policy: { retry: { maximumAttempts: 1 } } }),
     agent('patient', waitsAtGate, { policy: { retry: { maximumAttempts: 1 } } }),
+    // A quarter of its time is too short to wait in.
+    agent('hasty', waitsAtGate, { policy: { startToClose: 3000, retry: { maximumAttempts: 1 } } }),
     agent('frugal', makeCalls, { budget: { calls: 2 }, policy: { retry: { maximumAttempts: 1 } } }),
     agent('careful', makeCalls, { compensate: () => undefined }),
     agent(
@@ -142,7 +147,10 @@ afterAll(async () => {
   await connection.close();
   await cadre.close();
 });
-beforeEach(() => Object.assign(paid, { calls: 0, tokens: 0, inFlight: 0, mostAtOnce: 0 }));
+beforeEach(() => {
+  gateRuns = 0;
+  Object.assign(paid, { calls: 0, tokens: 0, inFlight: 0, mostAtOnce: 0 });
+});
 
 function step(id: string, input: unknown, name = 'caller'): AgentStep {
   return { id, agent: name, instruction: `do ${id}`, input };
@@ -185,25 +193,49 @@ test('fifty agents at once never come to more than the budget, by a token', asyn
   expect(paid.mostAtOnce).toBeGreaterThan(tokens - 50 * ASKED);
 }, 120_000);
 
-test('a step whose call would fit alone waits for the calls of others, and spends no attempt', async () => {
+async function refusalsOf(task: TaskHandle): Promise<unknown[]> {
+  const refusals = [];
+  for await (const event of task.events()) if (event.type === 'stepRefused') refusals.push(event);
+  return refusals;
+}
+
+test('a call that would fit alone waits within its attempt for the calls of others', async () => {
   let open = (): void => undefined;
   gates.set('waits', new Promise((resolve) => (open = resolve)));
   const steps = [80, 90].map((asks, index) => step(`s${index}`, { gate: 'waits', asks }, 'patient'));
   const task = await start({ tokens: 100 }, ...steps);
-  // Either may be the first; the other waits, and has no worker.
-  const held = async (): Promise<string[]> =>
-    Object.entries((await task.describe()).state.steps).flatMap(([id, { kind }]) =>
-      kind === 'refused' ? [id] : [],
-    );
-  await until(async () => (await held()).length === 1 && paid.calls === 1, 20_000);
-  open();
+  // Either may be the first.
+  await until(() => gateRuns === 2 && paid.calls === 1, 20_000);
+  setTimeout(open, 2000);
   expect(await task.result()).toEqual({ s0: 'said', s1: 'said' });
   expect((await settledAccount(task)).used).toMatchObject({ tokens: 20, calls: 2 });
   expect(await accountOf(task)).toMatchObject({ refused: 0 });
-  const refusals = [];
-  for await (const event of task.events()) if (event.type === 'stepRefused') refusals.push(event);
-  expect(refusals[0]).toMatchObject({ why: 'setAside', retryAfter: 1000, attemptsUsed: 0 });
+  expect(await refusalsOf(task)).toEqual([]);
+  expect(gateRuns).toBe(2);
 }, 60_000);
+
+test('a step that may not wait in its attempt does so without a worker, spends no attempt, and runs again', async () => {
+  let open = (): void => undefined;
+  gates.set('held', new Promise((resolve) => (open = resolve)));
+  let begin = (): void => undefined;
+  gates.set('before', new Promise((resolve) => (begin = resolve)));
+  const task = await start(
+    { tokens: 100 },
+    step('first', { gate: 'held', asks: 80 }, 'patient'),
+    step('before', { gate: 'before', asks: 10 }, 'patient'),
+    { ...step('held', { asks: 70 }, 'hasty'), needs: ['before'] },
+  );
+  await until(() => paid.calls === 2, 20_000);
+  begin();
+  const held = async (): Promise<string> => (await task.describe()).state.steps['held']?.kind ?? '';
+  await until(async () => (await held()) === 'refused', 20_000);
+  open();
+  expect(await task.result()).toEqual({ first: 'said', held: 'said' });
+  expect(await refusalsOf(task)).toMatchObject([
+    { why: 'setAside', retryAfter: 30_000, held: 30_000, attemptsUsed: 0 },
+  ]);
+  expect(gateRuns).toBe(4);
+}, 90_000);
 
 test("a task's account stays for longer than a task may wait", async () => {
   const task = await start({ calls: 1 }, step('one', { calls: 1, tokens: 1 }));
