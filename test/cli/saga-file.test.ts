@@ -115,7 +115,7 @@ describe('cadre saga check', () => {
     const lines = ended.stdout.trim().split('\n');
     expect(lines).toHaveLength(3);
     expect(lines[0]).toMatch(
-      /team\.yaml:4:14 steps\[1\]\.agent: .*"bokker", which is not in the roster \(booker, flaky, strict, broken\)/,
+      /team\.yaml:4:14 steps\[1\]\.agent: .*"bokker", which is not in the roster \(booker, flaky, strict, broken, person\)/,
     );
     expect(lines[1]).toMatch(/team\.yaml:6:28 steps\[3\]\.compensate: .*"nobody"/);
     expect(lines[2]).toMatch(/team\.yaml:5:28 steps\[2\]\.kind: .*"flaky" has no `compensate`/);

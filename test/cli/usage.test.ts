@@ -55,15 +55,7 @@ describe('what is wrong is said with 2 before anything starts:', () => {
 });
 
 test('a server that does not answer gives 3, its address and what to do', async () => {
-  const commands = [
-    ['run', 'a goal'],
-    ['list'],
-    ['show', 'x'],
-    ['cancel', 'x'],
-    ['worker'],
-    ['doctor'],
-    ['server'],
-  ];
+  const commands = [['run', 'a goal'], ['list'], ['show', 'x'], ['cancel', 'x'], ['worker'], ['doctor']];
   for (const ended of await Promise.all(commands.map((args) => cli.run(args)))) {
     sane(ended);
     const text = `${ended.stdout}${ended.stderr}`;
