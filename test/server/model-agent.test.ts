@@ -138,6 +138,8 @@ test('a budget is asked before the call: for its prompt and the most that it may
 
   // Nobody knows what the model costs.
   const priced = await cadre.client.start({ goal: 'ask', plan, budget: { money: 100 } });
-  await expect(priced.result()).rejects.toThrow(/the price of its model is not known/);
+  await expect(priced.result()).rejects.toThrow(
+    /the price of openai\/asked, which the agent "asker" asks, is not known/,
+  );
   expect(model.calls).toHaveLength(1);
 }, 30_000);

@@ -29,6 +29,7 @@ beforeAll(async () => {
         description: 'looks at a place',
         input: z.object({ place: z.number() }),
         effect: 'read',
+        maxResultBytes: 2 ** 20,
         run: ({ place }) => (place === 1 ? 'x'.repeat(CONTEXT_BYTES) : `nothing at ${place}`),
       },
     },
