@@ -78,7 +78,7 @@ function agentOf(model) {
     description: 'looks at places',
     model,
     instructions: INSTRUCTIONS,
-    tools: { look: { ...look, effect: 'read', trusted: true, run: lookAt } },
+    tools: { look: { ...look, effect: 'read', trusted: true, maxResultBytes: Infinity, run: lookAt } },
     maxSteps: 1000,
     policy: { startToClose: '30 minutes' },
   });
