@@ -1,6 +1,5 @@
 /** The breakers of a cadre on the server: tells them, asks them, commands them, lists and watches them. */
-import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { type Client, WithStartWorkflowOperation } from '@temporalio/client';
 import { type BreakerPhase, type BreakerState, evolveBreaker, newBreaker } from '../core/breaker/breaker';
 import { nextProbeAt, whyWords } from '../core/breaker/details';
 import {
@@ -10,15 +9,14 @@ import {
   readCommand,
 } from '../core/breaker/report';
 import { type BreakerMemo, breakerMemo, readBreakerMemo } from '../core/breaker/start';
-import { failureInfo } from '../core/failure-info';
-import { CadreError, isFailureType } from '../core/failures';
 import { validKey } from '../core/key';
 import { BREAKER_WORKFLOW, OPERATE_UPDATE, REPORT_UPDATE, breakerId, breakersQueue } from '../core/names';
 import type { OpenBreaker } from '../core/policy';
 import { type BreakerAnswer, breakerQuery } from '../workflows/messages';
 import { isNotFound } from './grpc-status';
-import { runningOf } from './listed';
+import { memosOf } from './listed';
 import { unanswered } from './no-worker';
+import { refusedUpdate } from './refused-update';
 import { type WatchOptions, watchChanges } from './watch';
 
 /** A call waits no longer than so for the fleet's breaker, in ms. */
@@ -73,12 +71,8 @@ export class TemporalBreakers {
       const state = await this.update<BreakerState>(OPERATE_UPDATE, key, command, COMMAND_TIME_LIMIT);
       return this.standing({ key, state }, { asOf, running: true });
     } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
-        const { type, message } = failureInfo(error.cause);
-        throw isFailureType(type) ? new CadreError(type, message, { cause: error }) : error;
-      }
       const more = '; the command may still take effect once one does';
-      throw await unanswered(error, this.client, `the breaker "${key}"`, more);
+      throw refusedUpdate(error) ?? (await unanswered(error, this.client, `the breaker "${key}"`, more));
     }
   }
 
@@ -117,13 +111,8 @@ export class TemporalBreakers {
   }
 
   /** What the memos say of all that run. */
-  private async running(): Promise<BreakerMemo[]> {
-    const found: BreakerMemo[] = [];
-    for await (const { memo } of runningOf(this.client, BREAKER_WORKFLOW, breakersQueue(this.cadre))) {
-      const said = readBreakerMemo(memo);
-      if (said !== undefined) found.push(said);
-    }
-    return found;
+  private running(): Promise<BreakerMemo[]> {
+    return memosOf(this.client, BREAKER_WORKFLOW, breakersQueue(this.cadre), readBreakerMemo);
   }
 
   private update<Answer>(

@@ -1,6 +1,5 @@
 /** The accounts of a cadre's budgets on the server: tells them, asks them, lists them. */
-import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { type Client, WithStartWorkflowOperation } from '@temporalio/client';
 import {
   type AccountExchange,
   type AccountReply,
@@ -13,8 +12,6 @@ import {
 import { taskAccount } from '../core/budget/budget';
 import { accountMemo, readAccountMemo, validAccount } from '../core/budget/start';
 import { type AccountRow, accountRows, shortfallMessage } from '../core/budget/words';
-import { failureInfo } from '../core/failure-info';
-import { CadreError, isFailureType } from '../core/failures';
 import {
   BUDGET_WORKFLOW,
   EXCHANGE_UPDATE,
@@ -26,8 +23,9 @@ import {
 import { taskRoot } from '../core/task-projection';
 import { accountQuery } from '../workflows/messages';
 import { isNotFound } from './grpc-status';
-import { listed, runningOf } from './listed';
+import { listed, memosOf } from './listed';
 import { unanswered } from './no-worker';
+import { refusedUpdate } from './refused-update';
 
 /** How long an account may take to answer, in ms. */
 const TIME_LIMIT = 5000;
@@ -99,11 +97,7 @@ export class TemporalBudgets {
         }),
       );
     } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
-        const { type, message: reason } = failureInfo(error.cause);
-        throw isFailureType(type) ? new CadreError(type, reason, { cause: error }) : error;
-      }
-      throw error;
+      throw refusedUpdate(error) ?? error;
     }
   }
 
@@ -166,13 +160,8 @@ export class TemporalBudgets {
     return new Map([...ids].map(([account, id]) => [account, { id, running: open.has(firstOf(id)) }]));
   }
 
-  private async running(): Promise<string[]> {
-    const found: string[] = [];
-    for await (const { memo } of runningOf(this.client, BUDGET_WORKFLOW, taskQueue(this.cadre))) {
-      const account = readAccountMemo(memo);
-      if (account !== undefined) found.push(account);
-    }
-    return found;
+  private running(): Promise<string[]> {
+    return memosOf(this.client, BUDGET_WORKFLOW, taskQueue(this.cadre), readAccountMemo);
   }
 
   private standing(

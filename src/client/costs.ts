@@ -29,6 +29,7 @@ import { CallJournal } from '../storage/call-journal';
 import { executionStatus } from './execution-status';
 import { isNotFound } from './grpc-status';
 import { PRESENT_RUN, readFacts } from './history-reader';
+import { inTurn } from './in-turn';
 
 /** What one task's calls came to, as far as its steps have ended. */
 export interface TaskCost {
@@ -118,7 +119,7 @@ export async function knownUsage(
     const usage = await new CallJournal(artifacts, action, agent).usage().catch(() => undefined);
     return { key, ...records, ...(usage === undefined ? {} : { usage }) };
   };
-  const all = await inTurns(unsaidUsage(state), read);
+  const all = await inTurn(unsaidUsage(state), READ_AT_ONCE, read);
   const has = (one: RecordedUsage): boolean =>
     calls(one.usage) > 0 && calls(one.usage) >= calls(told[one.key]);
   const found = all.filter(has);
@@ -208,8 +209,8 @@ export async function readCost(
 ): Promise<CadreCost> {
   const { said, silent } = await find(client, cadre, since);
   const tasks = [
-    ...(await inTurns(said, (one) => ofMemo(client, one))),
-    ...(await inTurns(silent.slice(0, HISTORIES_MAXIMUM), (one) => ofHistory(client, one))),
+    ...(await inTurn(said, READ_AT_ONCE, (one) => ofMemo(client, one))),
+    ...(await inTurn(silent.slice(0, HISTORIES_MAXIMUM), READ_AT_ONCE, (one) => ofHistory(client, one))),
   ].filter(({ usage }) => usage.size > 0);
   const costs = addCosts(tasks, by);
   return {
@@ -316,15 +317,3 @@ async function memoOfTask(client: Client, id: string): Promise<UsageByAgent | un
 }
 
 const RESUMED = resumeId('');
-
-/** What `work` makes of each, {@link READ_AT_ONCE} at a time, in order. */
-async function inTurns<Item, Result>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  for (let start = 0; start < items.length; start += READ_AT_ONCE) {
-    results.push(...(await Promise.all(items.slice(start, start + READ_AT_ONCE).map(work))));
-  }
-  return results;
-}

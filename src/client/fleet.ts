@@ -13,6 +13,7 @@ import { type CutSignals, type CutState, WorkflowCut, cutSignals } from '../core
 import { knownPlaces } from '../core/agent/members';
 import type { TaskState } from '../core/task-state';
 import { readFacts } from './history-reader';
+import { inTurn } from './in-turn';
 
 /** A cadre at one time. Times are in ms since 1970, by the server's clock. */
 export interface FleetCut extends CutSignals {
@@ -224,22 +225,6 @@ function unreadAt({ execution: { workflowId: workflow, type }, cut, failure }: R
   if (cut.unread === 0) return [];
   const why = `${cut.unread} of its events could not be read, or not whole`;
   return [{ workflow, type, why }];
-}
-
-/** What `work` makes of each of `items`, in their order, at most `most` at once. */
-async function inTurn<Item, Result>(
-  items: readonly Item[],
-  most: number,
-  work: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  const left = items.entries();
-  const worker = async (): Promise<void> => {
-    // All take from the same.
-    for (const [index, item] of left) results[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: most }, worker));
-  return results;
 }
 
 function by<Value>(key: (value: Value) => string): (a: Value, b: Value) => number {

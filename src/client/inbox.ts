@@ -7,6 +7,7 @@ import { actorOf, isOpen, planStep } from '../core/task-state';
 import type { TaskSummary } from './cadre-client';
 import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
+import { inTurn } from './in-turn';
 
 /** Something that a person is to say of a step: whether it may run, what its agent asks, or what is to become of it. */
 export type InboxItem = Question & {
@@ -25,12 +26,8 @@ const TASKS_AT_ONCE = 10;
 export async function readInbox(client: Client, tasks: AsyncIterable<TaskSummary>): Promise<InboxItem[]> {
   const waiting: TaskSummary[] = [];
   for await (const task of tasks) waiting.push(task);
-  const items: InboxItem[] = [];
-  for (let next = waiting.splice(0, TASKS_AT_ONCE); next.length > 0; ) {
-    items.push(...(await Promise.all(next.map((task) => itemsOf(client, task)))).flat());
-    next = waiting.splice(0, TASKS_AT_ONCE);
-  }
-  return items.sort((a, b) => a.since - b.since);
+  const items = await inTurn(waiting, TASKS_AT_ONCE, (task) => itemsOf(client, task));
+  return items.flat().sort((a, b) => a.since - b.since);
 }
 
 async function itemsOf(client: Client, { id, goal }: TaskSummary): Promise<InboxItem[]> {

@@ -13,6 +13,21 @@ export async function* listed(
   }
 }
 
+/** What `read` makes of the memos of those of a type that run on a queue; without those of which it makes nothing. */
+export async function memosOf<Said>(
+  client: Client,
+  type: string,
+  queue: string,
+  read: (memo: WorkflowExecutionInfo['memo']) => Said | undefined,
+): Promise<Said[]> {
+  const found: Said[] = [];
+  for await (const { memo } of runningOf(client, type, queue)) {
+    const said = read(memo);
+    if (said !== undefined) found.push(said);
+  }
+  return found;
+}
+
 /** Those of a type that run on a queue. */
 export function runningOf(
   client: Client,

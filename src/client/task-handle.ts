@@ -1,9 +1,4 @@
-import {
-  type Client,
-  type WorkflowExecutionDescription,
-  WorkflowFailedError,
-  WorkflowUpdateFailedError,
-} from '@temporalio/client';
+import { type Client, type WorkflowExecutionDescription, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { tsToMs } from '@temporalio/common/lib/time';
 import type { temporal } from '@temporalio/proto';
@@ -11,7 +6,7 @@ import { type Answering, inputHash } from '../core/approval';
 import { questionHash } from '../core/asking';
 import type { Budget } from '../core/budget/budget';
 import { failureInfo } from '../core/failure-info';
-import { CadreError, type FailureInfo, isFailureType } from '../core/failures';
+import { CadreError, type FailureInfo } from '../core/failures';
 import { ANSWER_UPDATE, RESOLVE_UPDATE, resumeId } from '../core/names';
 import type { HistoryFact } from '../core/history-facts';
 import type { Step } from '../core/plan';
@@ -37,6 +32,7 @@ import { isNotFound } from './grpc-status';
 import { readFacts } from './history-reader';
 import { answeredByWorker } from './no-worker';
 import { raiseBudget } from './raise';
+import { refusedUpdate } from './refused-update';
 import { type FollowOptions, TaskLog } from './task-log';
 import { type StreamedText, readStream } from './task-stream';
 
@@ -349,11 +345,8 @@ export class TaskHandle {
         ? answeredByWorker(this.client, { id: this.id, queue }, send)
         : send());
     } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
-        const { type, message: reason } = failureInfo(error.cause);
-        const details = { task: this.id, step: message.step };
-        throw isFailureType(type) ? new CadreError(type, reason, { cause: error, details }) : error;
-      }
+      const refused = refusedUpdate(error, { task: this.id, step: message.step });
+      if (refused !== undefined) throw refused;
       throw isNotFound(error) ? await this.refusal(name, message, error) : this.translate(error);
     }
   }

@@ -7,13 +7,14 @@ import type {
   LanguageModelV3,
   LanguageModelV3CallOptions,
   LanguageModelV3GenerateResult,
+  LanguageModelV3Usage,
 } from '@ai-sdk/provider';
 import type { AgentContext } from '../activities/agent-context';
 import { isRecord } from '../core/json';
 import type { ModelUsage } from '../core/usage';
 import { aiSdk } from './ai-sdk';
 import { modelFailure } from './model-failure';
-import { type Price, priceOf, reserveFor, usageOf } from './prices';
+import { type Price, type Tokens, priceOf, reserveFor, usageOf } from './prices';
 import { isUnstreamed, refusesToStream, streamed } from './streamed';
 
 /** What is done around the calls of a model. */
@@ -177,18 +178,22 @@ function withDate(answer: LanguageModelV3GenerateResult): LanguageModelV3Generat
 
 /** A provider that says nothing of its tokens is taken at the most. */
 function usedBy(
-  { usage: { inputTokens, outputTokens } }: LanguageModelV3GenerateResult,
+  { usage }: LanguageModelV3GenerateResult,
   name: string,
   most: Most,
   price: Price | undefined,
 ): ModelUsage {
-  const tokens = {
+  return usageOf(name, tokensOf(usage, most), price);
+}
+
+/** What a provider says, and `most` where it says nothing. */
+export function tokensOf({ inputTokens, outputTokens }: LanguageModelV3Usage, most: Most): Tokens {
+  return {
     inputTokens: whole(inputTokens.total) ?? most.inputTokens,
     cachedTokens: whole(inputTokens.cacheRead) ?? 0,
     cacheWriteTokens: whole(inputTokens.cacheWrite) ?? 0,
     outputTokens: whole(outputTokens.total) ?? most.outputTokens,
   };
-  return usageOf(name, tokens, price);
 }
 
 /** A server may say anything, and accounts take whole numbers alone. */

@@ -1,12 +1,14 @@
-import type { LanguageModelV3Usage } from '@ai-sdk/provider';
 import { modelFailure } from './model-failure';
 import { openModel } from './providers';
 import type { Tokens } from './prices';
+import { tokensOf } from './recorded-model';
 
 /** In ms. A server of one's own may load the model first. */
 const TIME_LIMIT = 60_000;
 /** A model that reasons may take as many before it says a word. */
 const OUTPUT_TOKENS = 256;
+
+const UNSAID = { inputTokens: 0, outputTokens: 0 } as const;
 
 /** What a {@link tryModel} came to. */
 export interface Trial {
@@ -27,17 +29,8 @@ export async function tryModel(name: string): Promise<Trial> {
       maxOutputTokens: OUTPUT_TOKENS,
       abortSignal: AbortSignal.timeout(TIME_LIMIT),
     });
-    return { milliseconds: performance.now() - began, tokens: tokensOf(usage) };
+    return { milliseconds: performance.now() - began, tokens: tokensOf(usage, UNSAID) };
   } catch (error) {
     throw modelFailure(error, name);
   }
-}
-
-function tokensOf({ inputTokens, outputTokens }: LanguageModelV3Usage): Tokens {
-  return {
-    inputTokens: inputTokens.total ?? 0,
-    cachedTokens: inputTokens.cacheRead ?? 0,
-    cacheWriteTokens: inputTokens.cacheWrite ?? 0,
-    outputTokens: outputTokens.total ?? 0,
-  };
 }
