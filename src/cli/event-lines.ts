@@ -1,4 +1,5 @@
 import { REFUSAL_WORDS, waitsFor } from '../core/breaker/refusal';
+import { countOf } from '../core/count-of';
 import { CALL_REPEATED, type Decision, FELL_BACK, TIME_EXPECTED } from '../core/decision';
 import type { FailureInfo } from '../core/failures';
 import { assertNever } from '../core/json';
@@ -107,7 +108,7 @@ export class EventLines {
         const parts = [...agents].map(([agent, count]) => `${count} ${agent}`);
         const { length } = event.plan.steps;
         const term = event.term === 0 ? '' : ` (term ${event.term})`;
-        return `${length} ${length === 1 ? 'step' : 'steps'}: ${parts.join(', ')}${term}${toldOf(event.decisions)}`;
+        return `${countOf(length, 'step')}: ${parts.join(', ')}${term}${toldOf(event.decisions)}`;
       }
       case 'stepCompleted':
         return this.votes.has(event.step) ? undefined : (this.rationale(event.step) ?? 'done');

@@ -57,10 +57,7 @@ export function stamp(time: number | undefined): string {
   return time === undefined ? '–' : new Date(time).toISOString().slice(0, 19);
 }
 
-/** `1 event`, `2 events`. */
-export function count(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`;
-}
+export { countOf as count } from '../core/count-of';
 
 /** A duration in ms as a person reads it: `80 ms`, `1.4 s`, `3 min 20 s`, `2 h 5 min`. */
 export function duration(milliseconds: number): string {

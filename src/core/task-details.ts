@@ -1,6 +1,7 @@
 import { ANSWERS } from './approval';
 import type { AskedQuestion } from './asking';
 import { waitsFor } from './breaker/refusal';
+import { countOf } from './count-of';
 import { WEB_UI_END, escaped } from './details-text';
 import type { FailureInfo } from './failures';
 import { assertNever } from './json';
@@ -31,8 +32,7 @@ const HASH_SHOWN = 12;
 export function taskDetails(state: TaskState, id: string = idOf(state)): string {
   const steps = state.plan?.steps ?? [];
   const done = steps.filter((step) => stepState(state, step.id).kind === 'completed').length;
-  const progress =
-    steps.length === 0 ? '' : ` · ${done} of ${steps.length} ${steps.length === 1 ? 'step' : 'steps'}`;
+  const progress = steps.length === 0 ? '' : ` · ${done} of ${countOf(steps.length, 'step')}`;
   const lines = [`**${cell(state.goal)}**`, '', `${standWords(state)}${leaderWords(state)}${progress}`];
   if (steps.length > 0) lines.push('', '| step | agent | instruction | state |', '|---|---|---|---|');
   for (const step of steps.slice(0, ROWS_MAXIMUM)) {
@@ -211,7 +211,7 @@ function stepWords(step: StepState): string {
     case 'scheduled':
       return 'running';
     case 'voting':
-      return `${step.ballots.length} ${step.ballots.length === 1 ? 'ballot' : 'ballots'} cast`;
+      return `${countOf(step.ballots.length, 'ballot')} cast`;
     case 'arbitrating':
       return step.failure === undefined ? 'undecided, with the leader' : `failed: ${step.failure.type}`;
     case 'waiting':

@@ -19,6 +19,7 @@ import type {
   ToolSet,
 } from 'ai';
 import type { AgentContext } from '../activities/agent-context';
+import { countOf } from '../core/count-of';
 import { CadreError } from '../core/failures';
 import { openModel } from './providers';
 import { type ModelWatch, recordedModel } from './recorded-model';
@@ -152,7 +153,7 @@ async function readingOf<Value>(
 
 function invalid({ problem, final }: Problem, repairs: number): CadreError {
   if (final === true) return new CadreError('ModelOutputInvalid', problem);
-  const after = repairs === 0 ? '' : ` after ${repairs} ${repairs === 1 ? 'repair' : 'repairs'}`;
+  const after = repairs === 0 ? '' : ` after ${countOf(repairs, 'repair')}`;
   return new CadreError(
     'ModelOutputInvalid',
     `The answer of the model could not be used${after}: ${problem}`,

@@ -4,7 +4,7 @@ import { defineAgent } from '../define-agent';
 import { locatorOf } from '../documents/locator';
 import { runInThread } from '../threads';
 import type { Analysis } from '../threads/analyse';
-import { countOf } from './count-of';
+import { countOf } from '../../core/count-of';
 import { analysisSchema, questionSchema, shardFindingsSchema, statisticsSchema } from './schemas';
 
 /** What {@link analysis} takes. */

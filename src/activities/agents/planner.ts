@@ -9,7 +9,7 @@ import { defineAgent } from '../define-agent';
 import { runInThread, threadCount } from '../threads';
 import type { Survey } from '../threads/survey';
 import { analysis } from './analysis';
-import { countOf } from './count-of';
+import { countOf } from '../../core/count-of';
 import { indexFolder } from './index-folder';
 import { research } from './research';
 import { writer } from './writer';

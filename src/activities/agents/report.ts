@@ -2,7 +2,7 @@ import { type Note, byCodeUnit } from '../documents/document';
 import { locatorOf, placeOf } from '../documents/locator';
 import type { Analysis, Finding, Gap } from '../threads/analyse';
 import type { Difference, Quote } from '../threads/find-differences';
-import { countOf } from './count-of';
+import { countOf } from '../../core/count-of';
 
 const NOTES_APART = 3;
 

@@ -5,7 +5,7 @@ import { defineAgent } from '../define-agent';
 import type { AgentKnowledge } from '../knowledge/learning';
 import { runInThread } from '../threads';
 import type { FindPassagesResult, PassageRequest, ShardFindings } from '../threads/find-passages';
-import { countOf } from './count-of';
+import { countOf } from '../../core/count-of';
 import { indexFolder } from './index-folder';
 import { docsSchema, questionSchema, shardFindingsSchema, shardSchema, statisticsSchema } from './schemas';
 

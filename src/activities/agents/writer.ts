@@ -3,7 +3,7 @@ import type { AgentContext } from '../agent-context';
 import { defineAgent } from '../define-agent';
 import { locatorOf } from '../documents/locator';
 import { runInThread } from '../threads';
-import { countOf } from './count-of';
+import { countOf } from '../../core/count-of';
 import { indexFolder } from './index-folder';
 import { type Written, composeReport } from './report';
 import { analysisSchema, docsSchema, questionSchema, reportSchema } from './schemas';

@@ -18,7 +18,7 @@ import { type CommonFlags, withCommonOptions } from '../connection-options';
 import type { Execute } from '../execute';
 import { EXIT } from '../exit';
 import { webUiLink } from '../links';
-import { type Output, stamp, table } from '../output';
+import { type Output, count, stamp, table } from '../output';
 import { type Session, openSession } from '../session';
 import { instant, watchUntilInterrupted } from '../watch';
 
@@ -108,7 +108,7 @@ function writeTable(standings: readonly BreakerStanding[], session: Session, out
   const mark = notClosed.length === 0 ? output.paint('green', '✓') : output.paint('yellow', '!');
   const { length } = standings;
   output.line(
-    `${mark} ${length} ${length === 1 ? 'breaker' : 'breakers'} of ${session.config.cadre} in use, ${notClosed.length} not closed`,
+    `${mark} ${count(length, 'breaker')} of ${session.config.cadre} in use, ${notClosed.length} not closed`,
   );
   output.table([['KEY', 'STATE', 'SINCE (UTC)', 'NEXT PROBE', 'REFUSED', 'WHY'], ...standings.map(row)]);
   if (notClosed.length === 0) return;

@@ -1,3 +1,4 @@
+import { countOf } from '../count-of';
 import { assertNever } from '../json';
 import { WEB_UI_END, escaped, utc } from '../details-text';
 import { oneLine } from '../one-line';
@@ -19,7 +20,7 @@ export function whyWords({ phase, settings, lastError }: BreakerState, at: numbe
       const { calls, failures, slow } = currentWindow(phase.window, settings.window, at);
       return calls === 0
         ? 'no calls in its window'
-        : `${failures} of ${callWords(calls)} failed, ${slow} slow`;
+        : `${failures} of ${countOf(calls, 'call')} failed, ${slow} slow`;
     }
     case 'open':
     case 'halfOpen': {
@@ -41,12 +42,8 @@ export function reasonWords(why: BreakerReason): string {
   if (why.by === 'hand') return why.note === '' ? 'by hand' : `by hand: ${oneLine(why.note, 120)}`;
   const { by, calls, failures, slow } = why;
   return by === 'failures'
-    ? `${failures} of ${callWords(calls)} failed`
-    : `${slow} of ${callWords(calls)} ${slow === 1 ? 'was' : 'were'} slow`;
-}
-
-function callWords(calls: number): string {
-  return `${calls} ${calls === 1 ? 'call' : 'calls'}`;
+    ? `${failures} of ${countOf(calls, 'call')} failed`
+    : `${slow} of ${countOf(calls, 'call')} ${slow === 1 ? 'was' : 'were'} slow`;
 }
 
 /** A breaker as short Markdown, for the Web UI's current details. */
@@ -64,12 +61,12 @@ export function breakerDetails(key: string, state: BreakerState, at: number): st
   if (pacedUntil > at) lines.push('', `paced by the provider until ${utc(pacedUntil)}`);
   const { failureRate, slowCallRate, slowCallDuration, window, minimumCalls, cooldown, cooldownMax } =
     settings;
-  const over = 'calls' in window ? callWords(window.calls) : `${window.seconds} s`;
+  const over = 'calls' in window ? countOf(window.calls, 'call') : `${window.seconds} s`;
   lines.push(
     '',
     '| opened | refused | opens at | over | at least | slow from | cooldown |',
     '|---|---|---|---|---|---|---|',
-    `| ${opened}× | ${callWords(refused)} | ${percent(failureRate)} failed, ${percent(slowCallRate)} slow | ${over} | ${callWords(minimumCalls)} | ${slowCallDuration / 1000} s | ${cooldown / 1000} to ${cooldownMax / 1000} s |`,
+    `| ${opened}× | ${countOf(refused, 'call')} | ${percent(failureRate)} failed, ${percent(slowCallRate)} slow | ${over} | ${countOf(minimumCalls, 'call')} | ${slowCallDuration / 1000} s | ${cooldown / 1000} to ${cooldownMax / 1000} s |`,
   );
   return [...lines, WEB_UI_END].join('\n');
 }

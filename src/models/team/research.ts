@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { countOf } from '../../activities/agents/count-of';
+import { countOf } from '../../core/count-of';
 import { findIn, research, researchInput, tellOf } from '../../activities/agents/research';
 import { defineAgent } from '../../activities/define-agent';
 import { generate } from '../generate';

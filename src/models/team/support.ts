@@ -2,7 +2,7 @@
  * Checks what a model cites: an id that there is not, or whose sentence does not support the model's, is dropped. Pure.
  * Owns the measure; what is cited, its callers know.
  */
-import { countOf } from '../../activities/agents/count-of';
+import { countOf } from '../../core/count-of';
 import { contentTerms } from '../../activities/text/words';
 import type { Quote } from '../../activities/threads/find-differences';
 
